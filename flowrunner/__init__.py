@@ -1,0 +1,1 @@
+"""flowrunner: image generation and editing pipelines as checked-in YAML."""

@@ -1,0 +1,66 @@
+"""Text from outside, made safe for a terminal line, Markdown and HTML."""
+
+import html
+import re
+import unicodedata
+
+LIMIT = 200
+"""Code points of foreign text shown in one message."""
+
+# C0 and C1 controls, line and paragraph separators, bidi controls, zero-width and tag characters, lone surrogates.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\x1b": "\\e"}
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&@:$])")
+
+
+def visible(text: str) -> str:
+    """The text as one line in which nothing is hidden: every control or invisible character is spelled out."""
+    return _UNSAFE.sub(lambda found: _spelled(found[0]), text)
+
+
+def line(text: str, limit: int = LIMIT) -> str:
+    """`visible`, cut at `limit` code points."""
+    shown = visible(text[: limit + 1])
+    return shown if len(text) <= limit else f"{visible(text[:limit])}…"
+
+
+def block(text: str) -> str:
+    """Text of several lines for a terminal: line feeds stay, everything else as in `visible`."""
+    return "\n".join(visible(part) for part in text.split("\n"))
+
+
+def markdown(text: str) -> str:
+    """Literal text inside a Markdown paragraph or table cell."""
+    return _MARKDOWN.sub(r"\\\1", visible(text))
+
+
+def markup(text: str) -> str:
+    """Literal text inside an HTML element or a quoted attribute."""
+    return html.escape(visible(text), quote=True)
+
+
+def annotation(text: str, *, inside: str = "message") -> str:
+    """Literal text of a GitHub workflow command: its message, or (`inside="property"`) one of its properties."""
+    shown = block(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return shown if inside == "message" else shown.replace(":", "%3A").replace(",", "%2C")
+
+
+def width(text: str) -> int:
+    """Columns that the text takes on a terminal."""
+    return sum(_columns(character) for character in text)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _spelled(character: str) -> str:
+    if character in _NAMED:
+        return _NAMED[character]
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,124 @@
+"""Reading a project's files: the only door through which everything left of a plan sees the disk."""
+
+import fnmatch
+import os
+import stat
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from flowrunner.digest import sha256
+from flowrunner.errors import FlowError
+
+TEXT_LIMIT = 4 * 1024 * 1024
+"""Bytes of a pipeline, data or prompt file."""
+IMAGE_LIMIT = 64 * 1024 * 1024
+"""Bytes of an image or a font in the project."""
+
+
+class FileProblem(FlowError):
+    """A file that cannot be used; the sentence says why, and the caller knows where it was written."""
+
+    exit_code = 2
+
+
+class Files(Protocol):
+    """A tree of files. Paths are relative to the project root, in POSIX form, without `..`."""
+
+    def read(self, path: str, limit: int = TEXT_LIMIT) -> bytes:
+        """The bytes of one file. FileProblem when it is absent, no plain file, outside, unreadable or over `limit`."""
+
+    def digest(self, path: str, limit: int = IMAGE_LIMIT) -> str:
+        """sha256 of one file's bytes, in hexadecimal. FileProblem as for `read`."""
+
+    def list(self, pattern: str) -> list[str]:
+        """Files whose path matches (`*` and `?` in the last part only), in code-point order, without hidden files."""
+
+
+class WorkTree:
+    """The files under one folder. Links are followed only as far as they stay inside it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self._digests: dict[str, tuple[tuple[int, ...], str]] = {}
+
+    def read(self, path: str, limit: int = TEXT_LIMIT) -> bytes:
+        return self._open(path, limit)[0]
+
+    def digest(self, path: str, limit: int = IMAGE_LIMIT) -> str:
+        known = self._digests.get(path)
+        if known and known[0] == _stamp(self._inside(path).stat()):
+            return known[1]
+        data, status = self._open(path, limit)
+        digest = sha256(data)
+        self._digests[path] = (_stamp(status), digest)
+        return digest
+
+    def list(self, pattern: str) -> list[str]:
+        folder, _, last = pattern.rpartition("/")
+        found = []
+        try:
+            with os.scandir(self._inside(folder)) as entries:
+                for entry in entries:
+                    if entry.name.startswith(".") or not fnmatch.fnmatchcase(entry.name, last):
+                        continue
+                    path = f"{folder}/{entry.name}" if folder else entry.name
+                    if self._inside(path).is_file():
+                        found.append(path)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise FileProblem(f"{folder} cannot be listed: {error.strerror}") from None
+        return sorted(found)
+
+    def path(self, path: str) -> Path:
+        """The real place of a path of this tree. FileProblem when it leads outside."""
+        return self._inside(path)
+
+    def _inside(self, path: str) -> Path:
+        try:
+            real = (self.root / path).resolve()
+        except (OSError, ValueError, RuntimeError):
+            raise FileProblem(f"{path!r} is not a usable path") from None
+        if real != self.root and self.root not in real.parents:
+            raise FileProblem(f"{path} lies outside the project", "keep files inside the project folder")
+        return real
+
+    def _open(self, path: str, limit: int) -> tuple[bytes, os.stat_result]:
+        real = self._inside(path)
+        try:
+            # O_NONBLOCK: opening a named pipe must not wait for its writer.
+            handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            raise FileProblem(f"{path} does not exist") from None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a usable path"
+            raise FileProblem(f"{path} cannot be read: {reason}") from None
+        with os.fdopen(handle, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise FileProblem(f"{path} is not a plain file")
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise FileProblem(f"{path} is larger than {limit // 1024 // 1024} MiB")
+        return data, status
+
+
+def join(home: str, path: str) -> str:
+    """`path` as written in the file `home`, relative to the project root. FileProblem when it leaves the project."""
+    if "\0" in path or "\\" in path:
+        raise FileProblem(f"{path!r} is not a path: write it with / and without control characters")
+    if path.startswith(("/", "~")) or (len(path) > 1 and path[1] == ":"):
+        raise FileProblem(f"{path} is an absolute path", "write it relative to the file that names it")
+    parts: list[str] = list(PurePosixPath(home).parent.parts)
+    for part in PurePosixPath(path).parts:
+        if part == "..":
+            if not parts:
+                raise FileProblem(f"{path} lies outside the project", "keep files inside the project folder")
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_ino, status.st_size, status.st_mtime_ns)

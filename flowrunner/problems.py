@@ -1,0 +1,193 @@
+"""What is wrong with something that a person wrote: where, what, and what to do."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from flowrunner import escape
+from flowrunner.source import Span
+
+
+class Severity(StrEnum):
+    """How bad a problem is; errors sort first."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One fault. A fault that touches many cells is told once: `cells` are those of the step, `of` how many it has."""
+
+    code: str
+    message: str
+    span: Span | None = None
+    hint: str = ""
+    severity: Severity = Severity.ERROR
+    cells: tuple[str, ...] = ()
+    of: int = 0
+    step: Span | None = None
+    """Where the step is written, shown when the fault stands elsewhere or touches several cells."""
+    file: str = ""
+    """The file at fault where there is no place in it (a missing file, say)."""
+
+    @property
+    def is_error(self) -> bool:
+        return self.severity is Severity.ERROR
+
+
+def error(code: str, message: str, span: Span | None = None, hint: str = "") -> Problem:
+    return Problem(code=code, message=message, span=span, hint=hint)
+
+
+def warning(code: str, message: str, span: Span | None = None, hint: str = "") -> Problem:
+    return Problem(code=code, message=message, span=span, hint=hint, severity=Severity.WARNING)
+
+
+def tidy(problems: Iterable[Problem]) -> list[Problem]:
+    """Folded (one fault, one problem, with all its cells) and sorted by file, place and severity."""
+    folded: dict[tuple[object, ...], Problem] = {}
+    for problem in problems:
+        place = problem.span and (problem.span.file, problem.span.start, problem.span.end)
+        key = (problem.code, problem.message, problem.hint, problem.severity, place, problem.step, problem.file)
+        known = folded.get(key)
+        folded[key] = problem if known is None else replace(known, cells=_union(known.cells, problem.cells))
+    return sorted(folded.values(), key=_order)
+
+
+def _union(one: tuple[str, ...], two: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*one, *two)))
+
+
+def _order(problem: Problem) -> tuple[str, int, int, str, str, str]:
+    span = problem.span
+    if span is None:
+        return (problem.file, 0, 0, problem.severity, problem.code, problem.message)
+    return (span.file, span.start, span.end, problem.severity, problem.code, problem.message)
+
+
+def strict(problems: Iterable[Problem]) -> list[Problem]:
+    """Every warning made an error."""
+    return [replace(problem, severity=Severity.ERROR) for problem in problems]
+
+
+def as_text(problems: Sequence[Problem]) -> str:
+    """Every problem as a person reads it: place, message, line, caret, what to do."""
+    return "\n".join(_shown(problem) for problem in problems)
+
+
+def tally(problems: Sequence[Problem], files: int) -> str:
+    """`2 errors and 1 warning in 1 file`; `no problems in 3 files`."""
+    counts = [
+        _plural(sum(problem.severity is severity for problem in problems), severity.value) for severity in Severity
+    ]
+    found = " and ".join(count for count in counts if not count.startswith("0 ")) or "no problems"
+    return f"{found} in {_plural(files, 'file')}"
+
+
+def as_json(problems: Sequence[Problem]) -> list[dict[str, Any]]:
+    """The shape that `validate --format json` promises."""
+    return [_record(problem) for problem in problems]
+
+
+def as_annotations(problems: Sequence[Problem]) -> str:
+    """GitHub workflow commands, one line each."""
+    return "\n".join(_annotation(problem) for problem in problems)
+
+
+def dump(problems: Sequence[Problem]) -> str:
+    return json.dumps({"problems": as_json(problems)}, ensure_ascii=False, indent=2)
+
+
+def _shown(problem: Problem) -> str:
+    span = problem.span
+    place = f"{escape.visible(span.file)}:{span.line}:{span.column}: " if span else ""
+    if span is None and problem.file:
+        place = f"{escape.visible(problem.file)}: "
+    head = f"{place}{problem.severity}: {escape.line(problem.message, 1000)}  [{problem.code}]"
+    note = _touched(problem)
+    notes = [note] if note else []
+    if span is None:
+        rows = [f"     = {row}" for row in ([escape.line(problem.hint, 600)] if problem.hint else []) + notes]
+    else:
+        rows = _excerpt(span, problem.hint) + [f"{' ' * (_gutter(span) + 1)}= {row}" for row in notes]
+    return "\n".join([head, *rows])
+
+
+def _gutter(span: Span) -> int:
+    return max(4, len(str(span.line)) + 2)
+
+
+def _excerpt(span: Span, hint: str) -> list[str]:
+    before, marked, after = _cut(span)
+    width = _gutter(span)
+    shown = [f"{span.line:>{width}} | {before}{marked}{after}"]
+    length = escape.width(marked)
+    caret = "^" + "~" * (min(length, 48) - 1) if length else "^"
+    tail = f" {escape.line(hint, 600)}" if hint else ""
+    shown.append(f"{' ' * width} | {' ' * escape.width(before)}{caret}{tail}")
+    return shown
+
+
+def _cut(span: Span) -> tuple[str, str, str]:
+    """The line around a span in three parts, made visible; a long line is cut to a window around the place."""
+    line = span.source.line(span.line)
+    start = span.column - 1
+    end = span.end_column - 1 if span.end_line == span.line else len(line)
+    first = max(0, start - 60) if len(line) > 140 else 0
+    last = min(len(line), max(end, first + 130)) if len(line) > 140 else len(line)
+    last = min(last, start + 200)
+    before = ("…" if first else "") + escape.visible(line[first:start]).replace("\\t", " ")
+    marked = escape.visible(line[start : min(end, last)])
+    after = escape.visible(line[min(end, last) : last]) + ("…" if last < len(line) else "")
+    return before, marked.rstrip(), after if marked.rstrip() == marked else marked[len(marked.rstrip()) :] + after
+
+
+def _touched(problem: Problem) -> str:
+    if not problem.cells:
+        return ""
+    step = problem.cells[0].split("/", 1)[0]
+    place = f" ({problem.step.file}:{problem.step.line})" if problem.step else ""
+    if len(problem.cells) == 1 and problem.of <= 1:
+        return f"{escape.visible(step)}{place}" if place and _elsewhere(problem) else ""
+    of = f" of {problem.of}" if problem.of else ""
+    noun = "cell" if (problem.of or len(problem.cells)) == 1 else "cells"
+    return f"{escape.visible(step)}{place}: {len(problem.cells)}{of} {noun}, first {escape.visible(problem.cells[0])}"
+
+
+def _elsewhere(problem: Problem) -> bool:
+    return problem.step is not None and (problem.span is None or problem.span.file != problem.step.file)
+
+
+def _record(problem: Problem) -> dict[str, Any]:
+    span = problem.span
+    return {
+        "code": problem.code,
+        "severity": problem.severity.value,
+        "message": problem.message,
+        "hint": problem.hint,
+        "file": span.file if span else problem.file,
+        "line": span.line if span else None,
+        "column": span.column if span else None,
+        "end_line": span.end_line if span else None,
+        "end_column": span.end_column if span else None,
+        "cells": list(problem.cells),
+    }
+
+
+def _annotation(problem: Problem) -> str:
+    span = problem.span
+    place = {"file": span.file if span else problem.file}
+    if span:
+        place |= {"line": str(span.line), "col": str(span.column)}
+        place |= {"endLine": str(span.end_line), "endColumn": str(span.end_column)}
+    place["title"] = problem.code
+    properties = ",".join(f"{k}={escape.annotation(v, inside='property')}" for k, v in place.items() if v)
+    body = problem.message + (f"\n{problem.hint}" if problem.hint else "")
+    return f"::{problem.severity} {properties}::{escape.annotation(body)}"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
