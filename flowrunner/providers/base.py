@@ -49,6 +49,11 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+def body(model: Model, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of a paid POST. What the model file sends wins: a parameter named `model` must not buy another one."""
+    return {**model.send, **({model.under: params} if model.under else params), **model.send}
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """A complete reply: decoded bytes, header names in lower case."""

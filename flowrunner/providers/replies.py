@@ -1,0 +1,263 @@
+"""What the replies of all providers have in common: strict JSON, error sentences, ends of URLs, and what a status means
+for the money.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any
+
+from flowrunner.providers.base import Fate, Refused, Response
+
+DEPTH = 64
+"""Levels of a reply's JSON."""
+LONGEST_WAIT = 120.0
+"""Seconds: Retry-After is the advice of a stranger, and no worker sleeps longer on it."""
+
+_TEXT = 1000
+_ID = 128
+# Statuses with which HTTP says that a request was turned down before it was worked on.
+_REJECTED = frozenset({400, 404, 405, 406, 410, 411, 413, 414, 415, 417, 421, 422, 426, 428, 431, 451})
+_CREDITS = re.compile(r"\b(credits?|funds?|balance|top[ -]up)\b", re.IGNORECASE)
+_QUOTA = re.compile(r"free[ -]?tier|quota|\bdaily\b|per day", re.IGNORECASE)
+_POLICY = re.compile(r"moderat|nsfw|safety|content.polic|prohibited|flagged", re.IGNORECASE)
+_STAMPED = re.compile(r"[?&]X-(Amz|Tos|Goog)-Date=(\d{8}T\d{6})Z(?:&|$)", re.IGNORECASE)
+_LASTING = re.compile(r"[?&]X-(Amz|Tos|Goog)-Expires=(\d{1,8})(?:&|$)", re.IGNORECASE)
+_UNTIL = re.compile(r"[?&]Expires=(\d{9,11})(?:&|$)")
+
+
+class Unreadable(ValueError):
+    """A reply that is not the JSON it should be; the sentence says why."""
+
+
+def parse(body: bytes) -> Any:
+    """The JSON of a reply, fractions as Decimal: money is never a float. Unreadable also for what two readers could
+    take differently: a key given twice, NaN, more than 64 levels, half a surrogate pair."""
+    try:
+        value = json.loads(
+            body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_number, object_pairs_hook=_once
+        )
+    except Unreadable:
+        raise
+    except UnicodeDecodeError:
+        raise Unreadable("it is not UTF-8") from None
+    except RecursionError:
+        raise Unreadable("it is nested too deeply") from None
+    except (ValueError, ArithmeticError):  # a fraction with an exponent beyond all bounds is the latter
+        raise Unreadable("it is not JSON" if body.strip() else "it is empty") from None
+    _vet(value, DEPTH)
+    return value
+
+
+def plain(value: Any) -> Any:
+    """The value with each Decimal as its text, so that it can be written down as JSON again without loss."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value where it is an object, else an empty one: a reply may leave out, or empty, whatever it likes."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: Any) -> list[Any]:
+    """A list as it is, nothing as no item, and anything else as one item."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def refused(response: Response, *, provider: str, variable: str) -> Refused:
+    """What a reply whose status is not a success means; `variable` is where the provider's key comes from.
+
+    Only a status that proves it counts as not executed. A provider that documents no idempotency key leaves nothing
+    to find out with, so every other status is unknown, and nothing sends it again unasked."""
+    said = _said(response)
+    wait = _wait(response.headers)
+    fate = _fate(response, said)
+    return Refused(
+        fate=fate,
+        message=_message(response, said),
+        hint=_hint(response, said, wait, provider=provider, variable=variable),
+        status=response.status,
+        retry_after=None if wait is None or fate is not Fate.TRY_LATER else min(wait, LONGEST_WAIT),
+        request_id=request_id(response, _lenient(response.body)),
+    )
+
+
+def request_id(response: Response, body: Any) -> str:
+    """The provider's own name for the call, for asking it about a charge; empty where there is none."""
+    known = (
+        response.headers.get("x-inference-id"),
+        response.headers.get("x-request-id"),
+        mapping(body).get("requestId"),
+        mapping(body).get("request_id"),
+    )
+    return next((name[:_ID] for name in known if isinstance(name, str) and name), "")
+
+
+def sentence(value: Any) -> str:
+    """What an error object says, in whatever of the usual ways it says it; empty where it says nothing."""
+    if isinstance(value, str):
+        return value.strip()[:_TEXT]
+    if isinstance(value, list):
+        return "; ".join(dict.fromkeys(filter(None, map(_issue, value[:10]))))[:_TEXT]
+    if not isinstance(value, dict):
+        return ""
+    first = next(filter(None, (sentence(value.get(key)) for key in ("message", "error", "detail", "msg", "title"))), "")
+    more = "; ".join(filter(None, (sentence(value.get(key)) for key in ("errors", "issues", "details"))))
+    return "; ".join(filter(None, (first, more)))[:_TEXT]
+
+
+def advice(said: str) -> str:
+    """What to do about a refusal by moderation: never the same prompt again; empty where it is none."""
+    refused = _POLICY.search(said)
+    return "change the prompt or the images: the same request would be refused again" if refused else ""
+
+
+def expires(url: str) -> float | None:
+    """When a signed URL ends, in seconds since 1970, as its query says; None where it does not."""
+    from datetime import UTC, datetime
+
+    if until := _UNTIL.search(url):
+        return float(until[1])
+    stamped, lasting = _STAMPED.search(url), _LASTING.search(url)
+    if not stamped or not lasting:
+        return None
+    try:
+        start = datetime.strptime(stamped[2], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return start.timestamp() + int(lasting[2])
+
+
+def decoded(text: str) -> bytes | None:
+    """The bytes of base64, bare or in a data URI; None for what is not base64."""
+    from base64 import b64decode
+    from binascii import Error
+
+    if text.startswith("data:"):
+        head, _, text = text.partition(",")
+        if not head.endswith(";base64"):
+            return None
+    try:
+        return b64decode("".join(text.split()), validate=True) or None
+    except (Error, ValueError):
+        return None
+
+
+def _fate(response: Response, said: str) -> Fate:
+    match response.status:
+        case 401 | 402:
+            return Fate.STOP_RUN
+        case 403:
+            return Fate.STOP_RUN if _CREDITS.search(said) else Fate.NOT_EXECUTED
+        case 429 if _QUOTA.search(said):
+            return Fate.NOT_EXECUTED
+        case 425 | 429:
+            return Fate.TRY_LATER
+        case 503 if "retry-after" in response.headers:
+            return Fate.TRY_LATER
+        case status if status in _REJECTED:
+            return Fate.NOT_EXECUTED
+        case _:
+            return Fate.UNKNOWN
+
+
+def _message(response: Response, said: str) -> str:
+    if 300 <= response.status < 400:
+        return f"redirected to {_target(response)}; a paid request follows no redirect"
+    return said or f"HTTP {response.status} {_phrase(response.status)}".rstrip()
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _hint(response: Response, said: str, wait: float | None, *, provider: str, variable: str) -> str:
+    match response.status:
+        case 401:
+            return f"put a valid key into {variable}"
+        case 402 | 403 if response.status == 402 or _CREDITS.search(said):
+            return f"top up the account at {provider}, then run again: what is finished is kept"
+        case status if 300 <= status < 400:
+            return f"check {provider.upper()}_BASE_URL"
+        case 429 if _QUOTA.search(said):
+            return f"run again when {provider} allows it: what is finished is kept"
+        case 429 | 503 if wait is not None and wait > LONGEST_WAIT:
+            return f"{provider} asks to wait {wait:.0f} s"
+        case _:
+            return advice(said)
+
+
+def _target(response: Response) -> str:
+    """Scheme and host of a redirect: its path and query may hold a secret."""
+    found = re.match(r"[a-z+.-]+://[^/?#\\@\s]*", response.headers.get("location", ""), re.IGNORECASE)
+    return found[0][:200] if found else "another path"
+
+
+def _said(response: Response) -> str:
+    body = _lenient(response.body)
+    if body is not None:
+        return sentence(body)
+    text = response.body[: 4 * _TEXT].decode(errors="replace").strip()
+    return "" if text.startswith("<") else text[:_TEXT]
+
+
+def _lenient(body: bytes) -> Any:
+    try:
+        return parse(body)
+    except Unreadable:
+        return None
+
+
+def _issue(value: Any) -> str:
+    """One entry of a list of faults, led by the field it is about where it names one."""
+    said = sentence(value)
+    where = next((mapping(value)[key] for key in ("path", "loc", "field") if mapping(value).get(key)), None)
+    field = ".".join(map(str, where)) if isinstance(where, list) else where if isinstance(where, str) else ""
+    return f"{field}: {said}" if field and said else said
+
+
+def _wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds that Retry-After asks for. A date counts from the reply's own Date: the two clocks may differ."""
+    from email.utils import parsedate_to_datetime
+
+    text = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
+        return float(text)
+    try:
+        seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return max(0.0, seconds)
+
+
+def _no_number(text: str) -> Any:
+    raise Unreadable(f"{text} is no number")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Unreadable("a key stands in it twice")
+    return found
+
+
+def _vet(value: Any, levels: int) -> None:
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise Unreadable("it holds half a character")
+        return
+    if not isinstance(value, dict | list):
+        return
+    if not levels:
+        raise Unreadable("it is nested too deeply")
+    for item in (*value, *value.values()) if isinstance(value, dict) else value:
+        _vet(item, levels - 1)

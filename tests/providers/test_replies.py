@@ -1,0 +1,196 @@
+from decimal import Decimal
+
+import pytest
+
+from flowrunner.providers import replies
+from flowrunner.providers.base import Fate, Refused, Response
+
+
+def refusal(status: int, body: str = "", **headers: str) -> Refused:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return replies.refused(Response(status, named, body.encode()), provider="aimlapi", variable="AIMLAPI_API_KEY")
+
+
+def said(body: str) -> str:
+    return refusal(400, body).message
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 406, 410, 413, 414, 415, 422, 431, 451])
+def test_a_rejected_request_was_not_executed(status: int) -> None:
+    assert refusal(status).fate is Fate.NOT_EXECUTED
+
+
+def test_a_wrong_key_stops_the_run_and_names_the_variable() -> None:
+    refused = refusal(401, '{"message": "This request requires a valid API key."}')
+    assert refused.fate is Fate.STOP_RUN
+    assert "AIMLAPI_API_KEY" in refused.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, '{"message": "You\'ve run out of credits. Please top up your balance."}'),
+        (403, '{"title": "Forbidden", "status": 403, "message": "You\'ve run out of funds."}'),
+        (402, ""),
+    ],
+)
+def test_no_credits_stop_the_run_and_point_at_the_bill(status: int, body: str) -> None:
+    refused = refusal(status, body)
+    assert refused.fate is Fate.STOP_RUN
+    assert "top up" in refused.hint
+
+
+def test_another_403_stops_one_call_only() -> None:
+    refused = refusal(403, '{"message": "Your region is not supported."}')
+    assert (refused.fate, refused.hint) == (Fate.NOT_EXECUTED, "")
+
+
+def test_a_limit_of_the_free_tier_is_not_waited_for() -> None:
+    refused = refusal(429, '{"message": "Free-tier limit reached"}', retry_after="5")
+    assert (refused.fate, refused.retry_after) == (Fate.NOT_EXECUTED, None)
+
+
+@pytest.mark.parametrize("status", [425, 429])
+def test_too_early_and_too_many_may_be_sent_again(status: int) -> None:
+    refused = refusal(status, '{"message": "Too Many Requests"}')
+    assert (refused.fate, refused.retry_after) == (Fate.TRY_LATER, None)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "date", "seconds"),
+    [
+        ("7", "", 7.0),
+        ("0", "", 0.0),
+        ("3600", "", 120.0),
+        ("Sat, 21 Nov 2026 10:00:30 GMT", "Sat, 21 Nov 2026 10:00:00 GMT", 30.0),
+        ("Sat, 21 Nov 2026 09:00:00 GMT", "Sat, 21 Nov 2026 10:00:00 GMT", 0.0),
+        ("Sat, 21 Nov 2026 12:00:00 GMT", "Sat, 21 Nov 2026 10:00:00 GMT", 120.0),
+        ("Sat, 21 Nov 2026 10:00:30 GMT", "", None),
+        ("Sat, 21 Nov 2026 10:00:30 -0000", "Sat, 21 Nov 2026 10:00:00 GMT", None),
+        ("-5", "", None),
+        ("soon", "now", None),
+        ("٣", "", None),
+    ],
+)
+def test_retry_after_counts_from_the_replys_own_clock_and_is_clamped(
+    retry_after: str, date: str, seconds: float | None
+) -> None:
+    assert refusal(429, retry_after=retry_after, date=date).retry_after == seconds
+
+
+def test_a_wait_beyond_the_clamp_is_told() -> None:
+    assert "3600 s" in refusal(429, retry_after="3600").hint
+
+
+def test_503_may_be_sent_again_only_when_it_says_when() -> None:
+    assert refusal(503, retry_after="1").fate is Fate.TRY_LATER
+    assert refusal(503).fate is Fate.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 408, 409, 418, 499, 500, 502, 504, 520, 599])
+def test_what_proves_nothing_is_unknown(status: int) -> None:
+    assert refusal(status).fate is Fate.UNKNOWN
+
+
+def test_a_redirect_names_its_target_without_path_and_query() -> None:
+    refused = refusal(307, location="https://evil.example/steal?token=abc")
+    assert "https://evil.example;" in refused.message
+    assert "token" not in refused.message
+    assert "AIMLAPI_BASE_URL" in refused.hint
+    assert "another path" in refusal(301, location="/elsewhere").message
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ('{"message": "Body validation error!", "statusCode": "400"}', "Body validation error!"),
+        ('{"error": {"message": "No such model", "code": 1}}', "No such model"),
+        ('{"error": "rate_limit", "message": "slow down"}', "slow down"),
+        ('{"error": "rate_limit"}', "rate_limit"),
+        ('{"title": "Bad"}', "Bad"),
+        ('{"detail": [{"loc": ["body", "seed"], "msg": "not an integer"}]}', "body.seed: not an integer"),
+        (
+            '{"message": "Body validation error!", "errors": [{"path": ["size"], "message": "too big"}, "and more"]}',
+            "Body validation error!; size: too big; and more",
+        ),
+        ('{"message": null}', "HTTP 400 Bad Request"),
+        ("[]", "HTTP 400 Bad Request"),
+        ("plain words", "plain words"),
+        ("<html><script>…</script></html>", "HTTP 400 Bad Request"),
+        ("", "HTTP 400 Bad Request"),
+        ('{"message": "cut', '{"message": "cut'),
+    ],
+)
+def test_the_providers_sentence_is_found_in_any_usual_shape(body: str, sentence: str) -> None:
+    assert said(body) == sentence
+
+
+def test_a_long_sentence_is_cut() -> None:
+    assert len(said('{"message": "%s"}' % ("x" * 5000))) == 1000
+    assert refusal(599).message == "HTTP 599"
+
+
+def test_a_refusal_by_moderation_says_not_to_try_the_same_again() -> None:
+    refused = refusal(400, '{"message": "Prompt violates the content policy"}')
+    assert refused.fate is Fate.NOT_EXECUTED
+    assert "change the prompt" in refused.hint
+
+
+def test_the_request_id_comes_from_the_header_or_the_body() -> None:
+    assert refusal(500, '{"requestId": "b"}', x_inference_id="h").request_id == "h"
+    assert refusal(500, '{"requestId": "b"}').request_id == "b"
+    assert refusal(500, '{"requestId": 7}').request_id == ""
+    assert len(refusal(500, x_inference_id="x" * 9000).request_id) == 128
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "empty"),
+        (b'{"a": 1', "not JSON"),
+        (b"<html>", "not JSON"),
+        (b'{"a": 1, "a": 2}', "twice"),
+        (b"[NaN]", "NaN"),
+        (b"[-Infinity]", "Infinity"),
+        (b"[1e99999999999999999999]", "not JSON"),
+        (b"[" * 65 + b"]" * 65, "deeply"),
+        (b"[" * 200_000, "deeply"),
+        (b'["\\ud800"]', "character"),
+        (b'{"\\udc00": 1}', "character"),
+        (b'"\xff"', "UTF-8"),
+        (b"9" * 5000, "not JSON"),
+    ],
+)
+def test_json_that_could_be_read_two_ways_is_unreadable(body: bytes, reason: str) -> None:
+    with pytest.raises(replies.Unreadable, match=reason):
+        replies.parse(body)
+
+
+def test_fractions_are_exact_and_go_back_to_json_as_text() -> None:
+    value = replies.parse(b'\xef\xbb\xbf{"usd": 0.0378005, "n": [2]}')
+    assert value == {"usd": Decimal("0.0378005"), "n": [2]}
+    assert replies.plain(value) == {"usd": "0.0378005", "n": [2]}
+    assert replies.parse(b"[" * 64 + b"]" * 64)
+
+
+@pytest.mark.parametrize(
+    ("query", "end"),
+    [
+        ("X-Amz-Date=20260327T100000Z&X-Amz-Expires=604800", 1775210400.0),
+        ("X-Tos-Expires=86400&X-Tos-Date=20260327T100000Z&x=1", 1774692000.0),
+        ("X-Amz-Expires=604800", None),
+        ("X-Amz-Date=20261327T100000Z&X-Amz-Expires=60", None),
+        ("Expires=1775210400&Signature=x", 1775210400.0),
+        ("Expires=never", None),
+        ("", None),
+    ],
+)
+def test_a_signed_url_says_when_it_ends(query: str, end: float | None) -> None:
+    assert replies.expires(f"https://s3.example/a.png?{query}") == end
+
+
+def test_base64_is_read_bare_and_as_a_data_uri() -> None:
+    assert replies.decoded("AQID") == b"\x01\x02\x03"
+    assert replies.decoded("AQ\nID") == b"\x01\x02\x03"
+    assert replies.decoded("data:image/png;base64,AQID") == b"\x01\x02\x03"
+    assert [replies.decoded(text) for text in ("", "A", "é", "data:image/png,AQID", "http://x")] == [None] * 5
