@@ -1,0 +1,160 @@
+"""A simulated picture: what it depends on, its bytes, and what it hands on to the pictures that are made from it.
+
+The same frame gives the same bytes, in any process. An edit keeps the scene of its first input, moves its colours on
+and adds a balloon, so that a chain of edits can be followed by eye.
+"""
+
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flowrunner.imagehead import BadImage, check_complete, head, mark
+from flowrunner.simulator.canvas import Canvas
+from flowrunner.simulator.card import Card, Contact, Facts
+from flowrunner.simulator.chance import Chance
+from flowrunner.simulator.palette import Inks, inks, tone
+from flowrunner.simulator.scenes import SCENES, balloon, suited
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_NOTE = 0x010E
+"""The EXIF tag ImageDescription: it carries a picture's lineage to the edits of it."""
+_TOKENS = re.compile("[0-9a-f]{16}( [0-9a-f]{16}){0,99}")
+_GENERATIONS = 100
+_BALLOONS = 6
+_FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An input picture whose bytes are at hand."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """An input picture that lies elsewhere: an offline simulator does not fetch it."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """All that one picture depends on. `quality`, 0..100, is that of JPEG and WEBP."""
+
+    token: str
+    """A digest of the request and of the picture's place in it: where all choices come from."""
+    model: str
+    prompt: str
+    width: int
+    height: int
+    media_type: str
+    seed: int | None = None
+    number: int = 1
+    count: int = 1
+    inputs: tuple[Seen | Unseen, ...] = ()
+    quality: int = 90
+
+
+@dataclass(frozen=True, slots=True)
+class _Lineage:
+    """The scene that a picture shows, and the tokens it grew from: that of its layout, then one of each edit."""
+
+    scene: str
+    tokens: tuple[str, ...]
+
+    @property
+    def note(self) -> str:
+        return f"simulated by flowrunner; {self.scene}; {' '.join(self.tokens)}"
+
+    @property
+    def edits(self) -> int:
+        return len(self.tokens) - 1
+
+    def edited(self, token: str) -> "_Lineage":
+        return _Lineage(self.scene, (*self.tokens, token)[:_GENERATIONS])
+
+    @classmethod
+    def read(cls, note: object) -> "_Lineage | None":
+        """None for a note that `note` did not write."""
+        match str(note).split("; "):
+            case ["simulated by flowrunner", scene, tokens] if scene in SCENES and _TOKENS.fullmatch(tokens):
+                return cls(scene, tuple(tokens.split()))
+        return None
+
+
+def draw(frame: Frame) -> bytes:
+    """The encoded picture, with the mark of a simulated one. BadImage for an input that cannot be read."""
+    chance = Chance(frame.token)
+    contacts = tuple(
+        Contact(opened(source.data)) if isinstance(source, Seen) else Contact(None, source.url)
+        for source in frame.inputs
+    )
+    first = contacts[0].picture if contacts else None
+    lineage = _lineage(frame, first, chance)
+    palette = inks(frame.prompt, chance, tone(first) if first else None)
+    card = Card(frame.width, frame.height, palette)
+    card.lay_scene(_scenery(card.scene_size, lineage, palette, chance))
+    card.lay_contacts(contacts)
+    card.write(frame.prompt, Facts(frame.model, tuple(_facts(frame, lineage.edits))))
+    card.stamp()
+    return _encoded(card.image, frame, lineage)
+
+
+def opened(data: bytes) -> "Image":
+    """A picture, upright and opaque. BadImage for bytes that are not a whole PNG, JPEG or WEBP of sane size, or that
+    cannot be decoded."""
+    from PIL import Image, ImageOps
+
+    check_complete(data)
+    head(data)
+    try:
+        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
+        note = image.getexif().get(_NOTE)
+        upright = ImageOps.exif_transpose(image).convert("RGBA")
+    except (OSError, SyntaxError, EOFError, ValueError, Image.DecompressionBombError) as fault:
+        raise BadImage(f"the picture cannot be decoded: {fault}") from fault
+    flat = Image.new("RGB", upright.size, "white")
+    flat.paste(upright, mask=upright)
+    flat.info["note"] = note
+    return flat
+
+
+def _lineage(frame: Frame, first: "Image | None", chance: Chance) -> _Lineage:
+    token = frame.token[:16]
+    before = _Lineage.read(first.info["note"]) if first else None
+    if before is None:
+        before = _Lineage(suited(frame.prompt, chance), (token,))
+    return before.edited(token) if frame.inputs else before
+
+
+def _scenery(size: tuple[int, int], lineage: _Lineage, palette: Inks, chance: Chance) -> "Image":
+    canvas = Canvas(*size)
+    layout, *edits = lineage.tokens
+    SCENES[lineage.scene](canvas, palette, Chance(layout))
+    for number, edit in enumerate(edits[-_BALLOONS:]):
+        balloon(canvas, palette, (palette.accent, palette.layers[2])[number % 2], Chance(f"{edit}/balloon"))
+    return canvas.printed(palette.grain, chance)
+
+
+def _facts(frame: Frame, edits: int) -> list[str]:
+    facts = [f"edit {edits}"] if edits else []
+    facts += [f"{frame.number} of {frame.count}"] if frame.count > 1 else []
+    facts += [f"seed {frame.seed}" if frame.seed is not None else "no seed"]
+    return [*facts, f"{frame.width} x {frame.height}"]
+
+
+def _encoded(image: "Image", frame: Frame, lineage: _Lineage) -> bytes:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[_NOTE] = lineage.note
+    buffer = io.BytesIO()
+    # Fast settings: a simulated run waits for its pictures.
+    options = {"compress_level": 3} if frame.media_type == "image/png" else {"quality": frame.quality}
+    options |= {"method": 1} if frame.media_type == "image/webp" else {}
+    image.save(buffer, _FORMATS[frame.media_type], exif=exif, **options)
+    return mark(buffer.getvalue())
