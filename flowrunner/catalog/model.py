@@ -2,31 +2,60 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from flowrunner.money import Nano
 
 
+class Per(StrEnum):
+    """What a price counts."""
+
+    CALL = "call"
+    IMAGE = "image"
+    MEGAPIXEL = "megapixel"
+    """2^20 pixels, each image rounded up by itself."""
+
+
+class Counted(StrEnum):
+    """Whose images a price counts."""
+
+    OUTPUTS = "outputs"
+    INPUTS = "inputs"
+
+
+class Basis(StrEnum):
+    """How far a price can be trusted."""
+
+    PUBLISHED = "published"
+    """The provider says so, or the user does."""
+    INFERRED = "inferred"
+    """It fits published example charges, but no price list says it."""
+    FREE = "free"
+    """Nobody is paid: a local operation. An unknown price is None, never this."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What a call costs, in nano-dollars. `per` is call, image or megapixel (each image's megapixels rounded up).
+    """What a call costs, in nano-dollars: `first` for the first unit, `next` for each further one."""
 
-    `first` is the first unit, `next` each further one; `counts` says whose images are counted: outputs, inputs.
-    `basis` is published or inferred: an inferred price fits published example charges but no price list says it.
-    """
-
-    per: str
+    per: Per
     first: Nano
     next: Nano
-    counts: tuple[str, ...] = ("outputs",)
-    basis: str = "published"
+    counts: tuple[Counted, ...] = (Counted.OUTPUTS,)
+    input_cap: int | None = None
+    """Megapixels that an input counts as at most, where the provider shrinks inputs before it counts them."""
+    named: Mapping[str, int] = field(default_factory=dict)
+    """Megapixels that an output of a named size counts as; other names count as the model's largest output."""
+    basis: Basis = Basis.PUBLISHED
     source: str = ""
     date: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model:
-    """One file of `schemas/<provider>/<id>.json`. The field names are those of the file."""
+    """One file of `schemas/<provider>/<id>.json`. The field names are those of the file. A model is equal to itself
+    only, so that what is compiled from its schemas can be kept beside it."""
 
     id: str
     provider: str
@@ -55,6 +84,8 @@ class Model:
     sources: tuple[Mapping[str, str], ...] = ()
     file: str = ""
     """The file it was read from, for messages."""
+    trusted: bool = True
+    """Whether it came with flowrunner; the schemas of others are judged before they are compiled."""
     digest: str = ""
     """sha256 of the canonical request and stricter schemas: what the lock records."""
 
@@ -67,3 +98,9 @@ class Model:
     @property
     def required(self) -> tuple[str, ...]:
         return tuple(self.request.get("required", ()))
+
+    @property
+    def short(self) -> str:
+        """The id as messages use it, without the maker: `flux-2-edit`; a local operation keeps its `image/`."""
+        maker, slash, rest = self.id.partition("/")
+        return rest if slash and maker != self.provider else self.id

@@ -1,0 +1,74 @@
+"""A model's two schemas as compiled validators, with three keywords of our own.
+
+`format: uri` is asserted, `pattern` ends where it says it ends and is tried on short texts only, and `multipleOf` is
+exact (0.07 is a multiple of 0.01, and no number is too large for it).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from flowrunner.catalog.guard import PATTERN_TEXT
+from flowrunner.catalog.model import Model
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
+
+_URI = re.compile(r"https?://[^\s/?#]+([/?#]\S*)?|data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/]+={0,2}", re.IGNORECASE)
+
+
+@lru_cache(maxsize=512)
+def compiled(model: Model) -> "tuple[Validator, Validator]":
+    """Validators of the published schema and of the stricter one. References stay inside their schema."""
+    from referencing import Registry
+
+    kind, formats = _kind()
+    no_network: Registry[Any] = Registry()
+    published = kind(model.request, format_checker=formats, registry=no_network)
+    return published, kind(model.stricter, format_checker=formats, registry=no_network)
+
+
+@cache
+def _kind() -> Any:
+    from jsonschema import Draft202012Validator, FormatChecker, validators
+
+    formats = FormatChecker(formats=())
+    formats.checks("uri")(lambda text: not isinstance(text, str) or is_uri(text))
+    own = {"pattern": _pattern, "multipleOf": _multiple_of}
+    return validators.extend(Draft202012Validator, own), formats  # type: ignore[no-untyped-call]
+
+
+def is_uri(text: str) -> bool:
+    """Whether a provider that wants a URL takes the text: https, http or an image as base64 with its data: prefix."""
+    return _URI.fullmatch(text) is not None
+
+
+def _pattern(
+    _: "Draft202012Validator", pattern: str, instance: Any, __: Mapping[str, Any]
+) -> "Iterator[ValidationError]":
+    if isinstance(instance, str) and (len(instance) > PATTERN_TEXT or not _expression(pattern).search(instance)):
+        yield _error(f"{instance[:80]!r} does not match {pattern!r}")
+
+
+def _multiple_of(
+    validator: "Draft202012Validator", step: Any, instance: Any, _: Mapping[str, Any]
+) -> "Iterator[ValidationError]":
+    if validator.is_type(instance, "number") and Fraction(str(instance)) % Fraction(str(step)):
+        yield _error(f"{instance} is not a multiple of {step}")
+
+
+@lru_cache(maxsize=512)
+def _expression(pattern: str) -> re.Pattern[str]:
+    r"""JSON Schema's `$` is the end of the text alone; Python's also stands before a last line feed."""
+    ends = pattern.endswith("$") and not pattern.endswith("\\$")
+    return re.compile(pattern[:-1] + r"\Z" if ends else pattern)
+
+
+def _error(message: str) -> "ValidationError":
+    from jsonschema.exceptions import ValidationError
+
+    return ValidationError(message)

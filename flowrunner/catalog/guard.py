@@ -1,0 +1,164 @@
+"""Judging a request schema that a stranger may have written, before anything compiles it.
+
+A schema is a small program: a reference can fetch, a pattern can stall, `uniqueItems` compares all with all, and
+references can double at each level. What passes here is checked in bounded time and touches no network.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+PATTERN_TEXT = 1000
+"""Characters of a text on which a pattern is tried; longer ones do not match."""
+_PATTERN = 200
+_PATHS = 32
+"""Ways through a pattern that alternatives and optional parts may make together."""
+_NODES = 20_000
+"""Subschemas that a request may be checked against, references followed."""
+_DEPTH = 40
+_UNIQUE = 200
+_REFUSED = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "patternProperties")
+_SUBSCHEMAS = ("items", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else")
+_LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
+_TABLES = ("properties", "$defs", "dependentSchemas")
+
+
+def fault(schema: Mapping[str, Any]) -> str | None:
+    """Why the schema is not to be used, in one sentence; None where nothing speaks against it."""
+    try:
+        _size(schema, schema, (), {})
+        return next(_faults(schema, "request"), None) or _malformed(schema)
+    except _TooMuch as found:
+        return str(found)
+
+
+class _TooMuch(Exception):
+    pass
+
+
+def _malformed(schema: Mapping[str, Any]) -> str | None:
+    """What the metaschema says against it."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        place = ".".join(str(part) for part in ("request", *error.absolute_path))
+        return f"{place}: {error.message[:200]}"
+    return None
+
+
+def _faults(schema: Any, place: str) -> Iterator[str]:
+    if not isinstance(schema, Mapping):
+        return
+    for key in _REFUSED:
+        if key in schema:
+            yield f"{place}: {key} is not taken in a model file"
+    reference = schema.get("$ref", "#/")
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        yield f"{place}: $ref {str(reference)[:80]!r} leads out of the file; only #/… is followed"
+    yield from _slow(schema, place)
+    for name, part in _parts(schema):
+        yield from _faults(part, f"{place}.{name}")
+
+
+def _slow(schema: Mapping[str, Any], place: str) -> Iterator[str]:
+    pattern = schema.get("pattern")
+    reason = stalls(pattern) if isinstance(pattern, str) else None
+    if reason:
+        yield f"{place}: pattern {reason}"
+    most = schema.get("maxItems")
+    if schema.get("uniqueItems") and not (isinstance(most, int) and most <= _UNIQUE):
+        yield f"{place}: uniqueItems needs a maxItems of at most {_UNIQUE}"
+
+
+def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from ((key, schema[key]) for key in _SUBSCHEMAS if key in schema)
+    for key in _LISTS:
+        if isinstance(schema.get(key), list):
+            yield from ((f"{key}[{index}]", part) for index, part in enumerate(schema[key]))
+    for key in _TABLES:
+        if isinstance(schema.get(key), Mapping):
+            yield from ((str(name), part) for name, part in schema[key].items())
+
+
+def _size(schema: Any, root: Mapping[str, Any], inside: tuple[str, ...], known: dict[str, int]) -> int:
+    """Subschemas that one value may meet below this one, references followed. `_TooMuch` for rings and giants."""
+    if not isinstance(schema, Mapping):
+        return 1
+    if len(inside) > _DEPTH:
+        raise _TooMuch(f"request nests deeper than {_DEPTH}")
+    total = 1
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/"):
+        total += _referred(reference, root, inside, known)
+    total += sum(_size(part, root, (*inside, ""), known) for name, part in _parts(schema))
+    if total > _NODES:
+        raise _TooMuch(f"request grows over {_NODES} parts where its references are followed")
+    return total
+
+
+def _referred(reference: str, root: Mapping[str, Any], inside: tuple[str, ...], known: dict[str, int]) -> int:
+    if reference in inside:
+        raise _TooMuch(f"request: $ref {reference[:80]!r} leads back to itself")
+    if reference not in known:
+        known[reference] = _size(resolve(root, reference), root, (*inside, reference), known)
+    return known[reference]
+
+
+def resolve(root: Mapping[str, Any], reference: str) -> Any:
+    """What `#/…` stands for; `_TooMuch` where it stands for nothing."""
+    found: Any = root
+    for part in reference[2:].split("/"):
+        name = part.replace("~1", "/").replace("~0", "~")
+        if not isinstance(found, Mapping) or name not in found:
+            raise _TooMuch(f"request: $ref {reference[:80]!r} leads nowhere")
+        found = found[name]
+    return found
+
+
+_TOKEN = re.compile(
+    r"\\(?P<escape>.)|(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<group>\(\?:|\()|(?P<odd>\(\?)|(?P<end>\))"
+    r"|(?P<count>\{\d+\})|(?P<repeat>[*+]|\{\d*,\d*\})|(?P<maybe>\?)|(?P<bar>\|)|.",
+    re.DOTALL,
+)
+
+
+def stalls(pattern: str) -> str | None:
+    """Why a backtracking engine could take long over this pattern, or None. At most two repeats, none inside another
+    or over alternatives: then a text of `PATTERN_TEXT` characters costs at most some ten million steps."""
+    if len(pattern) > _PATTERN:
+        return f"is longer than {_PATTERN} characters"
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError):
+        return "is no regular expression that Python knows"
+    return _costly(pattern)
+
+
+def _costly(pattern: str) -> str | None:
+    repeats, paths = (0 if pattern.startswith("^") else 1), 1
+    simple = [True]
+    last = True
+    for token in _TOKEN.finditer(pattern.replace("(?:", "(")):
+        kind = token.lastgroup
+        if kind == "odd" or (kind == "escape" and token["escape"] in "123456789k"):
+            return "uses a look-around, a back reference or a flag"
+        if kind in ("repeat", "count", "maybe"):
+            if not last and kind != "maybe":
+                return "repeats a group that repeats or has alternatives"
+            repeats += kind == "repeat"
+            paths *= 2 if kind == "maybe" else 1
+            simple[-1] = False
+            continue
+        if kind == "bar":
+            paths *= 2
+            simple[-1] = False
+        last = True
+        if kind == "group":
+            simple.append(True)
+        elif kind == "end" and len(simple) > 1:
+            last = simple.pop()
+            simple[-1] = simple[-1] and last
+    return "has too many repeats or alternatives" if repeats > 2 or paths > _PATHS else None

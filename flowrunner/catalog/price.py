@@ -1,0 +1,68 @@
+"""What a call costs at most, by the catalogue's prices: an estimate is never below the charge it stands for.
+
+A megapixel is 2^20 pixels and each image is rounded up by itself: that fits fal's published $0.045 for 1920x1080
+(1.98 megapixels at $0.03 and $0.015) and the six published example charges of AIML API's FLUX.2 models.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowrunner.catalog.model import Counted, Model, Per, Price
+from flowrunner.catalog.sizes import Size, largest_size, output_size, planned_images
+from flowrunner.money import Nano
+
+MEGAPIXEL = 1 << 20
+"""Pixels."""
+
+
+def estimate(
+    model: Model, params: Mapping[str, Any], inputs: Sequence[Size | None] = (), override: Price | None = None
+) -> Nano | None:
+    """The most that one call can cost; None where no price is known, or a price by size and nothing bounds the size.
+
+    `inputs` are the sizes of its input images, None for one that nobody here has seen (a link): it counts as the
+    price's own cap for inputs, else as the model's largest picture, since no provider publishes a bound for inputs.
+    `override` is the user's price for the model."""
+    price = override or model.price
+    if price is None:
+        return None
+    units = _units(price, model, params, inputs)
+    if units is None:
+        return None
+    return price.first + price.next * (units - 1) if units else 0
+
+
+def _units(price: Price, model: Model, params: Mapping[str, Any], inputs: Sequence[Size | None]) -> int | None:
+    if price.per is Per.CALL:
+        return 1
+    outputs = planned_images(model, params) if Counted.OUTPUTS in price.counts else 0
+    counted = inputs if Counted.INPUTS in price.counts else ()
+    if price.per is Per.IMAGE:
+        return outputs + len(counted)
+    sizes = [_output(price, model, params)] * outputs + [_input(price, model, size) for size in counted]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
+def _output(price: Price, model: Model, params: Mapping[str, Any]) -> int | None:
+    size = output_size(model, params)
+    if size is not None:
+        return _megapixels(size)
+    default = model.parameters[model.size].get("default") if model.size else None
+    named = params.get(model.size, default) if model.size else None
+    known = price.named.get(named) if isinstance(named, str) else None
+    return known or _largest(model)
+
+
+def _input(price: Price, model: Model, size: Size | None) -> int | None:
+    counted = _megapixels(size) if size is not None else price.input_cap or _largest(model)
+    return min(counted, price.input_cap) if counted and price.input_cap else counted
+
+
+def _largest(model: Model) -> int | None:
+    largest = largest_size(model)
+    return None if largest is None else _megapixels(largest)
+
+
+def _megapixels(size: Size) -> int:
+    return max(1, -(-size[0] * size[1] // MEGAPIXEL))
