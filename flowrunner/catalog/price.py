@@ -1,7 +1,8 @@
-"""What a call costs at most, by the catalogue's prices: an estimate is never below the charge it stands for.
+"""What a call costs at most, by the catalogue's prices.
 
 A megapixel is 2^20 pixels and each image is rounded up by itself: that fits fal's published $0.045 for 1920x1080
-(1.98 megapixels at $0.03 and $0.015) and the six published example charges of AIML API's FLUX.2 models.
+(1.98 megapixels at $0.03 and $0.015) and, but for one credit of 75601, the six published example charges of AIML API's
+FLUX.2 models.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,38 +17,43 @@ MEGAPIXEL = 1 << 20
 
 
 def estimate(
-    model: Model, params: Mapping[str, Any], inputs: Sequence[Size | None] = (), override: Price | None = None
+    model: Model,
+    params: Mapping[str, Any],
+    inputs: Sequence[Size | None] = (),
+    override: Price | None = None,
+    *,
+    size: Size | None = None,
 ) -> Nano | None:
     """The most that one call can cost; None where no price is known, or a price by size and nothing bounds the size.
 
     `inputs` are the sizes of its input images, None for one that nobody here has seen (a link): it counts as the
     price's own cap for inputs, else as the model's largest picture, since no provider publishes a bound for inputs.
-    `override` is the user's price for the model."""
+    `override` is the user's price for the model; `size` the output's, where more is known than the request says."""
     price = override or model.price
     if price is None:
         return None
-    units = _units(price, model, params, inputs)
+    units = _units(price, model, params, inputs, size or output_size(model, params))
     if units is None:
         return None
     return price.first + price.next * (units - 1) if units else 0
 
 
-def _units(price: Price, model: Model, params: Mapping[str, Any], inputs: Sequence[Size | None]) -> int | None:
+def _units(
+    price: Price, model: Model, params: Mapping[str, Any], inputs: Sequence[Size | None], size: Size | None
+) -> int | None:
     if price.per is Per.CALL:
         return 1
     outputs = planned_images(model, params) if Counted.OUTPUTS in price.counts else 0
     counted = inputs if Counted.INPUTS in price.counts else ()
     if price.per is Per.IMAGE:
         return outputs + len(counted)
-    sizes = [_output(price, model, params)] * outputs + [_input(price, model, size) for size in counted]
-    known = [size for size in sizes if size is not None]
-    return sum(known) if len(known) == len(sizes) else None
+    each = _named(price, model, params) if size is None else _megapixels(size)
+    areas = [each] * outputs + [_input(price, model, one) for one in counted]
+    known = [area for area in areas if area is not None]
+    return sum(known) if len(known) == len(areas) else None
 
 
-def _output(price: Price, model: Model, params: Mapping[str, Any]) -> int | None:
-    size = output_size(model, params)
-    if size is not None:
-        return _megapixels(size)
+def _named(price: Price, model: Model, params: Mapping[str, Any]) -> int | None:
     default = model.parameters[model.size].get("default") if model.size else None
     named = params.get(model.size, default) if model.size else None
     known = price.named.get(named) if isinstance(named, str) else None

@@ -1,6 +1,7 @@
 """What a request says about the pictures it asks for: how many, and how large."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -26,15 +27,19 @@ def takes_size(model: Model, path: Path) -> bool:
     return {"width", "height"} <= named.keys()
 
 
-def legal_size(model: Model, wish: Size, path: Path | None = None) -> Size:
-    """The size at `path` (the model's size parameter) that comes nearest to a wished one: scaled as a whole into the
-    bounds, then each side to the nearest allowed step, a tie going up."""
-    where = path or ((model.size,) if model.size else ())
-    (least_w, most_w, step_w), (least_h, most_h, step_h) = _side(model, where, "width"), _side(model, where, "height")
-    width, height = max(wish[0], 1), max(wish[1], 1)
-    grow = max(Fraction(1), Fraction(least_w, width), Fraction(least_h, height))
-    scale = min(grow, *(Fraction(most, side) for most, side in ((most_w, width), (most_h, height)) if most))
-    return _step(width * scale, least_w, most_w, step_w), _step(height * scale, least_h, most_h, step_h)
+def legal_size(model: Model, path: Path, wish: Size | None) -> Size | None:
+    """The size at `path` that comes nearest to a wished one: scaled as a whole into the bounds, then each side to the
+    nearest allowed step, a tie going up. Without a wish it is the largest one, so that what is priced by it is an upper
+    bound. None where no size is taken at `path`."""
+    if not takes_size(model, path):
+        return None
+    sides = _side(model, path, "width"), _side(model, path, "height")
+    width, height = wish or (sides[0].most or 1024, sides[1].most or 1024)
+    width, height = max(width, 1), max(height, 1)
+    grow = max(Fraction(1), Fraction(sides[0].least, width), Fraction(sides[1].least, height))
+    shrink = [Fraction(side.most, own) for side, own in zip(sides, (width, height), strict=True) if side.most]
+    scale = min([grow, *shrink])
+    return sides[0].step(width * scale), sides[1].step(height * scale)
 
 
 def output_size(model: Model, params: Mapping[str, Any]) -> Size | None:
@@ -51,27 +56,35 @@ def largest_size(model: Model) -> Size | None:
     """The largest size that a request may name; None where the schema has no bounds or no size."""
     if model.size is None:
         return None
-    width, height = (_side(model, (model.size,), side)[1] for side in ("width", "height"))
+    width, height = (_side(model, (model.size,), side).most for side in ("width", "height"))
     return (width, height) if width and height else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Pixels that a side may have: multiples of `every` between the bounds."""
+
+    least: int
+    most: int | None
+    every: int
+
+    def step(self, wish: Fraction) -> int:
+        nearest = int(wish / self.every + Fraction(1, 2)) * self.every
+        lowest = -(-self.least // self.every) * self.every
+        return max(lowest, nearest if self.most is None else min(nearest, self.most // self.every * self.every))
+
+
+def _side(model: Model, where: Path, side: str) -> _Side:
+    """The bounds of a side as published; its step is a rule of the stricter schema."""
+    parts = schema.at(model, (*where, side))
+    stricter: Any = model.stricter
+    for name in (*where, side):
+        stricter = stricter.get("properties", {}).get(name, {})
+    every = stricter.get("multipleOf") or schema.limit(parts, "multipleOf") or 1
+    least, most = schema.limit(parts, "minimum"), schema.limit(parts, "maximum")
+    return _Side(max(1, int(least or 1)), None if most is None else int(most), max(1, int(every)))
 
 
 def _asked(model: Model, asked: Mapping[str, Any], path: Path) -> int | None:
     value = asked.get(str(path[-1]), schema.limit(schema.at(model, path), "default"))
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1 else None
-
-
-def _side(model: Model, where: Path, side: str) -> tuple[int, int | None, int]:
-    """Smallest, largest and step of a side; a step is a rule of the stricter schema."""
-    parts = schema.at(model, (*where, side))
-    least, most = schema.limit(parts, "minimum"), schema.limit(parts, "maximum")
-    step: Any = model.stricter
-    for name in (*where, side):
-        step = step.get("properties", {}).get(name, {})
-    stepped = step.get("multipleOf") or schema.limit(parts, "multipleOf") or 1
-    return int(least or 1), None if most is None else int(most), max(1, int(stepped))
-
-
-def _step(side: Fraction, least: int, most: int | None, step: int) -> int:
-    nearest = int(side / step + Fraction(1, 2)) * step
-    lowest = -(-least // step) * step
-    return max(lowest, nearest if most is None else min(nearest, most // step * step))
