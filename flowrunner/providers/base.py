@@ -84,14 +84,6 @@ class Finished:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """The call was accepted and goes on at the provider: ask again at `poll`, a path of the provider's origin."""
-
-    id: str
-    poll: str
-
-
 class Fate(StrEnum):
     """What a refusal means for the money and for the rest of the run."""
 
@@ -120,7 +112,7 @@ class Refused:
     request_id: str = ""
 
 
-Reading: TypeAlias = Finished | Waiting | Refused
+Reading: TypeAlias = Finished | Refused
 
 
 class Provider(Protocol):

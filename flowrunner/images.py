@@ -1,0 +1,85 @@
+"""Images that a pipeline names: project files, URLs, data: URIs, asset keys, and what an input or an axis gives."""
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+
+from flowrunner.artifact import Artifact
+from flowrunner.call import File, Link
+from flowrunner.errors import FlowError
+from flowrunner.files import IMAGE_LIMIT, FileProblem, Files, join
+from flowrunner.imagehead import artifact
+
+
+class NoImage(FlowError):
+    """A text that names no usable image."""
+
+    exit_code = 2
+
+
+@dataclass(slots=True)
+class Images:
+    """Looks images up, and remembers where their bytes are: a performer asks by digest."""
+
+    files: Files
+    paths: dict[str, str] = field(default_factory=dict)
+    """sha256 to a path from the project root."""
+    inline: dict[str, bytes] = field(default_factory=dict)
+    """sha256 to the bytes of a data: URI."""
+    _known: dict[str, Artifact] = field(default_factory=dict)
+
+    def named(self, text: str, home: str) -> Artifact | Link:
+        """The image that a text names which is written in the file `home`. NoImage with a sentence otherwise."""
+        lower = text[:16].lower()
+        if lower.startswith(("https://", "http://")):
+            return Link(text)
+        if text.startswith("asset:"):
+            if not text.removeprefix("asset:").strip():
+                raise NoImage("asset: names no key", "write asset:KEY with the key that the asset API gave")
+            return Link(text)
+        if lower.startswith("data:"):
+            return self._data(text)
+        try:
+            return self.at(join(home, text))
+        except FileProblem as fault:
+            raise NoImage(fault.message, fault.hint or _hint(text)) from None
+
+    def at(self, path: str) -> Artifact:
+        """The image at a path from the project root."""
+        try:
+            digest = self.files.digest(path)
+            if path not in self._known or self._known[path].sha256 != digest:
+                self._known[path] = artifact(self.files.read(path, IMAGE_LIMIT))
+        except FlowError as fault:
+            message = fault.message if path in fault.message else f"{path}: {fault.message}"
+            raise NoImage(message, fault.hint) from None
+        found = self._known[path]
+        self.paths[found.sha256] = path
+        return found
+
+    def file(self, text: str, home: str) -> File:
+        """Another input file (a font) that a text names."""
+        path = join(home, text)
+        digest = self.files.digest(path)
+        self.paths[digest] = path
+        return File(digest)
+
+    def _data(self, text: str) -> Artifact:
+        head, _, body = text.partition(",")
+        if not head.lower().startswith("data:image/") or not head.lower().endswith(";base64"):
+            raise NoImage("a data: URI of an image begins with data:image/png;base64,")
+        try:
+            data = base64.b64decode(body, validate=True)
+            found = artifact(data)
+        except binascii.Error:
+            raise NoImage("the data: URI is not base64") from None
+        except FlowError as fault:
+            raise NoImage(f"the data: URI: {fault.message}", fault.hint) from None
+        self.inline[found.sha256] = data
+        return found
+
+
+def _hint(text: str) -> str:
+    if len(text) > 200 and " " not in text:
+        return "base64 is written as data:image/png;base64,…"
+    return "write a path relative to this file, a URL, or a $ reference"

@@ -1,0 +1,159 @@
+"""Data files beside a pipeline: YAML, JSON and CSV as nodes, text files as text."""
+
+import csv
+import io
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from flowrunner.errors import InvalidPipeline
+from flowrunner.files import FileProblem, Files, join
+from flowrunner.loading.document import DEPTH, EXACT, decode, parse
+from flowrunner.loading.fields import Fields
+from flowrunner.nodes import ListNode, MapNode, Node, Scalar
+from flowrunner.problems import Problem, error
+from flowrunner.source import Source, Span
+
+_JSON_ONLY = re.compile(r"\\/|\\u[dD][89a-fA-F]")
+"""Escapes of JSON that YAML does not know: an escaped slash, and surrogate pairs."""
+
+
+def located(path: str, at: Span, fields: Fields) -> str | None:
+    """A path as written at a place, relative to the project root."""
+    try:
+        return join(at.file, path)
+    except FileProblem as fault:
+        fields.add("path", fault.message, at, fault.hint)
+        return None
+
+
+def source(files: Files, path: str, at: Span, fields: Fields) -> Source | None:
+    """A text file that is named at `at`, path relative to the project root."""
+    try:
+        return decode(files.read(path), path)
+    except FileProblem as fault:
+        fields.add("file", fault.message, at, fault.hint)
+    except InvalidPipeline as fault:
+        fields.problems.extend(fault.problems)
+    return None
+
+
+def text(files: Files, path: str, at: Span, fields: Fields) -> Scalar | None:
+    """A whole text file as one value; its final newline is cut."""
+    found = source(files, path, at, fields)
+    if found is None:
+        return None
+    value = found.text.removesuffix("\n")
+    return Scalar(unicodedata.normalize("NFC", value), Span(found, 0, len(value)))
+
+
+def nodes(files: Files, path: str, at: Span, fields: Fields) -> Node | None:
+    """A YAML or JSON file."""
+    found = source(files, path, at, fields)
+    if found is None:
+        return None
+    try:
+        if path.lower().endswith(".json") and _JSON_ONLY.search(found.text):
+            return _json(found)
+        return parse(found, lints=fields.problems)
+    except InvalidPipeline as fault:
+        fields.problems.extend(fault.problems)
+        return None
+
+
+def rows(found: Source, fields: Fields) -> Iterator[MapNode]:
+    """The rows of a CSV file (commas, one header line): every column is text."""
+    reader = csv.reader(io.StringIO(found.text, newline=""), strict=True)
+    header: dict[str, Span] = {}
+    line = 0
+    try:
+        for row in reader:
+            first, line = line + 1, reader.line_num
+            if not row or row == [""]:
+                continue
+            spans = _cells(found, first, row)
+            if not header:
+                header = _header(row, spans, fields)
+            elif len(row) != len(header):
+                message = f"this row has {len(row)} columns, the header {len(header)}"
+                fields.add("csv", message, Span(found, found.starts[first - 1], spans[-1].end))
+            else:
+                yield _row(header, row, spans)
+    except csv.Error as fault:
+        at = found.starts[min(reader.line_num, len(found.starts)) - 1]
+        fields.add("csv", f"not CSV: {fault}", Span(found, at, at))
+
+
+def _row(header: dict[str, Span], row: list[str], spans: list[Span]) -> MapNode:
+    cells = {
+        name: Scalar(unicodedata.normalize("NFC", cell), span)
+        for name, cell, span in zip(header, row, spans, strict=True)
+    }
+    return MapNode(cells, Span(spans[0].source, spans[0].start, spans[-1].end), dict(zip(header, spans, strict=True)))
+
+
+def _header(row: list[str], spans: list[Span], fields: Fields) -> dict[str, Span]:
+    header: dict[str, Span] = {}
+    for name, span in zip(row, spans, strict=True):
+        clean = unicodedata.normalize("NFC", name.strip())
+        if not clean or clean in header:
+            fields.add("csv", f"the header names {clean!r} twice" if clean else "a column has no name", span)
+        header[clean or f"column {len(header) + 1}"] = span
+    return header
+
+
+def _cells(found: Source, first: int, row: list[str]) -> list[Span]:
+    at = found.starts[first - 1]
+    spans = []
+    for cell in row:
+        start = found.text.find(cell, at) if cell else at
+        start = at if start < 0 else start
+        spans.append(Span(found, start, start + len(cell)))
+        comma = found.text.find(",", start + len(cell))
+        at = comma + 1 if comma >= 0 else start + len(cell)
+    return spans
+
+
+def _json(found: Source) -> Node:
+    whole = Span(found, 0, 0)
+    try:
+        return _node(json.loads(found.text, object_pairs_hook=_Pairs, parse_constant=_constant), whole, 0)
+    except json.JSONDecodeError as fault:
+        span = Span(found, fault.pos, fault.pos)
+        raise InvalidPipeline([error("json", f"not JSON: {fault.msg}", span)]) from None
+    except (RecursionError, ValueError) as fault:
+        reason = "nested too deeply" if isinstance(fault, RecursionError) else str(fault)
+        raise InvalidPipeline([error("json", f"not usable JSON: {reason}", whole)]) from None
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The members of a JSON object, in order."""
+
+
+def _constant(word: str) -> Any:
+    raise ValueError(f"{word} is no number that every reader holds")
+
+
+def _node(value: Any, span: Span, depth: int) -> Node:
+    if depth > DEPTH:
+        raise RecursionError
+    if isinstance(value, _Pairs):
+        entries = {key: _node(item, span, depth + 1) for key, item in value}
+        if len(entries) != len(value):
+            raise InvalidPipeline([_twice(value, span)])
+        return MapNode(entries, span, dict.fromkeys(entries, span))
+    if isinstance(value, list):
+        return ListNode(tuple(_node(item, span, depth + 1) for item in value), span)
+    if isinstance(value, int | float) and not isinstance(value, bool) and not abs(value) <= EXACT:
+        raise ValueError(f"{value:.6g} is no number that every reader holds exactly")
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("a text holds half a surrogate pair")
+    return Scalar(unicodedata.normalize("NFC", value) if isinstance(value, str) else value, span)
+
+
+def _twice(pairs: _Pairs, span: Span) -> Problem:
+    names = [key for key, _ in pairs]
+    double = next(key for key in names if names.count(key) > 1)
+    return error("duplicate-key", f"{double} stands twice in one mapping", span)

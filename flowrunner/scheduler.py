@@ -1,0 +1,292 @@
+"""Running cells: each starts the moment its own inputs are there, never level by level."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Protocol
+
+from flowrunner.artifact import Artifact
+from flowrunner.call import Billed, Failure, Outcome
+from flowrunner.events import Done, Event, Failed
+from flowrunner.graph import Graph
+from flowrunner.loading.cells import Cell
+from flowrunner.money import Nano
+from flowrunner.perform import Job, Stop
+from flowrunner.pipeline import PickRule
+from flowrunner.planning import Decision, PlannedCell, Planner
+
+
+class Status(StrEnum):
+    """How a cell ended."""
+
+    DONE = "done"
+    REUSED = "reused"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    WAITING = "waiting"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellResult:
+    """A cell at the end of a run. `candidates` are numbered from 1; None stands for a failed sample's image."""
+
+    cell: Cell
+    status: Status
+    reason: str = ""
+    planned: PlannedCell | None = None
+    candidates: tuple[Artifact | None, ...] = ()
+    picked: int = 0
+    """Number of the picked candidate; 0 where none is."""
+    outcomes: tuple[Outcome | None, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    paid: Nano = 0
+    """What this run paid for it, as far as the replies say."""
+    calls: int = 0
+    """Paid calls of this run."""
+    seconds: float = 0.0
+
+    @property
+    def maybe_billed(self) -> bool:
+        return any(failure.billed is Billed.MAYBE for failure in self.failures)
+
+
+class Performs(Protocol):
+    """What the scheduler asks of a performer."""
+
+    async def perform(self, job: Job) -> Outcome | Failure:
+        """What came of a call."""
+
+
+class Frontier:
+    """Which cells are ready, and which become so."""
+
+    def __init__(self, needs: Mapping[str, Collection[str]], wanted: Collection[str]) -> None:
+        kept = set(wanted)
+        self._left = {name: {need for need in needs[name] if need in kept} for name in needs if name in kept}
+        self._behind: dict[str, list[str]] = {}
+        for name, needed in self._left.items():
+            for need in needed:
+                self._behind.setdefault(need, []).append(name)
+
+    def ready(self) -> list[str]:
+        """Cells that need nothing any more, each given out once."""
+        found = [name for name, needed in self._left.items() if not needed]
+        for name in found:
+            del self._left[name]
+        return found
+
+    def done(self, name: str) -> list[str]:
+        """Cells that become ready because this one is done, each given out once."""
+        found = []
+        for behind in self._behind.pop(name, ()):
+            needed = self._left[behind]
+            needed.discard(name)
+            if not needed:
+                del self._left[behind]
+                found.append(behind)
+        return found
+
+
+@dataclass(slots=True, kw_only=True)
+class Scheduler:
+    """Runs the cells of a graph: asks the planner what becomes of each, and the performer for its calls."""
+
+    graph: Graph
+    planner: Planner
+    performer: Performs
+    stop: Stop
+    emit: Callable[[Event], None]
+    timeout: float
+    """Seconds for a call where neither step nor defaults say."""
+    remake: Collection[str] = ()
+    """Local cells whose pictures are not here and are made again."""
+    missing: Mapping[str, PlannedCell] = field(default_factory=dict)
+    results: dict[str, CellResult] = field(default_factory=dict)
+
+    async def run(self, wanted: Collection[str], settled: Callable[[CellResult], Awaitable[None]]) -> None:
+        """Every wanted cell gets a result; `settled` is told of each as it ends."""
+        frontier = Frontier(self.graph.needs, wanted)
+        order = {name: index for index, name in enumerate(self.graph.cells)}
+        tasks: dict[asyncio.Task[CellResult], str] = {}
+        ready = frontier.ready()
+        while ready or tasks:
+            for name in sorted(ready, key=order.__getitem__):
+                tasks[asyncio.create_task(self._cell(self.graph.cells[name]))] = name
+            ready = []
+            finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in finished:
+                name = tasks.pop(task)
+                self.results[name] = task.result()
+                await settled(self.results[name])
+                ready += frontier.done(name)
+
+    async def _cell(self, cell: Cell) -> CellResult:
+        if cell.id in self.missing:
+            planned = self.missing[cell.id]
+            return CellResult(cell=cell, status=Status.MISSING, reason=planned.reason, planned=planned)
+        held = self._held_by_after(cell)
+        if held is not None:
+            return held
+        planned = self.planner.decide(cell)
+        if planned.decision is Decision.SKIP:
+            return CellResult(cell=cell, status=Status.SKIPPED, reason=planned.reason, planned=planned)
+        if planned.decision is Decision.AWAIT:
+            return self._blocked(cell, planned)
+        if planned.decision is Decision.REUSE and cell.id not in self.remake:
+            return self._reused(cell, planned)
+        return await self._performed(cell, planned)
+
+    def _held_by_after(self, cell: Cell) -> CellResult | None:
+        """A cell does not start behind one that it is told to wait for and that did not end well."""
+        for name, _ in cell.step.after:
+            for other in self.graph.index.aligned(name, cell.at):
+                found = self.results.get(other.id)
+                if found is not None and found.status not in (
+                    Status.DONE,
+                    Status.REUSED,
+                    Status.SKIPPED,
+                    Status.WAITING,
+                ):
+                    return self._behind(cell, other.id, found, None)
+        return None
+
+    def _blocked(self, cell: Cell, planned: PlannedCell) -> CellResult:
+        """What a cell waits for did not come: the first of its needs that says why."""
+        for name in planned.because:
+            found = self.results.get(name)
+            if found is not None and found.status not in (Status.DONE, Status.REUSED):
+                return self._behind(cell, name, found, planned)
+        name = planned.because[0] if planned.because else ""
+        reason = f"{name} gave fewer pictures than this needs" if name else planned.reason
+        return CellResult(cell=cell, status=Status.SKIPPED, reason=reason, planned=planned)
+
+    def _behind(self, cell: Cell, name: str, found: CellResult, planned: PlannedCell | None) -> CellResult:
+        if found.status is Status.WAITING:
+            picked = found.planned is not None and found.planned.pick is not None and not found.planned.behind_pick
+            reason = f"after a pick of {name}" if picked else found.reason
+            return CellResult(cell=cell, status=Status.WAITING, reason=reason, planned=planned)
+        if found.status is Status.PENDING:
+            return CellResult(cell=cell, status=Status.PENDING, reason=found.reason, planned=planned)
+        if found.status is Status.MISSING:
+            reason = f"the picture of {name} is not here"
+            return CellResult(cell=cell, status=Status.MISSING, reason=reason, planned=planned)
+        reason = found.reason if found.status is Status.SKIPPED else f"{name} failed"
+        return CellResult(cell=cell, status=Status.SKIPPED, reason=reason, planned=planned)
+
+    def _reused(self, cell: Cell, planned: PlannedCell) -> CellResult:
+        outcomes = tuple(self.planner.outcome(call.key) for call in planned.calls if call.key)
+        return self._with_pick(cell, planned, outcomes, Status.REUSED)
+
+    async def _performed(self, cell: Cell, planned: PlannedCell) -> CellResult:
+        work = [self._sample(cell, planned, index) for index in range(len(planned.calls))]
+        found = await asyncio.gather(*work)
+        outcomes = [item if isinstance(item, Outcome) else None for item, _ in found]
+        failures = tuple(item for item, _ in found if isinstance(item, Failure))
+        for failure in failures:
+            if failure.stops_run:
+                self.stop.request(failure.error)
+        sent = [outcome for outcome, (_, fresh) in zip(outcomes, found, strict=True) if outcome and fresh]
+        enough = any(outcomes) if cell.step.pick.rule is PickRule.HUMAN else all(outcomes)
+        paid = sum(outcome.paid or 0 for outcome in sent) + sum(f.paid or 0 for f in failures if f.billed is Billed.YES)
+        seconds = max((outcome.seconds for outcome in sent), default=0.0)
+        local = cell.model is not None and cell.model.provider == "image"
+        if enough:
+            result = self._with_pick(cell, planned, tuple(outcomes), Status.DONE if sent else Status.REUSED)
+        else:
+            result = CellResult(
+                cell=cell,
+                status=_failed_as(failures),
+                reason=failures[0].error if failures else "",
+                planned=planned,
+                outcomes=tuple(outcomes),
+            )
+        return replace(
+            result, failures=failures, paid=paid, calls=0 if local else len(sent) + len(failures), seconds=seconds
+        )
+
+    async def _sample(self, cell: Cell, planned: PlannedCell, index: int) -> tuple[Outcome | Failure, bool]:
+        """What one sample gave, and whether this run performed it."""
+        entry = planned.calls[index]
+        assert entry.call is not None
+        assert cell.model is not None
+        assert planned.bound is not None
+        known = self.planner.outcome(entry.call.key)
+        if entry.decision is Decision.REUSE and known is not None and cell.id not in self.remake:
+            return known, False
+        timeout = cell.step.timeout or self.graph.pipeline.timeout or self.timeout
+        job = Job(
+            cell=cell.id,
+            sample=index + 1,
+            call=entry.call,
+            model=cell.model,
+            estimate=self.planner.price(cell.model, planned.bound),
+            timeout=timeout,
+            fresh=cell.id in self.planner.force,
+        )
+        found = await self.performer.perform(job)
+        if cell.id in self.remake and isinstance(found, Outcome) and known is not None:
+            found = _same_pixels(found, known)
+        self._tell(cell, index, found)
+        return found, True
+
+    def _tell(self, cell: Cell, index: int, found: Outcome | Failure) -> None:
+        if isinstance(found, Failure):
+            self.emit(Failed(cell=cell.id, sample=index + 1, failure=found))
+            return
+        local = cell.model is not None and cell.model.provider == "image"
+        self.emit(
+            Done(
+                cell=cell.id,
+                sample=index + 1,
+                seconds=found.seconds,
+                paid=found.paid,
+                artifacts=found.artifacts,
+                local=local,
+            )
+        )
+
+    def _with_pick(
+        self, cell: Cell, planned: PlannedCell, outcomes: Sequence[Outcome | None], status: Status
+    ) -> CellResult:
+        assert planned.bound is not None
+        settled = self.planner.settle(cell, planned.bound, outcomes)
+        picked = 0 if settled.pick.is_open else settled.pick.number
+        reason = planned.reason
+        if settled.pick.is_open:
+            status = Status.WAITING
+            reason = settled.pick.why or f"choose one of {len(settled.candidates)}"
+        elif picked > len(settled.candidates) or settled.candidates[picked - 1] is None:
+            status, reason = Status.FAILED, f"there is no candidate {picked}"
+        return CellResult(
+            cell=cell,
+            status=status,
+            reason=reason,
+            planned=replace(planned, pick=settled.pick),
+            candidates=settled.candidates,
+            picked=picked,
+            outcomes=tuple(outcomes),
+        )
+
+
+def _failed_as(failures: Sequence[Failure]) -> Status:
+    if any(failure.billed is Billed.MAYBE for failure in failures):
+        return Status.UNKNOWN
+    if failures and all(failure.refused for failure in failures):
+        return Status.PENDING
+    return Status.FAILED
+
+
+def _same_pixels(found: Outcome, known: Outcome) -> Outcome | Failure:
+    """A local result that is made again must give the locked pixels."""
+    pairs = zip(found.artifacts, known.artifacts, strict=False)
+    if all(one.pixels == two.pixels for one, two in pairs):
+        return found
+    return Failure(
+        key=found.key,
+        error="made again, the operation gives other pixels than the lock names",
+        hint="run it with --force to take the new picture",
+    )
