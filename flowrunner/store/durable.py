@@ -1,0 +1,113 @@
+"""Writing so that a crash leaves the old state or the new one, and so that every failure names its file and reason."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from flowrunner.errors import StoreError
+
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a file is made that nobody else may have made, nor led elsewhere by a link."""
+
+_SPACE = "free some space and run the same command again: nothing that was paid for is asked for twice"
+_HINTS = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EFBIG: _SPACE,
+    errno.EROFS: "set FLOWRUNNER_STORE to a folder that can be written",
+    errno.EACCES: "give the user who runs flowrunner access to it, or set FLOWRUNNER_STORE to another folder",
+    errno.EIO: "the disk reports a fault: check it before anything else is paid for",
+}
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
+
+
+@contextmanager
+def explained(verb: str, path: Path) -> Iterator[None]:
+    """An OSError within becomes a StoreError: `PATH cannot be VERB: reason`."""
+    try:
+        yield
+    except OSError as fault:
+        reason = os.strerror(fault.errno) if fault.errno else str(fault)
+        hint = _HINTS.get(fault.errno or 0, "")
+        raise StoreError(f"{path} cannot be {verb}: {reason}", hint, path=str(path)) from fault
+
+
+def ensure_own(root: Path) -> bool:
+    """Whether the folder is there. StoreError when another user owns it or everyone may write to it: what lies in it
+    decides what is sent and paid."""
+    try:
+        status = root.stat()
+    except FileNotFoundError:
+        return False
+    path = str(root)
+    if status.st_uid != os.geteuid():
+        raise StoreError(f"{path} belongs to another user", "set FLOWRUNNER_STORE to a folder of your own", path=path)
+    if status.st_mode & stat.S_IWOTH:
+        raise StoreError(f"{path} may be written by everyone", f"chmod o-w {path}", path=path)
+    return True
+
+
+def make_folder(path: Path) -> None:
+    """The folder and those above it that are missing, for this user only whatever the umask, each name durable."""
+    missing = []
+    at = path
+    while not at.is_dir():
+        missing.append(at)
+        at = at.parent
+    for folder in reversed(missing):
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            folder.chmod(0o700)
+        sync_folder(folder.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Makes the names in a folder durable, where its file system knows such a thing."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    except OSError as fault:
+        if fault.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(handle)
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Every byte: one write may take fewer than it was given."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Puts `data` under `path` in one step. Whoever calls holds a lock that keeps others from doing the same.
+
+    The draft has one fixed name beside the file, so that what a crash leaves is cleared by the next attempt. A file
+    that exists keeps its mode; a link in its place is replaced, never followed."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    handle = os.open(draft, NEW, 0o666)
+    try:
+        try:
+            write_all(handle, data)
+            _keep_mode(path, handle)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        draft.rename(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _keep_mode(path: Path, handle: int) -> None:
+    with suppress(FileNotFoundError):
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode):
+            os.fchmod(handle, stat.S_IMODE(status.st_mode))

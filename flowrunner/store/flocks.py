@@ -1,0 +1,92 @@
+"""Kernel locks on files: free the moment their owner ends, however it ends, and never stolen by a clock.
+
+Two handles exclude each other even within one process, so the same lock serves tasks, threads and processes.
+"""
+
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+from flowrunner.store.durable import explained, make_folder
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
+"""Seconds between two looks at a lock that another holds."""
+
+
+def take(path: Path) -> int | None:
+    """The lock, made where it is missing, as a handle whose closing frees it; None while another holds it."""
+    handle = _opened(path)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def is_held(path: Path) -> bool:
+    """Whether someone holds the lock now. Changes nothing, works in a folder that cannot be written."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Holds the lock, waiting for it as long as it takes: for what is done in milliseconds."""
+    with explained("locked", path):
+        make_folder(path.parent)
+        handle = _opened(path)
+        with _closing(handle):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+@asynccontextmanager
+async def awaited(path: Path) -> AsyncIterator[None]:
+    """Holds the lock; other tasks go on while this one waits for it."""
+    import asyncio
+
+    pause = _FIRST_PAUSE
+    with explained("locked", path):
+        make_folder(path.parent)
+        handle = take(path)
+        while handle is None:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            handle = take(path)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+@contextmanager
+def _closing(handle: int) -> Iterator[None]:
+    """Closes the handle only when the block fails."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            os.close(handle)
+        raise

@@ -1,0 +1,230 @@
+"""Image bytes by the digest of their content: `objects/ab/cdef…`. What is read is always hashed again.
+
+.tmp/         drafts: a file gets its name only when it is whole
+objects/      mode 0444, never changed
+quarantine/   what stood under a digest that it did not have; evidence, never deleted here
+"""
+
+import errno
+import hashlib
+import os
+import re
+import stat
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from flowrunner.digest import sha256
+from flowrunner.errors import StoreError
+from flowrunner.files import IMAGE_LIMIT
+from flowrunner.store.durable import NEW, ensure_own, explained, make_folder, sync_folder, write_all
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS}
+
+
+class Absent(StoreError):
+    """No object has this digest."""
+
+
+class Damaged(StoreError):
+    """What lies under a digest does not have it. It was set aside; `path` is where it lay."""
+
+
+class TooLarge(StoreError):
+    """More bytes came than the writer may take."""
+
+
+class Objects:
+    """The objects below the folder `root`. Nothing is made before the first write."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._trusted = False
+
+    def path(self, digest: str) -> Path:
+        """Where an object lies, or would lie."""
+        if not _DIGEST.fullmatch(digest):
+            raise ValueError(f"{digest!r} is no sha256 in hexadecimal")
+        return self.root / "objects" / digest[:2] / digest[2:]
+
+    def has(self, digest: str) -> bool:
+        """Whether the name is there; only `read` tells whether it is right."""
+        return self.path(digest).is_file()
+
+    def put(self, data: bytes) -> str:
+        """Stores the bytes durably, once; their digest."""
+        digest = sha256(data)
+        path = self.path(digest)
+        if path.exists() and self._is_sound(digest):
+            with explained("written", path):
+                sync_folder(path.parent)
+            return digest
+        with self.writer() as writer:
+            writer.write(data)
+            return writer.commit()
+
+    def writer(self, limit: int = IMAGE_LIMIT) -> "Writer":
+        """Takes at most `limit` bytes as they come; never more than an object may have."""
+        self._trust()
+        return Writer(self, min(limit, IMAGE_LIMIT))
+
+    def read(self, digest: str) -> bytes:
+        """The bytes, hashed again. Absent; Damaged when they have another digest or cannot be an object at all."""
+        path = self.path(digest)
+        self._trust()
+        try:
+            with explained("read", path):
+                data = _bytes(path)
+        except StoreError as fault:
+            if isinstance(fault.__cause__, FileNotFoundError):
+                raise Absent(f"no object sha256:{digest} is here", path=str(path)) from None
+            raise
+        if data is not None and sha256(data) == digest:
+            return data
+        place = self._set_aside(digest)
+        if place is None:
+            return self.read(digest)
+        raise Damaged(
+            f"{path} does not hold what its name says; {place}",
+            "restore it with `flowrunner store pull`, or make it anew with `flowrunner run --force`",
+            path=str(path),
+        )
+
+    def adopt(self, draft: Path, digest: str) -> None:
+        """Gives a whole and durable draft, on the same file system, its name; a sound object of that name is kept, a
+        damaged one set aside. OSError, or Damaged when that cannot be set aside."""
+        path = self.path(digest)
+        make_folder(path.parent)
+        if not _linked(draft, path) and not self._is_sound(digest) and not _linked(draft, path):
+            self.read(digest)
+        draft.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+    def ensure_room(self, size: int) -> None:
+        """StoreError when `size` more bytes could not be stored: asked before anything is paid for."""
+        with explained("written", self.root):
+            self._trust()
+            make_folder(self.root)
+            room = os.statvfs(self.root)
+            if room.f_flag & os.ST_RDONLY:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            if room.f_bavail * room.f_frsize < size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _is_sound(self, digest: str) -> bool:
+        try:
+            self.read(digest)
+        except (Absent, Damaged):
+            return False
+        return True
+
+    def _trust(self) -> None:
+        if not self._trusted:
+            self._trusted = ensure_own(self.root)
+
+    def _set_aside(self, digest: str) -> str | None:
+        """Moves what lies under a digest to quarantine/ and looks again: None when it was right after all (another
+        process has just put it in place of the bad one), else a clause that says where it is now."""
+        target = self.root / "quarantine" / f"{digest}-{os.urandom(4).hex()}"
+        path = self.path(digest)
+        try:
+            make_folder(target.parent)
+            path.rename(target)
+            data = _bytes(target)
+            if data is not None and sha256(data) == digest:
+                self.adopt(target, digest)
+                return None
+            sync_folder(path.parent)
+            sync_folder(target.parent)
+        except FileNotFoundError:
+            return "someone else has just set it aside"
+        except OSError as fault:
+            return f"it cannot be set aside: {fault.strerror}"
+        return f"it was set aside as {target}"
+
+
+class Writer:
+    """A draft that becomes an object with `commit`; leaving the block without it leaves nothing."""
+
+    def __init__(self, objects: Objects, limit: int) -> None:
+        self._objects = objects
+        self._limit = limit
+        self._size = 0
+        self._hash = hashlib.sha256()
+        self._draft = objects.root / ".tmp" / f"{os.getpid()}-{os.urandom(8).hex()}"
+        self._handle: int | None = None
+
+    def __enter__(self) -> Self:
+        with explained("written", self._draft):
+            make_folder(self._draft.parent)
+            self._handle = os.open(self._draft, NEW, 0o600)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        with explained("written", self._draft):
+            self._close()
+            self._draft.unlink(missing_ok=True)
+
+    def write(self, chunk: bytes) -> None:
+        """TooLarge when the limit is passed; StoreError when the disk does not take it."""
+        self._size += len(chunk)
+        if self._size > self._limit:
+            raise TooLarge(f"more than {self._limit:,} bytes came", path=str(self._draft))
+        self._hash.update(chunk)
+        with explained("written", self._draft):
+            write_all(self._open(), chunk)
+
+    def commit(self) -> str:
+        """The digest, once the object is durable under it. An fsync that fails is final: this draft is given up."""
+        digest = self._hash.hexdigest()
+        with explained("written", self._objects.path(digest)):
+            handle = self._open()
+            os.fchmod(handle, 0o444)
+            os.fsync(handle)
+            self._close()
+            self._objects.adopt(self._draft, digest)
+        return digest
+
+    def _open(self) -> int:
+        if self._handle is None:
+            raise ValueError("the writer is closed")
+        return self._handle
+
+    def _close(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
+
+
+def _linked(draft: Path, path: Path) -> bool:
+    """Whether the draft now has the name; False when something has it already."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    except OSError as fault:
+        if fault.errno not in _NO_LINKS:
+            raise
+        if path.exists():
+            return False
+        draft.rename(path)
+    return True
+
+
+def _bytes(path: Path) -> bytes | None:
+    """A plain file's bytes; None for what cannot be an object. O_NONBLOCK: a named pipe must not hold us."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as fault:
+        if fault.errno in (errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            data = file.read(IMAGE_LIMIT + 1)
+    finally:
+        os.close(handle)
+    return data if len(data) <= IMAGE_LIMIT else None
