@@ -20,6 +20,7 @@ from flowrunner.artifact import SUFFIXES, Artifact
 from flowrunner.call import Billed, Call, Failure, File, Input, Link, Outcome
 from flowrunner.catalog.model import Model
 from flowrunner.digest import sha256
+from flowrunner.downloads import Downloads, FetchFailed
 from flowrunner.errors import FlowError, StoreError
 from flowrunner.events import Event, Retried, Sent
 from flowrunner.files import IMAGE_LIMIT
@@ -65,14 +66,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """How one provider is reached: its origin, its key, and how many calls at once."""
+    """How one provider is reached: its origin with its key, and how many calls at once."""
 
     provider: Provider
-    base_url: str
-    headers: Mapping[str, str]
+    endpoint: exchange.Endpoint
     slots: asyncio.Semaphore
     gate: exchange.Gate
-    proxy: str | None = None
 
 
 class Missing(FlowError):
@@ -90,12 +89,11 @@ class Performer:
     ledger: Ledger
     objects: Objects
     images: Images
-    clients: exchange.Clients
     doors: Mapping[str, Door]
     caps: Caps
     stop: Stop
     emit: Callable[[Event], None]
-    judge: exchange.Judge
+    downloads: Downloads
     clock: exchange.Clock
     wall: Callable[[], float]
     sleep: exchange.Sleep
@@ -225,11 +223,8 @@ class Performer:
     async def _send(
         self, job: Job, door: Door, request: Request, number: int
     ) -> Response | exchange.NotSent | exchange.Lost:
-        client = self.clients.provider(door.base_url, proxy=door.proxy)
         try:
-            return await exchange.send(
-                client, request, base_url=door.base_url, headers=door.headers, deadline_s=job.timeout
-            )
+            return await exchange.send(door.endpoint, request, deadline_s=job.timeout)
         except BaseException:
             # Cancelled, or our own bug: the request may have left, and the ledger must say so.
             self.ledger.unknown(number, self._maybe(job, "the run ended while the call was under way"))
@@ -337,15 +332,8 @@ class Performer:
         """The image in the store, or why it cannot be had."""
         data = delivery.data
         if data is None and delivery.url is not None:
-            found = await exchange.download(
-                self.clients.downloads,
-                delivery.url,
-                judge=self.judge,
-                clock=self.clock,
-                sleep=self.sleep,
-                random=self.random,
-            )
-            if isinstance(found, exchange.FetchFailed):
+            found = await self.downloads.get(delivery.url)
+            if isinstance(found, FetchFailed):
                 return found.reason
             data = found.data
         if data is None:
@@ -367,7 +355,7 @@ class Performer:
             self.ledger.remember(self._remote(door), image.sha256, delivery.handle, expires)
 
     def _remote(self, door: Door) -> Remote:
-        origin = network.origin(door.base_url)
+        origin = network.origin(door.endpoint.base_url)
         return Remote(door.provider.name, f"{origin} {self.scope}".strip(), self.simulated)
 
     # -- inputs ---------------------------------------------------------------------------------------------------
@@ -390,10 +378,7 @@ class Performer:
     ) -> str | Failure:
         name = f"{leaf.sha256[:16]}.{SUFFIXES.get(media_type, 'bin')}"
         request = door.provider.upload(name, media_type, data)
-        client = self.clients.provider(door.base_url, proxy=door.proxy)
-        reply = await exchange.send(
-            client, request, base_url=door.base_url, headers=door.headers, deadline_s=job.timeout
-        )
+        reply = await exchange.send(door.endpoint, request, deadline_s=job.timeout)
         if not isinstance(reply, Response):
             return Failure(key=job.call.key, error=f"an input could not be uploaded: {reply.reason}")
         handle = door.provider.uploaded(reply)
@@ -407,7 +392,7 @@ class Performer:
         return handle
 
     def read(self, leaf: Input) -> bytes:
-        """The bytes of an input, hashed anew. Missing if they are not at hand, Damaged if they are no longer the same."""
+        """The bytes of an input, hashed anew. Missing if they are not at hand, Damaged if they are not the same."""
         if isinstance(leaf, Link):
             raise Missing(f"{leaf.text} is not downloaded")
         if leaf.sha256 in self.images.inline:
@@ -441,12 +426,12 @@ class Performer:
                         return Failure(key=job.call.key, error=f"{leaf.text}: {data}")
                     fetched[leaf.text] = data
             try:
-                data, made = await asyncio.to_thread(
+                made_data, made = await asyncio.to_thread(
                     image.perform,
                     job.call,
                     lambda leaf: fetched[leaf.text] if isinstance(leaf, Link) else self.read(leaf),
                 )
-                await asyncio.to_thread(self.objects.put, data)
+                await asyncio.to_thread(self.objects.put, made_data)
             except StoreError:
                 raise
             except FlowError as fault:
@@ -462,15 +447,8 @@ class Performer:
             return "an asset lies at its provider and cannot be read here"
         if self.simulated:
             return "a simulated run fetches nothing: use a file of the project"
-        found = await exchange.download(
-            self.clients.downloads,
-            leaf.text,
-            judge=self.judge,
-            clock=self.clock,
-            sleep=self.sleep,
-            random=self.random,
-        )
-        return found.reason if isinstance(found, exchange.FetchFailed) else found.data
+        found = await self.downloads.get(leaf.text)
+        return found.reason if isinstance(found, FetchFailed) else found.data
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,8 @@ class PlannedCell:
     behind_pick: bool = False
     pick: PickState | None = None
     changes: tuple[Change, ...] = ()
+    remake: bool = False
+    """A local result that is locked but not here, and is needed: it is made again and must give the same pixels."""
 
     @property
     def to_send(self) -> int:
@@ -353,7 +355,7 @@ def _need(
     if planned.decision is Decision.REUSE and _is_local(planned.cell):
         calls = tuple(replace(call, decision=Decision.RUN) for call in planned.calls)
         reason = "its picture is not here: made again"
-        planner.planned[maker] = replace(planned, decision=Decision.RUN, reason=reason, calls=calls)
+        planner.planned[maker] = replace(planned, decision=Decision.RUN, reason=reason, calls=calls, remake=True)
         for needed in input_artifacts(planned.bound) if planned.bound else ():
             _need(planner, needed, makers, present, consumer=maker)
         planned = planner.planned[maker]

@@ -1,7 +1,7 @@
 """Running cells: each starts the moment its own inputs are there, never level by level."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
@@ -100,15 +100,15 @@ class Scheduler:
     performer: Performs
     stop: Stop
     emit: Callable[[Event], None]
-    timeout: float
-    """Seconds for a call where neither step nor defaults say."""
+    timeout_of: Callable[[str], float]
+    """Seconds for a call of a provider where neither step nor defaults say."""
     remake: Collection[str] = ()
     """Local cells whose pictures are not here and are made again."""
     missing: Mapping[str, PlannedCell] = field(default_factory=dict)
     results: dict[str, CellResult] = field(default_factory=dict)
 
-    async def run(self, wanted: Collection[str], settled: Callable[[CellResult], Awaitable[None]]) -> None:
-        """Every wanted cell gets a result; `settled` is told of each as it ends."""
+    async def run(self, wanted: Collection[str]) -> None:
+        """Every wanted cell gets a result."""
         frontier = Frontier(self.graph.needs, wanted)
         order = {name: index for index, name in enumerate(self.graph.cells)}
         tasks: dict[asyncio.Task[CellResult], str] = {}
@@ -121,7 +121,6 @@ class Scheduler:
             for task in finished:
                 name = tasks.pop(task)
                 self.results[name] = task.result()
-                await settled(self.results[name])
                 ready += frontier.done(name)
 
     async def _cell(self, cell: Cell) -> CellResult:
@@ -217,7 +216,7 @@ class Scheduler:
         known = self.planner.outcome(entry.call.key)
         if entry.decision is Decision.REUSE and known is not None and cell.id not in self.remake:
             return known, False
-        timeout = cell.step.timeout or self.graph.pipeline.timeout or self.timeout
+        timeout = cell.step.timeout or self.graph.pipeline.timeout or self.timeout_of(cell.model.provider)
         job = Job(
             cell=cell.id,
             sample=index + 1,

@@ -1,0 +1,108 @@
+"""The JSON shapes of plans and runs. Fields may be added, never renamed; money is text, null where unknown."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from flowrunner import money
+from flowrunner.artifact import Artifact
+from flowrunner.planning import Decision, Plan, PlannedCell
+
+if TYPE_CHECKING:
+    from flowrunner.api import RunResult
+    from flowrunner.scheduler import CellResult
+
+
+def dollars(amount: money.Nano | None) -> str | None:
+    """Text, or null for what nobody knows."""
+    return None if amount is None else money.text(amount)
+
+
+def plan_document(found: Plan) -> dict[str, Any]:
+    """The shape of `plan --format json`."""
+    return {
+        "pipeline": found.graph.pipeline.file,
+        "cells": [_planned(cell) for cell in found.cells.values()],
+        "totals": _totals(found),
+    }
+
+
+def _planned(planned: PlannedCell) -> dict[str, Any]:
+    cell = planned.cell
+    return {
+        "cell": cell.id,
+        "step": cell.step.id,
+        "coordinates": cell.coordinates,
+        "model": cell.model.id if cell.model else None,
+        "provider": cell.model.provider if cell.model else None,
+        "decision": planned.decision.value,
+        "reason": planned.reason,
+        "because": list(planned.because),
+        "calls": [{"key": call.key, "decision": call.decision.value} for call in planned.calls],
+        "estimate_usd": dollars(planned.estimate),
+    }
+
+
+def _totals(found: Plan) -> dict[str, Any]:
+    totals: dict[str, Any] = {decision.value: len(found.of(decision)) for decision in Decision}
+    before, after = found.before_picks, found.after_picks
+    return {
+        **totals,
+        "calls": sum(cell.to_send for cell in before),
+        "estimate_usd": dollars(estimate(before)),
+        "unpriced": sum(cell.unpriced for cell in before),
+        "after_picks": {"calls": sum(cell.to_send for cell in after), "estimate_usd": dollars(estimate(after))},
+    }
+
+
+def estimate(cells: Sequence[PlannedCell]) -> money.Nano | None:
+    """What the cells that are sent cost at most; None if the price of one is unknown."""
+    sent = [cell.estimate for cell in cells if cell.to_send]
+    known = [amount for amount in sent if amount is not None]
+    return sum(known) if len(known) == len(sent) else None
+
+
+def run_document(result: "RunResult") -> dict[str, Any]:
+    """The shape of `run --format json`, and what `runs show` prints of an old run."""
+    return {
+        "run": result.run,
+        "pipeline": result.pipeline,
+        "simulated": result.simulated,
+        "status": result.status.value,
+        "cells": [_result(found, result) for found in result.results.values()],
+        "outputs": result.published.outputs,
+        "paid_calls": result.calls,
+        "paid_usd": money.text(result.paid),
+        "maybe_billed": result.maybe_billed,
+    }
+
+
+def _result(found: "CellResult", result: "RunResult") -> dict[str, Any]:
+    paths = result.published.candidates.get(found.cell.id, [])
+    keys = [call.key for call in found.planned.calls] if found.planned else []
+    error = found.failures[0].error if found.failures else None
+    return {
+        "cell": found.cell.id,
+        "status": found.status.value,
+        "reason": found.reason,
+        "keys": [key for key in keys if key],
+        "images": [
+            _image(artifact, path, picked=number == found.picked)
+            for number, (artifact, path) in enumerate(zip(found.candidates, paths, strict=False), 1)
+            if artifact is not None
+        ],
+        "paid_usd": money.text(found.paid),
+        "seconds": round(found.seconds, 3),
+        "error": error,
+    }
+
+
+def _image(artifact: Artifact, path: str, *, picked: bool) -> dict[str, Any]:
+    return {
+        "path": path or None,
+        "sha256": artifact.sha256,
+        "media_type": artifact.media_type,
+        "width": artifact.width,
+        "height": artifact.height,
+        "bytes": artifact.bytes,
+        "picked": picked,
+    }

@@ -1,0 +1,167 @@
+"""Given inputs: values from a command line, an inputs file or the lock, by the declarations of the pipeline."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flowrunner.artifact import Artifact
+from flowrunner.call import Link
+from flowrunner.errors import FlowError, UsageError
+from flowrunner.files import IMAGE_LIMIT, FileProblem, WorkTree
+from flowrunner.imagehead import artifact
+from flowrunner.loading.decode import mismatch
+from flowrunner.loading.document import decode, parse
+from flowrunner.loading.fields import did_you_mean
+from flowrunner.loading.scope import Value
+from flowrunner.nodes import MapNode, Scalar
+from flowrunner.pipeline import InputSpec, InputType, Pipeline
+from flowrunner.store.objects import Objects
+
+_TRUE_FALSE = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The inputs of one command. `record` is what the lock keeps of them; `outside` are bytes of images that lie
+    outside the project, by digest; `differs` holds those of a command line for which the lock or a
+    default says otherwise."""
+
+    values: Mapping[str, Value]
+    record: Mapping[str, Any]
+    outside: Mapping[str, bytes]
+    differs: Mapping[str, Any]
+
+
+def given(
+    pipeline: Pipeline,
+    *,
+    root: Path,
+    lines: Mapping[str, Any],
+    file: Path | None,
+    locked: Mapping[str, Any],
+    objects: Objects,
+) -> Given:
+    """Every input that has a value: of `lines` (a command line's texts, or an API's values), else of the inputs file,
+    else of the lock, else its default. UsageError for what no input takes."""
+    work = _Work(pipeline, root, objects)
+    for name in lines:
+        work.known(name)
+    filed = _file(file) if file is not None else {}
+    for name in filed:
+        work.known(name)
+    for name, spec in pipeline.inputs.items():
+        if name in lines:
+            work.take(spec, work.converted(spec, lines[name]), Path.cwd(), kept=True)
+        elif name in filed and file is not None:
+            work.take(spec, filed[name], file.resolve().parent, kept=True)
+        elif name in locked and file is None:
+            work.locked(spec, locked[name])
+        elif spec.default is not None:
+            work.values[name] = Value(data=spec.default.value, node=spec.default)
+    differs = {name: work.record[name] for name in lines if work.differs(name, filed, locked, pipeline)}
+    return Given(values=work.values, record=work.record, outside=work.outside, differs=differs)
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        data = WorkTree(path.resolve().parent).read(path.name)
+        root = parse(decode(data, str(path)))
+    except FileProblem as fault:
+        raise UsageError(f"--inputs: {fault.message}", fault.hint) from None
+    if not isinstance(root, MapNode):
+        raise UsageError(f"--inputs: {path} is not a mapping of input to value", "write one line NAME: VALUE each")
+    found = {}
+    for name, node in root.entries.items():
+        if not isinstance(node, Scalar):
+            raise UsageError(f"--inputs: {name} in {path} is not one value")
+        found[name] = node.value
+    return found
+
+
+class _Work:
+    def __init__(self, pipeline: Pipeline, root: Path, objects: Objects) -> None:
+        self.pipeline = pipeline
+        self.root = root
+        self.objects = objects
+        self.values: dict[str, Value] = {}
+        self.record: dict[str, Any] = {}
+        self.outside: dict[str, bytes] = {}
+
+    def known(self, name: str) -> None:
+        if name not in self.pipeline.inputs:
+            hint = did_you_mean(name, list(self.pipeline.inputs), "it declares none")
+            raise UsageError(f"{self.pipeline.file} has no input {name}", hint)
+
+    def converted(self, spec: InputSpec, value: Any) -> Any:
+        """A command line's text by the input's type."""
+        if not isinstance(value, str) or spec.type in (InputType.STRING, InputType.IMAGE):
+            return value
+        if spec.type is InputType.BOOLEAN:
+            return _TRUE_FALSE.get(value, value)
+        try:
+            return int(value) if spec.type is InputType.INTEGER else float(value)
+        except ValueError:
+            return value
+
+    def take(self, spec: InputSpec, value: Any, home: Path, *, kept: bool) -> None:
+        fault = mismatch(spec, value) if value is not None else ""
+        if fault:
+            raise UsageError(fault, f"it is declared at {spec.span}")
+        if spec.type is InputType.IMAGE and isinstance(value, str):
+            self.values[spec.name], recorded = self._image(spec, value, home)
+        else:
+            self.values[spec.name], recorded = Value(data=value), value
+        if kept:
+            self.record[spec.name] = recorded
+
+    def locked(self, spec: InputSpec, value: Any) -> None:
+        if isinstance(value, str) and value.startswith("sha256:") and spec.type is InputType.IMAGE:
+            self.values[spec.name] = Value(data=value, image=self._stored(spec, value.removeprefix("sha256:")))
+            self.record[spec.name] = value
+        else:
+            self.take(spec, value, self.root, kept=True)
+
+    def differs(self, name: str, filed: Mapping[str, Any], locked: Mapping[str, Any], pipeline: Pipeline) -> bool:
+        default = pipeline.inputs[name].default
+        if name in filed:
+            return bool(self.record[name] != filed[name])
+        if name in locked:
+            return bool(self.record[name] != locked[name])
+        return default is not None and self.record[name] != self._default(pipeline.inputs[name])
+
+    def _default(self, spec: InputSpec) -> Any:
+        value = spec.default.value if spec.default else None
+        if spec.type is InputType.IMAGE and isinstance(value, str) and "://" not in value:
+            home = self.root / Path(self.pipeline.file).parent
+            return self._inside(home / value) or value
+        return value
+
+    def _image(self, spec: InputSpec, text: str, home: Path) -> tuple[Value, Any]:
+        if text.startswith(("https://", "http://", "asset:")):
+            return Value(data=text, image=Link(text)), text
+        path = home / Path(text).expanduser()
+        inside = self._inside(path)
+        if inside is not None:
+            return Value(data=inside, path=inside), inside
+        try:
+            with path.open("rb") as file:
+                data = file.read(IMAGE_LIMIT + 1)
+            image = artifact(data)
+        except OSError as fault:
+            raise UsageError(f"input {spec.name}: {text} cannot be read: {fault.strerror}") from None
+        except FlowError as fault:
+            raise UsageError(f"input {spec.name}: {text}: {fault.message}", fault.hint) from None
+        self.outside[image.sha256] = data
+        return Value(data=text, image=image), f"sha256:{image.sha256}"
+
+    def _inside(self, path: Path) -> str | None:
+        real, root = path.resolve(), self.root.resolve()
+        return real.relative_to(root).as_posix() if real.is_relative_to(root) else None
+
+    def _stored(self, spec: InputSpec, digest: str) -> Artifact:
+        try:
+            return artifact(self.objects.read(digest))
+        except FlowError as fault:
+            hint = f"give it again: -i {spec.name}=PATH"
+            raise UsageError(f"input {spec.name}, an image from outside the project: {fault.message}", hint) from None

@@ -1,0 +1,50 @@
+"""From the results of a run to the lock."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowrunner.graph import Graph
+from flowrunner.scheduler import CellResult
+from flowrunner.store.locked import Lock, LockedCell, LockedSample, Pick, cell_key
+
+
+def locked(lock: Lock, graph: Graph, results: Mapping[str, CellResult], inputs: Mapping[str, Any]) -> Lock:
+    """The lock after a run: what it settled stands anew, what it did not touch stays, cells that the pipeline no
+    longer has go. Picks stay, whatever became of their cells."""
+    cells = {name: cell for name, cell in lock.cells.items() if name in graph.cells and name not in graph.skipped}
+    for name, result in results.items():
+        made = _cell(result)
+        if made is not None:
+            cells[name] = made
+    models = {cell.model: lock.models[cell.model] for cell in cells.values() if cell.model in lock.models}
+    for name, cell in cells.items():
+        model = graph.cells[name].model
+        if model is not None and model.id == cell.model and (name in results or model.id not in models):
+            models[model.id] = model.digest
+    return Lock(inputs=dict(inputs), picks=_picks(lock, cells), models=models, cells=cells)
+
+
+def _cell(result: CellResult) -> LockedCell | None:
+    bound = result.planned.bound if result.planned is not None else None
+    if bound is None or not any(result.outcomes):
+        return None
+    samples = [
+        LockedSample(key=call.key, images=outcome.artifacts, paid=outcome.paid or None)
+        for call, outcome in zip(bound.calls, result.outcomes, strict=True)
+        if outcome is not None
+    ]
+    key = cell_key([call.key for call in bound.calls])
+    call = bound.calls[0]
+    return LockedCell(cell=result.cell.id, model=call.model, with_=call.shown, samples=tuple(samples), key=key)
+
+
+def _picks(lock: Lock, cells: Mapping[str, LockedCell]) -> dict[str, Pick]:
+    """A pick belongs to a key: where a step was renamed it moves along."""
+    picks = dict(lock.picks)
+    by_key = {cell.key: name for name, cell in cells.items()}
+    for name, pick in lock.picks.items():
+        home = by_key.get(pick.for_, name)
+        if home != name and home not in lock.picks:
+            del picks[name]
+            picks[home] = pick
+    return picks

@@ -1,0 +1,258 @@
+"""A project and one of its pipelines, opened: files, settings, catalogue, store, lock, graph."""
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flowrunner.artifact import Artifact
+from flowrunner.binding import Binder
+from flowrunner.call import File, Outcome
+from flowrunner.catalog import Catalog
+from flowrunner.catalog import load as catalog_load
+from flowrunner.credentials import Operator
+from flowrunner.errors import InvalidPipeline, UsageError
+from flowrunner.files import WorkTree
+from flowrunner.given import Given, given
+from flowrunner.graph import Graph, build
+from flowrunner.loading import LOCK_SUFFIXES, load
+from flowrunner.loading.scope import Scope
+from flowrunner.pipeline import Pipeline
+from flowrunner.planning import Plan, Planner, plan
+from flowrunner.problems import Problem, error, strict, tidy
+from flowrunner.providers.registry import PROVIDERS
+from flowrunner.publish import check_outputs
+from flowrunner.resources import folder
+from flowrunner.selection import selected, with_needs
+from flowrunner.settings import Settings
+from flowrunner.settings import load as settings_load
+from flowrunner.store.ledger import Ledger
+from flowrunner.store.locked import Lock
+from flowrunner.store.lockfile import LockFile
+from flowrunner.store.workspace import Edition, Workspace, find_root, trial_id
+
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a command says beside the path: which inputs, which lock, which cells, what may be spent.
+
+    `only` and `force` are selectors; `max_usd` in nano-dollars; `allow_unpriced` holds model ids, `*` for all."""
+
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    inputs_file: Path | None = None
+    simulate: bool = False
+    frozen: bool = False
+    only: tuple[str, ...] = ()
+    force: tuple[str, ...] = ()
+    lock: bool = False
+    """Given values that differ are written to the pipeline's own lock."""
+    concurrency: int | None = None
+    max_usd: int | None = None
+    max_calls: int | None = None
+    allow_unpriced: frozenset[str] = frozenset()
+    resend: bool = False
+    output: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project's folder with everything that its pipelines share."""
+
+    root: Path
+    files: WorkTree
+    settings: Settings
+    catalog: Catalog
+    workspace: Workspace
+    operator: Operator
+    environment: Mapping[str, str]
+
+
+def open_project(path: Path, environment: Mapping[str, str] | None = None) -> Project:
+    """The project in which a pipeline file or a folder lies. InvalidPipeline for its settings or model files."""
+    environ = dict(os.environ) if environment is None else dict(environment)
+    root = find_root(path)
+    settings = settings_load(root, providers=PROVIDERS, environment=environ)
+    home = Path(environ.get("HOME") or "/nonexistent")
+    return Project(
+        root=root,
+        files=WorkTree(root),
+        settings=settings,
+        catalog=catalog_of(root),
+        workspace=Workspace.of(root, environ, settings.store.path),
+        operator=Operator(environ, home),
+        environment=environ,
+    )
+
+
+def catalog_of(root: Path) -> Catalog:
+    """The built-in models and the project's own."""
+    own = root / "schemas"
+    return catalog_load.load() if own.resolve() == folder("schemas").resolve() else catalog_load.load(own)
+
+
+def pipelines_below(path: Path) -> list[Path]:
+    """The pipeline files that a path means: itself, or those directly in the folder. UsageError where none is."""
+    if not path.is_dir():
+        if not path.exists():
+            raise UsageError(f"{path} does not exist", "give a pipeline file or a folder of pipelines")
+        return [path]
+    found = sorted(item for item in path.iterdir() if item.suffix in SUFFIXES and _is_pipeline(item))
+    if not found:
+        raise UsageError(f"no pipelines in {path}", "a pipeline is a .yaml file with flowrunner: and steps:")
+    return found
+
+
+def _is_pipeline(path: Path) -> bool:
+    if path.name.endswith(LOCK_SUFFIXES) or path.name.startswith(".") or not path.is_file():
+        return False
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    keys = {line.split(":", 1)[0].strip() for line in text.splitlines() if line[:1].isalpha() and ":" in line}
+    return {"flowrunner", "steps"} <= keys
+
+
+@dataclass(slots=True, kw_only=True)
+class Opened:
+    """One pipeline with its inputs bound and its graph built; nothing is decided yet."""
+
+    project: Project
+    pipeline: Pipeline
+    given: Given
+    graph: Graph
+    edition: Edition
+    lock_file: LockFile
+    lock: Lock
+    binder: Binder
+    warnings: list[Problem]
+    options: Options
+
+    @property
+    def lock_name(self) -> str:
+        return self.lock_file.name
+
+    def wanted(self) -> set[str] | None:
+        """The cells that `--only` names and what they need; None for all."""
+        if not self.options.only:
+            return None
+        return with_needs(self.graph, selected(self.graph, self.options.only))
+
+    def forced(self) -> frozenset[str]:
+        return frozenset(selected(self.graph, self.options.force)) if self.options.force else frozenset()
+
+
+def open_pipeline(project: Project, path: Path, options: Options | None = None) -> Opened:
+    """Loads a pipeline and binds its inputs. InvalidPipeline with everything that is wrong."""
+    options = options or Options()
+    name = _named(project, path)
+    pipeline, warnings = load(project.files, name)
+    own = Edition(inputs=options.inputs_file.stem if options.inputs_file else None, simulated=options.simulate)
+    lock_file = project.workspace.lock_file(name, own)
+    lock, lock_problems = lock_file.read()
+    if any(problem.is_error for problem in lock_problems):
+        raise InvalidPipeline(lock_problems)
+    values = given(
+        pipeline,
+        root=project.root,
+        lines=options.inputs,
+        file=options.inputs_file,
+        locked=lock.inputs,
+        objects=project.workspace.objects(),
+    )
+    edition = own
+    if values.differs and not options.lock:
+        edition = Edition(inputs=own.inputs, simulated=own.simulated, trial=trial_id(values.record))
+        lock_file = project.workspace.lock_file(name, edition)
+        lock, _ = lock_file.read()
+    graph, graph_warnings = build(pipeline, Scope(pipeline, values.values), project.catalog)
+    binder = Binder(graph, project.catalog, project.files, simulated=options.simulate)
+    binder.images.inline.update(values.outside)
+    return Opened(
+        project=project,
+        pipeline=pipeline,
+        given=values,
+        graph=graph,
+        edition=edition,
+        lock_file=lock_file,
+        lock=lock,
+        binder=binder,
+        warnings=[*warnings, *graph_warnings, *check_outputs(graph)],
+        options=options,
+    )
+
+
+def _named(project: Project, path: Path) -> str:
+    real = path.resolve()
+    if not real.is_relative_to(project.root):
+        raise UsageError(f"{path} lies outside its project {project.root.name}")
+    for suffix in SUFFIXES:
+        twin = real.with_suffix(suffix)
+        if twin != real and twin.exists() and real.suffix in SUFFIXES:
+            message = f"{real.name} and {twin.name} would share one lock"
+            raise InvalidPipeline([error("twins", message, None, "rename one of them")])
+    return real.relative_to(project.root).as_posix()
+
+
+def checked(opened: Opened, *, strictly: bool = False) -> list[Problem]:
+    """Every problem of a pipeline that can be known before spending: each cell bound, nothing looked up."""
+    found = list(opened.warnings)
+    for cell in opened.graph.cells.values():
+        if cell.id not in opened.graph.skipped:
+            found += opened.binder.bind(cell, lambda _: None).problems
+    found = tidy(found)
+    return strict(found) if strictly else found
+
+
+class Known:
+    """What a ledger tells a planner: outcomes of one kind of run."""
+
+    def __init__(self, ledger: Ledger, *, simulated: bool) -> None:
+        self._ledger = ledger
+        self._simulated = simulated
+
+    def outcome(self, key: str) -> Outcome | None:
+        return self._ledger.outcome(key, simulated=self._simulated)
+
+
+def planner(opened: Opened, ledger: Ledger) -> Planner:
+    """A planner over what is known here."""
+    return Planner(
+        graph=opened.graph,
+        binder=opened.binder,
+        lock=opened.lock,
+        history=Known(ledger, simulated=opened.options.simulate),
+        prices=opened.project.settings.prices,
+        force=opened.forced(),
+        frozen=opened.options.frozen,
+    )
+
+
+def planned(opened: Opened, making: Planner, *, bytes_needed: bool = True) -> Plan:
+    """The plan. UsageError while an input has no value; InvalidPipeline for a faulty request."""
+    missing = opened.graph.scope.missing
+    if missing:
+        spec = missing[0]
+        raise UsageError(f"input {spec.name} has no value", f"give it: -i {spec.name}=…, or a default at {spec.span}")
+    objects = opened.project.workspace.objects()
+    images = opened.binder.images
+
+    def present(artifact: Artifact | File) -> bool:
+        digest = artifact.sha256
+        return digest in images.paths or digest in images.inline or objects.has(digest)
+
+    found = plan(making, opened.wanted(), present if bytes_needed else None)
+    problems = [*opened.warnings, *found.problems]
+    if any(problem.is_error for problem in problems):
+        raise InvalidPipeline(problems)
+    return found
+
+
+def names(cells: Collection[str], limit: int = 3) -> str:
+    """A few cell ids for a sentence: `a, b, c and 4 more`."""
+    listed = list(cells)
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more
