@@ -67,5 +67,5 @@ def _not_json(model: Model, value: Any, path: Path) -> Iterator[Fault]:
         for index, item in enumerate(value):
             yield from _not_json(model, item, (*path, index))
     else:
-        message = f"{label(model, path)} is a {type(value).__name__}, which JSON cannot carry"
+        message = f"{label(model, path)} is of the Python type {type(value).__name__}, which JSON cannot carry"
         yield Fault(path=path, code="wrong-type", message=message)

@@ -27,17 +27,17 @@ def fault(schema: Mapping[str, Any]) -> str | None:
     """Why the schema is not to be used, in one sentence; None where nothing speaks against it."""
     try:
         _size(schema, schema, (), {})
-        return next(_faults(schema, "request"), None) or _malformed(schema)
-    except _TooMuch as found:
+        return next(_faults(schema, "request"), None) or malformed(schema)
+    except TooMuchError as found:
         return str(found)
 
 
-class _TooMuch(Exception):
-    pass
+class TooMuchError(ValueError):
+    """A schema that leads nowhere, in a ring, or grows without end."""
 
 
-def _malformed(schema: Mapping[str, Any]) -> str | None:
-    """What the metaschema says against it."""
+def malformed(schema: Mapping[str, Any]) -> str | None:
+    """What the metaschema says against the schema; None where it says nothing."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
@@ -84,36 +84,36 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _size(schema: Any, root: Mapping[str, Any], inside: tuple[str, ...], known: dict[str, int]) -> int:
-    """Subschemas that one value may meet below this one, references followed. `_TooMuch` for rings and giants."""
+    """Subschemas that one value may meet below this one, references followed. `TooMuchError` for rings and giants."""
     if not isinstance(schema, Mapping):
         return 1
     if len(inside) > _DEPTH:
-        raise _TooMuch(f"request nests deeper than {_DEPTH}")
+        raise TooMuchError(f"request nests deeper than {_DEPTH}")
     total = 1
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference.startswith("#/"):
         total += _referred(reference, root, inside, known)
     total += sum(_size(part, root, (*inside, ""), known) for name, part in _parts(schema))
     if total > _NODES:
-        raise _TooMuch(f"request grows over {_NODES} parts where its references are followed")
+        raise TooMuchError(f"request grows over {_NODES} parts where its references are followed")
     return total
 
 
 def _referred(reference: str, root: Mapping[str, Any], inside: tuple[str, ...], known: dict[str, int]) -> int:
     if reference in inside:
-        raise _TooMuch(f"request: $ref {reference[:80]!r} leads back to itself")
+        raise TooMuchError(f"request: $ref {reference[:80]!r} leads back to itself")
     if reference not in known:
         known[reference] = _size(resolve(root, reference), root, (*inside, reference), known)
     return known[reference]
 
 
 def resolve(root: Mapping[str, Any], reference: str) -> Any:
-    """What `#/…` stands for; `_TooMuch` where it stands for nothing."""
+    """What `#/…` stands for; `TooMuchError` where it stands for nothing."""
     found: Any = root
     for part in reference[2:].split("/"):
         name = part.replace("~1", "/").replace("~0", "~")
         if not isinstance(found, Mapping) or name not in found:
-            raise _TooMuch(f"request: $ref {reference[:80]!r} leads nowhere")
+            raise TooMuchError(f"request: $ref {reference[:80]!r} leads nowhere")
         found = found[name]
     return found
 
