@@ -70,6 +70,11 @@ class Judged:
     host: str
     addresses: tuple[str, ...] = ()
 
+    def at(self, address: str) -> str:
+        """The URL with a judged address in the place of its name."""
+        literal = f"[{address}]" if ":" in address else address
+        return f"https://{literal}{self.url.removeprefix(f'https://{self.host}')}"
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

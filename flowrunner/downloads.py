@@ -1,0 +1,151 @@
+"""Fetching a file that somebody else's URL names: judged, pinned, bounded in size, time and hops."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urljoin
+
+from flowrunner.exchange import CONNECT_S, HEADERS, Body, Broken, Clock, Random, Sleep, declared, jitter, reason
+from flowrunner.files import IMAGE_LIMIT
+from flowrunner.network import Judged, Refusal
+
+if TYPE_CHECKING:
+    import httpx
+
+DOWNLOAD_S = 120.0
+"""Seconds for one file, all attempts together."""
+ATTEMPTS = 5
+HOPS = 3
+SLOWEST = 1024
+"""Bytes a second below which a download is given up, once it had `STEADY_S` to get going."""
+STEADY_S = 10.0
+"""Seconds; also the longest silence."""
+
+_ADDRESSES = 4
+
+Judge: TypeAlias = Callable[[str], Awaitable[Judged | Refusal]]
+"""`network.judge` with the run's own origins and resolver bound to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A complete download. The content type is the server's word and proves nothing."""
+
+    data: bytes
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchFailed:
+    """A download that gave no file. `gone`: the server says that it is not, or no longer, there for us."""
+
+    reason: str
+    status: int | None = None
+    gone: bool = False
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downloads:
+    """Gets files, without any credential; `limit_bytes` is of one file, decoded."""
+
+    transport: "httpx.AsyncBaseTransport"
+    judge: Judge
+    clock: Clock
+    sleep: Sleep
+    random: Random
+    limit_bytes: int = IMAGE_LIMIT
+
+    async def get(self, url: str, *, deadline_s: float = DOWNLOAD_S) -> Fetched | FetchFailed:
+        """`once`, up to five times within one deadline: a file that is paid for is worth some patience."""
+        end = self.clock() + deadline_s
+        attempt = 0
+        while True:
+            found = await self.once(url, deadline_s=end - self.clock())
+            if isinstance(found, Fetched) or not found.retryable or attempt + 1 == ATTEMPTS:
+                return found
+            wait = jitter(attempt, self.random)
+            if self.clock() + wait >= end:
+                return found
+            await self.sleep(wait)
+            attempt += 1
+
+    async def once(self, url: str, *, deadline_s: float = DOWNLOAD_S) -> Fetched | FetchFailed:
+        """One GET, with at most three redirects. Every hop is judged, and only a judged address is connected to."""
+        import asyncio
+
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await self._followed(url)
+        except TimeoutError:
+            return FetchFailed(reason=f"not complete within {deadline_s:g} s", retryable=True)
+
+    async def _followed(self, url: str) -> Fetched | FetchFailed:
+        for _ in range(HOPS + 1):
+            place = await self.judge(url)
+            if isinstance(place, Refusal):
+                return FetchFailed(reason=place.reason, retryable=place.temporary)
+            found = await self._got(place)
+            if not isinstance(found, str):
+                return found
+            url = found
+        return FetchFailed(reason=f"more than {HOPS} redirects")
+
+    async def _got(self, place: Judged) -> Fetched | FetchFailed | str:
+        """A file, or why not, or the URL to go on with. Addresses are tried in turn, as any client would."""
+        import httpx
+
+        failed = FetchFailed(reason="the connection could not be made", retryable=True)
+        for address in place.addresses[:_ADDRESSES] or (None,):
+            try:
+                answer = await self.transport.handle_async_request(_pinned(place, address))
+                try:
+                    return await self._file(answer, place)
+                finally:
+                    await answer.aclose()
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                failed = FetchFailed(reason=reason(error), retryable=True)
+            except Broken as error:
+                return FetchFailed(reason=error.reason, status=200, retryable=not error.final)
+            except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+                return FetchFailed(reason=reason(error), retryable=True)
+        return failed
+
+    async def _file(self, answer: "httpx.Response", place: Judged) -> Fetched | FetchFailed | str:
+        status, location = answer.status_code, answer.headers.get("location")
+        if status in {301, 302, 303, 307, 308} and location:
+            try:
+                return str(urljoin(place.url, location))
+            except ValueError:
+                return FetchFailed(reason="redirected to what is no URL", status=status)
+        if status != 200:
+            again = status in {404, 408, 425, 429} or status >= 500
+            return FetchFailed(reason=f"HTTP {status}", status=status, gone=status in {403, 404, 410}, retryable=again)
+        return await self._body(answer)
+
+    async def _body(self, answer: "httpx.Response") -> Fetched:
+        if (declared(answer) or 0) > self.limit_bytes:
+            raise Broken(f"larger than {self.limit_bytes // 1024 // 1024} MiB", final=True)
+        start = self.clock()
+
+        def watch(received: int) -> None:
+            seconds = self.clock() - start
+            if seconds > STEADY_S and received < SLOWEST * seconds:
+                raise Broken(f"slower than {SLOWEST} bytes a second")
+
+        return Fetched(await Body(self.limit_bytes).fill(answer, watch), answer.headers.get("content-type", ""))
+
+
+def _pinned(place: Judged, address: str | None) -> "httpx.Request":
+    """The GET to a judged address; the name goes into Host, into the TLS handshake and against the certificate."""
+    import httpx
+
+    limits = httpx.Timeout(STEADY_S, connect=CONNECT_S).as_dict()
+    if address is None:
+        return httpx.Request("GET", place.url, headers=HEADERS, extensions={"timeout": limits})
+    return httpx.Request(
+        "GET",
+        place.at(address),
+        headers={**HEADERS, "Host": place.host},
+        extensions={"timeout": limits, "sni_hostname": place.host.strip("[]")},
+    )
