@@ -43,9 +43,7 @@ CREDIT = Decimal("0.0000005")
 def request(call: Call, model: Model, place: Callable[[Input], str]) -> Request:
     """The paid POST. RunRefused for an asset of another provider among the images."""
     params = replaced(call.params, lambda leaf: _placed(leaf, place))
-    # An id of the caller's is echoed and kept by the provider: the way to find a call whose reply was lost.
-    headers = {"X-Client-Request-Id": f"flowrunner-{call.key}"}
-    return Request(path=model.path, json=body(model, params), headers=headers)
+    return Request(path=model.path, json=body(model, params))
 
 
 def read(response: Response) -> Reading:
