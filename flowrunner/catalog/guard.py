@@ -5,6 +5,7 @@ references can double at each level. What passes here is checked in bounded time
 """
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -119,7 +120,7 @@ def resolve(root: Mapping[str, Any], reference: str) -> Any:
 
 
 _TOKEN = re.compile(
-    r"\\(?P<escape>.)|(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<group>\(\?:|\()|(?P<odd>\(\?)|(?P<end>\))"
+    r"\\(?P<escape>.)|(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<odd>\(\?(?!:))|(?P<group>\((?:\?:)?)|(?P<end>\))"
     r"|(?P<count>\{\d+\})|(?P<repeat>[*+]|\{\d*,\d*\})|(?P<maybe>\?)|(?P<bar>\|)|.",
     re.DOTALL,
 )
@@ -131,17 +132,19 @@ def stalls(pattern: str) -> str | None:
     if len(pattern) > _PATTERN:
         return f"is longer than {_PATTERN} characters"
     try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError):
+        with warnings.catch_warnings(action="error"):
+            re.compile(pattern)
+    except (re.error, RecursionError, OverflowError, Warning):
         return "is no regular expression that Python knows"
     return _costly(pattern)
 
 
 def _costly(pattern: str) -> str | None:
-    repeats, paths = (0 if pattern.startswith("^") else 1), 1
+    # Without an anchor the engine begins anew at every character, which is one repeat more.
+    repeats, paths = (0 if pattern.startswith("^") and "|" not in pattern else 1), 1
     simple = [True]
     last = True
-    for token in _TOKEN.finditer(pattern.replace("(?:", "(")):
+    for token in _TOKEN.finditer(pattern):
         kind = token.lastgroup
         if kind == "odd" or (kind == "escape" and token["escape"] in "123456789k"):
             return "uses a look-around, a back reference or a flag"
