@@ -8,8 +8,11 @@ origins that the operator has configured (a gateway, a simulator on loopback).
 import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
 
 LONGEST_URL = 8192
 """Code points."""
@@ -19,39 +22,31 @@ Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 
 # Python's is_global and is_private change with its versions and pass NAT64, 6to4, fec0::/10 and multicast: own tables.
 # IANA's special-purpose registries, without the few entries that are reachable from everywhere.
-_NOT_PUBLIC_4 = [
-    ip_network(text)
-    for text in (
-        "0.0.0.0/8",  # this network
-        "10.0.0.0/8",
-        "100.64.0.0/10",  # carriers' NAT; one cloud keeps its metadata here
-        "127.0.0.0/8",
-        "168.63.129.16/32",  # a cloud's platform service, on an address that looks public
-        "169.254.0.0/16",  # link-local: metadata of most clouds
-        "172.16.0.0/12",
-        "192.0.0.0/24",  # protocol assignments; metadata of another cloud
-        "192.0.2.0/24",
-        "192.88.99.0/24",  # 6to4 relays
-        "192.168.0.0/16",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/4",  # multicast
-        "240.0.0.0/4",  # reserved, and broadcast
-    )
-]
-_PUBLIC_6 = ip_network("2000::/3")
-_NOT_PUBLIC_6 = [
-    ip_network(text)
-    for text in (
-        "2001::/23",  # protocol assignments, Teredo among them
-        "2001:db8::/32",
-        "2002::/16",  # 6to4: an IPv4 address in other clothes
-        "3fff::/20",
-    )
-]
-_MAPPED = int(IPv6Address("::ffff:0:0")) >> 32
-_NAT64 = int(IPv6Address("64:ff9b::")) >> 32
+_NOT_PUBLIC = (
+    "0.0.0.0/8",  # this network
+    "10.0.0.0/8",
+    "100.64.0.0/10",  # carriers' NAT; one cloud keeps its metadata here
+    "127.0.0.0/8",
+    "168.63.129.16/32",  # a cloud's platform service, on an address that looks public
+    "169.254.0.0/16",  # link-local: metadata of most clouds
+    "172.16.0.0/12",
+    "192.0.0.0/24",  # protocol assignments; metadata of another cloud
+    "192.0.2.0/24",
+    "192.88.99.0/24",  # 6to4 relays
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/4",  # multicast
+    "240.0.0.0/4",  # reserved, and broadcast
+    "2001::/23",  # protocol assignments, Teredo among them
+    "2001:db8::/32",
+    "2002::/16",  # 6to4: an IPv4 address in other clothes
+    "3fff::/20",
+)
+_PUBLIC_6 = "2000::/3"
+_IPV4_INSIDE = ("::ffff:0:0/96", "64:ff9b::/96")
+"""IPv4 mapped into IPv6, and the well-known prefix of NAT64."""
 
 _PORTS = {"http": 80, "https": 443}
 _HIDDEN = re.compile("[\x00-\x20\x7f-\xa0\\\\\u2028\u2029\ud800-\udfff]")
@@ -140,16 +135,25 @@ def origin(url: str) -> str:
 
 def public(address: str) -> bool:
     """Whether an address is one of the public internet. IPv4 inside IPv6 (mapped, NAT64) is judged as IPv4."""
+    from ipaddress import IPv4Address, IPv6Address, ip_address
+
     try:
         known = ip_address(address)
     except ValueError:
         return False
-    if isinstance(known, IPv4Address):
-        return not any(known in network for network in _NOT_PUBLIC_4)
-    if int(known) >> 32 in (_MAPPED, _NAT64):
-        return public(str(IPv4Address(int(known) & 0xFFFFFFFF)))
-    inside = known in _PUBLIC_6 and not any(known in network for network in _NOT_PUBLIC_6)
-    return inside and known.scope_id is None
+    if isinstance(known, IPv6Address):
+        if any(known in network for network in _networks(*_IPV4_INSIDE)):
+            return public(str(IPv4Address(int(known) & 0xFFFFFFFF)))
+        if known.scope_id is not None or known not in _networks(_PUBLIC_6)[0]:
+            return False
+    return not any(known in network for network in _networks(*_NOT_PUBLIC))
+
+
+@cache
+def _networks(*texts: str) -> "tuple[IPv4Network | IPv6Network, ...]":
+    from ipaddress import ip_network
+
+    return tuple(map(ip_network, texts))
 
 
 async def _addresses(parts: _Parts, resolve: Resolver) -> tuple[str, ...] | Refusal:
@@ -188,6 +192,8 @@ def _split(url: str) -> _Parts | Refusal:
 
 
 def _host(host: str) -> str | Refusal:
+    from ipaddress import IPv6Address
+
     if _is_literal(host):
         return f"[{IPv6Address(host[1:-1])}]" if host.startswith("[") else host
     labels = host.split(".")
@@ -202,6 +208,8 @@ def _host(host: str) -> str | Refusal:
 
 
 def _is_literal(host: str) -> bool:
+    from ipaddress import IPv4Address, IPv6Address
+
     try:
         bracketed = host.startswith("[")
         IPv6Address(host[1:-1]) if bracketed else IPv4Address(host)

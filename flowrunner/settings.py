@@ -2,7 +2,6 @@
 
 import math
 import re
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -109,6 +108,8 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def parsed(self) -> dict[str, Any]:
+        import tomllib
+
         try:
             return tomllib.loads(self.source.text, parse_float=Decimal)
         except tomllib.TOMLDecodeError as fault:
