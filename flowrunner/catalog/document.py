@@ -12,10 +12,10 @@ from flowrunner.source import Source, Span
 LIMIT = 8 * 1024 * 1024
 """Bytes of a document."""
 _DEEP = 100
-_EVENTS = 500_000
+_EVENTS = 200_000
 _FENCE = re.compile(r"(`{3,}|~{3,})\s*(json5?|ya?ml)?\b.*")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
-_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.?[0-9]+)([eE][-+]?[0-9]{1,3})?")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*([eE][-+]?[0-9]{1,2})?|[0-9]+[eE][-+]?[0-9]{1,2})")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
@@ -93,6 +93,7 @@ def _built(parser: Any, source: Source) -> Any:
 
     root: list[Any] = []
     open_: list[list[Any]] = [root]
+    places: list[Span] = []
     for _ in range(_EVENTS):
         event = parser.get_event()
         if isinstance(event, yaml.StreamEndEvent):
@@ -103,13 +104,14 @@ def _built(parser: Any, source: Source) -> Any:
             open_[-1].append(_scalar(event))
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             open_.append([])
+            places.append(_span(source, event))
             if len(open_) > _DEEP:
-                raise broken(f"it nests deeper than {_DEEP}", source.name, _span(source, event))
+                raise broken(f"it nests deeper than {_DEEP}", source.name, places[-1])
         elif isinstance(event, yaml.MappingEndEvent):
-            items = open_.pop()
-            open_[-1].append(_mapping(items, source, event))
+            items, place = open_.pop(), places.pop()
+            open_[-1].append(_mapping(items, source, place))
         elif isinstance(event, yaml.SequenceEndEvent):
-            items = open_.pop()
+            items, _ = open_.pop(), places.pop()
             open_[-1].append(items)
     raise broken("it has too many parts", source.name)
 
@@ -118,10 +120,10 @@ def _span(source: Source, event: Any) -> Span:
     return Span(source, min(event.start_mark.index, len(source.text)), min(event.end_mark.index, len(source.text)))
 
 
-def _mapping(items: list[Any], source: Source, event: Any) -> dict[str, Any]:
+def _mapping(items: list[Any], source: Source, place: Span) -> dict[str, Any]:
     keys = items[::2]
     if any(isinstance(key, dict | list) for key in keys):
-        raise broken("a mapping has a key that is no text", source.name, _span(source, event))
+        raise broken("a mapping has a key that is no text", source.name, place)
     return dict(zip(map(str, keys), items[1::2], strict=True))
 
 

@@ -28,7 +28,7 @@ def import_document(data: bytes, name: str, *, provider: str | None = None, date
         try:
             for record in _records(tree, name, provider, date):
                 _add(found, record)
-        except (BadSchema, read.BadModel) as error:
+        except ValueError as error:
             raise broken(str(error), name) from None
     if not found:
         raise broken("it describes no POST of JSON that asks for a model", name)

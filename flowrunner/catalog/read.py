@@ -36,7 +36,7 @@ def model(data: bytes, name: str, *, trusted: bool = False) -> Model:
         raise InvalidPipeline([_problem(f"it nests deeper than {_DEEP}", name)])
     try:
         return of(record, name, trusted=trusted)
-    except BadModel as error:
+    except ValueError as error:  # a BadModel, or a number that is infinite
         raise InvalidPipeline([_problem(str(error), name)]) from None
 
 

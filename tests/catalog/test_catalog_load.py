@@ -128,6 +128,7 @@ def test_a_model_file_that_says_something_else_is_told_so(change: dict[str, Any]
         b"[" * 100_000,
         b'{"request": ' + b'{"a":' * 300 + b"1" + b"}" * 300 + b"}",
         b'{"price": ' + b"9" * 5000 + b"}",
+        json.dumps(FILE).replace('"string"', '"string", "maxLength": 1e999').encode(),
     ],
 )
 def test_hostile_bytes_are_a_problem_and_no_crash(data: bytes) -> None:
