@@ -52,13 +52,33 @@ def test_the_schema_of_pipelines_is_passed_over(tmp_path: Path) -> None:
     assert len(load(tmp_path / "schemas").models) == len(CATALOG.models)
 
 
-def test_a_file_outside_the_folder_is_not_followed(tmp_path: Path) -> None:
+def test_a_file_outside_the_project_is_not_followed(tmp_path: Path) -> None:
     write(tmp_path / "elsewhere.json", FILE)
-    (tmp_path / "schemas").mkdir()
-    (tmp_path / "schemas/link.json").symlink_to(tmp_path / "elsewhere.json")
+    (tmp_path / "project/schemas").mkdir(parents=True)
+    (tmp_path / "project/schemas/link.json").symlink_to(tmp_path / "elsewhere.json")
     with pytest.raises(InvalidPipeline) as caught:
-        load(tmp_path / "schemas")
+        load(tmp_path / "project/schemas")
     assert "outside" in caught.value.problems[0].message
+
+
+def test_a_folder_that_is_a_link_out_of_the_project_is_not_followed(tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere/painter.json", FILE)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/schemas").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InvalidPipeline) as caught:
+        load(tmp_path / "project/schemas")
+    assert "outside" in caught.value.problems[0].message
+
+
+def test_flowrunners_own_folder_is_not_read_a_second_time() -> None:
+    assert all(model.trusted for model in load(resources.folder("schemas")).models)
+
+
+def test_a_revision_of_flowrunner_itself_keeps_the_installed_operations() -> None:
+    files = {path: path.read_bytes() for path in resources.folder("schemas").rglob("*.json")}
+    found = extended((path.name, data) for path, data in files.items())
+    assert {model.id for model in found.models} == {model.id for model in CATALOG.models}
+    assert {model.provider for model in found.models if model.trusted} == {"image"}
 
 
 def test_a_pipe_is_no_model_file(tmp_path: Path) -> None:
@@ -90,7 +110,7 @@ def test_a_text_that_is_no_json_is_shown_where_it_breaks() -> None:
         ({"id": "../x"}, "id: '../x' does not have the form"),
         ({"id": "a//b"}, "id: 'a//b' does not have the form"),
         ({"provider": "AIML"}, "provider: 'AIML' does not have the form"),
-        ({"provider": "image"}, "image is the provider of flowrunner's own operations"),
+        ({"provider": "image", "id": "image/blur"}, "image is the provider of flowrunner's own operations"),
         ({"path": "//elsewhere.example/v1"}, "path: '//elsewhere.example/v1' does not have the form"),
         ({"path": "/../v1"}, "path: '/../v1' does not have the form"),
         ({"path": "/v1?key=x"}, "path: '/v1?key=x' does not have the form"),
