@@ -8,13 +8,12 @@ from flowrunner.catalog.compile import compiled
 from flowrunner.catalog.faults import Fault, label, told
 from flowrunner.catalog.model import Model
 from flowrunner.catalog.schema import Path
-from flowrunner.catalog.sizes import legal_size, planned_images, takes_size
 from flowrunner.catalog.unknown import unknown
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
-__all__ = ["Fault", "check", "legal_size", "planned_images", "takes_size"]
+__all__ = ["Fault", "check"]
 
 _EXACT = 2**53
 _DEEP = 64

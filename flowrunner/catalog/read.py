@@ -122,7 +122,7 @@ def price(record: Any) -> Price:
         per=_get(record, "per", Per),
         first=first,
         next=_get(record, "next", _dollars, first),
-        counts=tuple(Counted(item) for item in _get(record, "counts", _texts, ("outputs",))),
+        counts=_get(record, "counts", lambda value: tuple(map(Counted, _texts(value))), (Counted.OUTPUTS,)),
         input_cap=_get(record, "input_cap", _whole, None),
         named=_get(record, "named", lambda table: {str(k): _whole(v) for k, v in _mapping(table).items()}, {}),
         basis=_get(record, "basis", Basis, Basis.PUBLISHED),
