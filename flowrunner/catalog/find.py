@@ -67,7 +67,9 @@ class Catalog:
             return NotFound(f"no provider {provider}", f"write {near[0]}" if near else _listed(self.providers))
         others = [model.provider for model in self._by_id.get(name, [])]
         if others:
-            return NotFound(f"{provider} has no {name}", f"{_listed(others)} has it")
+            return NotFound(
+                f"{provider} has no {name}", f"{_listed(others)} {'has' if len(others) == 1 else 'have'} it"
+            )
         return self._unknown(name, [known for owner, known in self._models if owner == provider])
 
     def _unknown(self, name: str, ids: list[str]) -> NotFound:

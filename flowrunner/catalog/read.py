@@ -36,7 +36,7 @@ def model(data: bytes, name: str, *, trusted: bool = False) -> Model:
         raise InvalidPipeline([_problem(f"it nests deeper than {_DEEP}", name)])
     try:
         return of(record, name, trusted=trusted)
-    except ValueError as error:  # a BadModel, or a number that is infinite
+    except ValueError as error:
         raise InvalidPipeline([_problem(str(error), name)]) from None
 
 
@@ -85,10 +85,13 @@ def _constant(text: str) -> Any:
 
 
 def of(record: Any, name: str = "", *, trusted: bool = False) -> Model:
-    """The model that a document describes. BadModel where it describes none."""
+    """The model that a document describes. BadModel, a ValueError, where it describes none; another ValueError where it
+    holds what JSON or UTF-8 cannot."""
     if not isinstance(record, dict):
         raise BadModel("a model file holds one object")
     _known_keys(record, (*_KEYS, *_MORE_KEYS), "")
+    if not trusted:  # half a character, or an infinite number, cannot be written again
+        json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
     request, stricter = _get(record, "request", _schema), _get(record, "stricter", _mapping, {})
     found = Model(
         id=_get(record, "id", _matching(_ID)),

@@ -392,6 +392,7 @@ def test_what_cannot_be_read_is_shown_where_it_breaks(text: bytes, line: int, me
         b'{"a": ' + b"9" * 5000 + b"}",
         b'{"a":' * 300 + b"1" + b"}" * 300,
         b"a: \x07",
+        json.dumps(AIML).replace('"title": "black', '"title": "\\ud800black').encode(),
         b"```json\n" * 20_000,
         json.dumps(AIML).replace("4000", "1e999").encode(),
         yaml.safe_dump(AIML).replace("4000", "1e999").encode(),
