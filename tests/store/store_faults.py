@@ -16,8 +16,9 @@ from unittest import mock
 from flowrunner.store.lockfile import Lock, LockFile
 from flowrunner.store.objects import Objects
 
-CHANGES = ("open", "write", "fchmod", "fsync", "link", "rename", "unlink", "mkdir", "close")
+CHANGES = ("open", "write", "fchmod", "fsync", "link", "rename", "unlink", "mkdir")
 PICTURE = b"a picture" * 5000
+DAMAGED = b"no picture"
 OLD = "lock: 1\ninputs:\n  word: old\n"
 NEW = Lock(inputs={"word": "new"})
 
@@ -58,26 +59,36 @@ def fails(code: int) -> Callable[[], None]:
     return strike
 
 
+def empty(folder: Path) -> None:
+    folder.mkdir()
+
+
+def damage_picture(folder: Path) -> None:
+    objects = Objects(folder)
+    path = objects.path(objects.put(PICTURE))
+    path.chmod(0o644)
+    path.write_bytes(DAMAGED)
+
+
 def put_picture(folder: Path) -> None:
     Objects(folder).put(PICTURE)
 
 
-def replace_damaged(folder: Path) -> None:
-    objects = Objects(folder)
-    path = objects.path(objects.put(PICTURE))
-    path.chmod(0o644)
-    path.write_bytes(b"not a picture")
-    objects.put(PICTURE)
+def old_lock(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "a.lock.yaml").write_text(OLD)
 
 
 def write_lock(folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    path = folder / "a.lock.yaml"
-    path.write_text(OLD)
-    LockFile(path, guard=folder / "guard", name="a.lock.yaml").update(lambda _: NEW)
+    LockFile(folder / "a.lock.yaml", guard=folder / "guard", name="a.lock.yaml").update(lambda _: NEW)
 
 
-ACTIONS = {"put_picture": put_picture, "replace_damaged": replace_damaged, "write_lock": write_lock}
+ACTIONS = {
+    "put": (empty, put_picture),
+    "mend": (damage_picture, put_picture),
+    "lock": (old_lock, write_lock),
+}
+"""What is done beforehand, and what faults strike in."""
 
 
 def _dies(action: Callable[[Path], None], folder: Path, number: int) -> bool:
@@ -90,10 +101,12 @@ def _dies(action: Callable[[Path], None], folder: Path, number: int) -> bool:
 
 
 def main(name: str, root: Path) -> None:
-    number = 1
-    while _dies(ACTIONS[name], root / str(number), number):
-        number += 1
-    sys.stdout.write(str(number - 1))
+    prepare, action = ACTIONS[name]
+    for number in range(1, 1000):
+        prepare(root / str(number))
+        if not _dies(action, root / str(number), number):
+            sys.stdout.write(str(number - 1))
+            return
 
 
 if __name__ == "__main__":

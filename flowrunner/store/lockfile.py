@@ -1,0 +1,70 @@
+"""The lock on disk: read, changed under a lock of the kernel's, and written in one step, only where bytes differ."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from flowrunner.errors import InvalidPipeline
+from flowrunner.loading import document
+from flowrunner.problems import Problem
+from flowrunner.source import Source, Span
+from flowrunner.store.durable import explained, make_folder, replace
+from flowrunner.store.flocks import held
+from flowrunner.store.locked import Lock, LockedCell, LockedSample, Pick, cell_key
+from flowrunner.store.lockread import LIMIT, parse, too_large
+from flowrunner.store.locktext import dump
+
+__all__ = ["LIMIT", "Lock", "LockFile", "LockedCell", "LockedSample", "Pick", "cell_key", "dump", "parse"]
+
+
+class LockFile:
+    """One lock. `guard` is the file whose flock its writers hold; `name` is how messages call the lock.
+
+    What was last read is kept with its text, so that a run that writes often parses only what others have written."""
+
+    def __init__(self, path: Path, *, guard: Path, name: str) -> None:
+        self.path = path
+        self.name = name
+        self._guard = guard
+        self._known: tuple[bytes, Lock] = (b"", Lock())
+
+    def read(self) -> tuple[Lock, list[Problem]]:
+        """What can be read of it, and all that is wrong with it; an empty lock where there is none."""
+        data = self._bytes()
+        if data == self._known[0]:
+            return self._known[1], []
+        if len(data) > LIMIT:
+            return Lock(), [too_large(Span(Source(self.name, ""), 0, 0))]
+        try:
+            lock, problems = parse(document.decode(data, self.name))
+        except InvalidPipeline as fault:
+            return Lock(), fault.problems
+        if not problems:
+            self._known = (data, lock)
+        return lock, problems
+
+    def update(self, change: Callable[[Lock], Lock]) -> bool:
+        """Reads it again, lets `change` make the new lock of it, and writes that: whether there was anything to write.
+        InvalidPipeline, and nothing is written, when it has problems."""
+        with held(self._guard):
+            lock, problems = self.read()
+            if problems:
+                raise InvalidPipeline(problems)
+            new = change(lock)
+            data = self._known[0] if new == lock else dump(new).encode()
+            if data == self._known[0]:
+                return False
+            with explained("written", self.path):
+                make_folder(self.path.parent)
+                replace(self.path, data)
+            self._known = (data, new)
+            return True
+
+    def _bytes(self) -> bytes:
+        with explained("read", self.path):
+            try:
+                handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return b""
+            with os.fdopen(handle, "rb") as file:
+                return file.read(LIMIT + 1)

@@ -1,0 +1,186 @@
+"""Reading a lock: at once where it is sound, block by block where a merge left an entry with two versions.
+
+After `merge=union` a cell that was changed on both sides shows as a repeated key, as a repeated sample key, or as lines
+that are no YAML. The entries that are sound are read all the same, and each of the others is named.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from flowrunner.errors import InvalidPipeline
+from flowrunner.loading import document
+from flowrunner.loading.fields import Fields
+from flowrunner.nodes import MapNode
+from flowrunner.problems import Problem, error, tidy
+from flowrunner.source import Source, Span
+from flowrunner.store import lockdecode
+from flowrunner.store.lockdecode import SECTIONS, Found, conflict
+from flowrunner.store.locked import Lock
+
+LIMIT = 32 * 1024 * 1024
+"""Bytes of a lock."""
+
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
+_EVENTS_PER_DIGEST, _EVENTS = 50, 10_000
+_HEADER = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*):[ \t]*(.*)")
+_ENTRY = re.compile(r"  (?=[^ #])(.+?):(?: |$)")
+_FIELD = re.compile(r"    ([a-z]+):(?: |$)")
+_MARKER = re.compile(r"<{7} |={7}$|>{7} |\|{7} ")
+
+
+def parse(source: Source) -> tuple[Lock, list[Problem]]:
+    """What can be read of a lock, and all that is wrong with it. A lock with problems must not be written over."""
+    if len(source.text) > LIMIT:
+        return Lock(), [too_large(Span(source, 0, 0))]
+    # A sample is a key and an image at least: a hundred events for each.
+    events = _EVENTS_PER_DIGEST * len(_DIGEST.findall(source.text)) + _EVENTS
+    fields = Fields()
+    try:
+        lock = lockdecode.whole(document.parse(source, events=events, nodes=events), fields)
+    except InvalidPipeline as fault:
+        if any(problem.code in ("too-large", "too-deep") for problem in fault.problems):
+            return Lock(), fault.problems
+        lock = _Blocks(source, fields).read(fault.problems, events)
+    return lock, tidy(fields.problems)
+
+
+def too_large(place: Span) -> Problem:
+    return error("too-large", f"a lock has at most {LIMIT // 1024 // 1024} MiB", place)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Lines that belong together, counted from 1: one entry of a section, or (without a name) a section on one line."""
+
+    section: str
+    name: str
+    first: int
+    last: int
+
+    @property
+    def lines(self) -> str:
+        return f"line {self.first}" if self.first == self.last else f"lines {self.first} to {self.last}"
+
+
+class _Blocks:
+    """A lock that is no YAML as a whole, taken apart at the lines that begin an entry."""
+
+    def __init__(self, source: Source, fields: Fields) -> None:
+        self._source = source
+        self._fields = fields
+        self._found = Found()
+
+    def read(self, told: list[Problem], limit: int) -> Lock:
+        """What is sound; `told` is what reading it at once found, repeated where no block is at fault."""
+        if self._has_markers():
+            return Lock()
+        blocks = list(_blocks(self._source))
+        if 4 * len(blocks) > limit:
+            self._fields.problems += told
+            return Lock()
+        grouped: dict[tuple[str, str], list[_Block]] = {}
+        for block in blocks:
+            grouped.setdefault((block.section, block.name), []).append(block)
+        for (_, name), versions in grouped.items():
+            if name and len(versions) > 1:
+                self._conflict(versions[0], " and ".join(version.lines for version in versions))
+            else:
+                for block in versions:
+                    self._read(block)
+        if not self._fields.problems:
+            self._fields.problems += [problem for problem in told if not _is_repeated_section(problem)]
+        return self._found.lock()
+
+    def _has_markers(self) -> bool:
+        for number in range(1, len(self._source.starts) + 1):
+            if _MARKER.match(self._source.line(number)):
+                start = self._source.starts[number - 1]
+                hint = "with *.lock.yaml merge=union in .gitattributes there are none; else keep one side of each"
+                self._fields.add(
+                    "lock-conflict", "a merge left its marks here", Span(self._source, start, start + 7), hint
+                )
+                return True
+        return False
+
+    def _read(self, block: _Block) -> None:
+        fields = Fields()
+        head = f"{block.section}:\n" if block.name else ""
+        start = self._source.starts[block.first - 1]
+        fragment = Source(self._source.name, head + self._source.text[start : self._end(block)])
+        try:
+            root = document.parse(fragment)
+        except InvalidPipeline as fault:
+            if block.name:
+                self._conflict(block, _repeated(self._source, block) or f"{block.lines}; {fault.problems[0].message}")
+                return
+            fields.problems += fault.problems
+        else:
+            self._decode(block, root, fields)
+        shift = start - len(head)
+        self._fields.problems += [_moved(problem, self._source, shift) for problem in fields.problems]
+
+    def _decode(self, block: _Block, root: object, fields: Fields) -> None:
+        if not isinstance(root, MapNode):
+            return
+        node = root.entries[block.section]
+        if block.section == "lock":
+            lockdecode.is_ours(node, fields)
+        elif block.section in SECTIONS:
+            lockdecode.section(block.section, node, fields, self._found)
+        else:
+            fields.known(root, ("lock", *SECTIONS), "a lock")
+
+    def _conflict(self, block: _Block, versions: str) -> None:
+        start = self._source.starts[block.first - 1]
+        line = self._source.line(block.first)
+        place = Span(self._source, start + len(line) - len(line.lstrip()), start + len(line.rstrip()))
+        self._fields.problems.append(conflict(block.section, block.name, versions, place))
+
+    def _end(self, block: _Block) -> int:
+        starts = self._source.starts
+        return starts[block.last] if block.last < len(starts) else len(self._source.text)
+
+
+def _blocks(source: Source) -> Iterator[_Block]:
+    section = ""
+    block: _Block | None = None
+    for number in range(1, len(source.starts) + 1):
+        line = source.line(number)
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        header, entry = _HEADER.match(line), _ENTRY.match(line)
+        if not header and not entry:
+            block = block and replace(block, last=number)
+            continue
+        if block:
+            yield block
+        if header:
+            section = header[1]
+            block = _Block(section, "", number, number) if header[2] and not header[2].startswith("#") else None
+        elif entry:
+            block = _Block(section, entry[1].strip("\"'"), number, number)
+    if block:
+        yield block
+
+
+def _repeated(source: Source, block: _Block) -> str:
+    """`with at lines 14 and 15, key at lines 20 and 21`: the fields of a cell that stand in it more than once."""
+    lines: dict[str, list[str]] = {}
+    for number in range(block.first, block.last + 1):
+        found = _FIELD.match(source.line(number))
+        if found:
+            lines.setdefault(found[1], []).append(str(number))
+    return ", ".join(f"{name} at lines {' and '.join(at)}" for name, at in lines.items() if len(at) > 1)
+
+
+def _is_repeated_section(problem: Problem) -> bool:
+    """Two branches began the same section: its entries are read as one."""
+    return problem.code == "duplicate-key" and problem.span is not None and problem.span.column == 1
+
+
+def _moved(problem: Problem, source: Source, shift: int) -> Problem:
+    if problem.span is None:
+        return problem
+    start, end = (min(max(0, at + shift), len(source.text)) for at in (problem.span.start, problem.span.end))
+    return replace(problem, span=Span(source, start, end))
