@@ -331,12 +331,17 @@ class _Run:
             stop=self.stop,
             emit=self.emit,
             downloads=Downloads(
-                transport=connections.downloads, judge=judge, clock=time.monotonic, sleep=asyncio.sleep, random=random.random
+                transport=connections.downloads,
+                judge=judge,
+                clock=time.monotonic,
+                sleep=asyncio.sleep,
+                random=random.random,
             ),
             clock=time.monotonic,
             wall=time.time,
             sleep=asyncio.sleep,
             random=random.random,
+            mask=self.project.operator.mask,
             # A simulator in this process forgets its pictures with it: so must the handles to them.
             scope=run if in_process else "",
             resend=self.options.resend,

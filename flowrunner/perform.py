@@ -98,6 +98,8 @@ class Performer:
     wall: Callable[[], float]
     sleep: exchange.Sleep
     random: exchange.Random
+    mask: Callable[[str], str] = str
+    """Takes every key out of a text: what a stranger sends back is written down."""
     scope: str = ""
     """Told apart from other runs' handles: set where handles die with this process."""
     resend: bool = False
@@ -224,11 +226,17 @@ class Performer:
         self, job: Job, door: Door, request: Request, number: int
     ) -> Response | exchange.NotSent | exchange.Lost:
         try:
-            return await exchange.send(door.endpoint, request, deadline_s=job.timeout)
+            reply = await exchange.send(door.endpoint, request, deadline_s=job.timeout)
         except BaseException:
             # Cancelled, or our own bug: the request may have left, and the ledger must say so.
             self.ledger.unknown(number, self._maybe(job, "the run ended while the call was under way"))
             raise
+        return self._masked(reply) if isinstance(reply, Response) else reply
+
+    def _masked(self, reply: Response) -> Response:
+        body = self.mask(reply.body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        headers = {name: self.mask(value) for name, value in reply.headers.items()}
+        return Response(reply.status, headers, body)
 
     def _kept(self, number: int, reply: Response) -> Receipt:
         headers = {name: value for name, value in reply.headers.items() if name not in ("set-cookie", "authorization")}
@@ -381,7 +389,7 @@ class Performer:
         reply = await exchange.send(door.endpoint, request, deadline_s=job.timeout)
         if not isinstance(reply, Response):
             return Failure(key=job.call.key, error=f"an input could not be uploaded: {reply.reason}")
-        handle = door.provider.uploaded(reply)
+        handle = door.provider.uploaded(self._masked(reply))
         if isinstance(handle, Refused):
             stops = handle.fate is Fate.STOP_RUN
             if stops:
