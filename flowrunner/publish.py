@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowrunner.artifact import SUFFIXES, Artifact
 from flowrunner.digest import sha256
@@ -14,10 +14,12 @@ from flowrunner.loading.cells import Cell
 from flowrunner.loading.params import template_problem
 from flowrunner.pipeline import OutputSpec, Selector, Template
 from flowrunner.problems import Problem, error
-from flowrunner.scheduler import CellResult
 from flowrunner.store.durable import make_folder, replace
 from flowrunner.store.objects import Absent, Damaged, Objects
 from flowrunner.templates import TemplateProblem, UsesUnknown
+
+if TYPE_CHECKING:
+    from flowrunner.scheduler import CellResult
 
 _TYPES = {**{suffix: media for media, suffix in SUFFIXES.items()}, "jpeg": "image/jpeg"}
 
@@ -49,7 +51,7 @@ class Publisher:
     objects: Objects
     manifest: Path
 
-    def publish(self, graph: Graph, results: Mapping[str, CellResult], *, whole: bool) -> Published:
+    def publish(self, graph: Graph, results: "Mapping[str, CellResult]", *, whole: bool) -> Published:
         """All candidates, contact sheets for open choices, and the outputs. `whole`: results of every cell are there,
         so files of earlier runs that nothing made this time are removed, unless somebody changed them."""
         done = Published()
@@ -61,7 +63,7 @@ class Publisher:
         self._tidy(written, whole=whole)
         return done
 
-    def _cell(self, result: CellResult, done: Published, written: dict[str, str]) -> None:
+    def _cell(self, result: "CellResult", done: Published, written: dict[str, str]) -> None:
         found = [artifact for artifact in result.candidates if artifact is not None]
         if not found:
             return
@@ -86,7 +88,7 @@ class Publisher:
         if result.planned is not None and result.planned.pick is not None and result.planned.pick.is_open:
             self._sheet(result, done, written)
 
-    def _sheet(self, result: CellResult, done: Published, written: dict[str, str]) -> None:
+    def _sheet(self, result: "CellResult", done: Published, written: dict[str, str]) -> None:
         from flowrunner.providers import image
 
         pictures = []
@@ -101,7 +103,7 @@ class Publisher:
         self,
         spec: OutputSpec,
         graph: Graph,
-        results: Mapping[str, CellResult],
+        results: "Mapping[str, CellResult]",
         done: Published,
         written: dict[str, str],
     ) -> list[str]:
@@ -160,7 +162,7 @@ def _holds(path: Path, data: bytes) -> bool:
         return False
 
 
-def _files(spec: OutputSpec, graph: Graph, results: Mapping[str, CellResult]) -> Iterator[tuple[str, Artifact]]:
+def _files(spec: OutputSpec, graph: Graph, results: "Mapping[str, CellResult]") -> Iterator[tuple[str, Artifact]]:
     for target, cell in graph.output(spec):
         if not isinstance(target, FromCell) or target.cell not in results:
             continue
@@ -171,7 +173,7 @@ def _files(spec: OutputSpec, graph: Graph, results: Mapping[str, CellResult]) ->
                 yield name_of(spec, graph, cell, number if several else 0, artifact.suffix), artifact
 
 
-def _meant(target: FromCell, result: CellResult) -> Sequence[Artifact | None]:
+def _meant(target: FromCell, result: "CellResult") -> Sequence[Artifact | None]:
     if target.selector is Selector.IMAGES:
         return result.candidates
     number = target.number if target.selector is Selector.CANDIDATE else result.picked
