@@ -114,6 +114,8 @@ class Outcome:
     seconds: float = 0.0
     usage: Mapping[str, Any] | None = None
     """The provider's own words on usage, for the record."""
+    known: bool = False
+    """It was paid for before: by an earlier run, or by another one while this one waited for its turn."""
 
 
 class Billed(StrEnum):

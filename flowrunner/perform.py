@@ -125,7 +125,7 @@ class Performer:
         key = job.call.key
         outcome = self.ledger.outcome(key, simulated=self.simulated)
         if outcome is not None:
-            return outcome
+            return replace(outcome, known=True)
         receipt = self.ledger.receipt(key, simulated=self.simulated)
         if receipt is not None:
             return self._reread(job, receipt)
@@ -247,6 +247,8 @@ class Performer:
 
     async def _reread(self, job: Job, receipt: Receipt) -> Outcome | Failure:
         found = await self._read(job, self.doors[job.call.provider], receipt, self.clock())
+        if isinstance(found, Outcome):
+            return replace(found, known=True)
         return found.failure if isinstance(found, _Again) else found
 
     async def _read(self, job: Job, door: Door, receipt: Receipt, begun: float) -> "Outcome | Failure | _Again":

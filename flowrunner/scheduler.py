@@ -230,7 +230,7 @@ class Scheduler:
         if cell.id in self.remake and isinstance(found, Outcome) and known is not None:
             found = _same_pixels(found, known)
         self._tell(cell, index, found)
-        return found, True
+        return found, not (isinstance(found, Outcome) and found.known)
 
     def _tell(self, cell: Cell, index: int, found: Outcome | Failure) -> None:
         if isinstance(found, Failure):
@@ -245,6 +245,7 @@ class Scheduler:
                 paid=found.paid,
                 artifacts=found.artifacts,
                 local=local,
+                replayed=found.known,
             )
         )
 
