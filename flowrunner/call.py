@@ -141,5 +141,7 @@ class Failure:
     """Nothing else can work either: a wrong key, no credits."""
     request_id: str = ""
     status: int | None = None
+    known: bool = False
+    """It happened in an earlier run, and nothing was sent in this one."""
     refused: bool = False
     """flowrunner itself declined to send: a limit, or a result that is missing."""

@@ -139,6 +139,7 @@ class Performer:
                 billed=Billed.MAYBE,
                 paid=last.reserved,
                 request_id=last.request_id or last.client_request_id,
+                known=True,
             )
         return None
 

@@ -46,7 +46,7 @@ class CellResult:
     paid: Nano = 0
     """What this run paid for it, as far as the replies say."""
     calls: int = 0
-    """Paid calls of this run."""
+    """Calls of this run that were, or may have been, charged."""
     seconds: float = 0.0
 
     @property
@@ -190,7 +190,8 @@ class Scheduler:
                 self.stop.request(failure.error)
         sent = [outcome for outcome, (_, fresh) in zip(outcomes, found, strict=True) if outcome and fresh]
         enough = any(outcomes) if cell.step.pick.rule is PickRule.HUMAN else all(outcomes)
-        paid = sum(outcome.paid or 0 for outcome in sent) + sum(f.paid or 0 for f in failures if f.billed is Billed.YES)
+        billed = [one for one in failures if one.billed is not Billed.NO and not one.known]
+        paid = sum(one.paid or 0 for one in sent) + sum(one.paid or 0 for one in billed if one.billed is Billed.YES)
         seconds = max((outcome.seconds for outcome in sent), default=0.0)
         local = cell.model is not None and cell.model.provider == "image"
         if enough:
@@ -203,9 +204,8 @@ class Scheduler:
                 planned=planned,
                 outcomes=tuple(outcomes),
             )
-        return replace(
-            result, failures=failures, paid=paid, calls=0 if local else len(sent) + len(failures), seconds=seconds
-        )
+        calls = 0 if local else len(sent) + len(billed)
+        return replace(result, failures=failures, paid=paid, calls=calls, seconds=seconds)
 
     async def _sample(self, cell: Cell, planned: PlannedCell, index: int) -> tuple[Outcome | Failure, bool]:
         """What one sample gave, and whether this run performed it."""
