@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ from typing import Any
 from flowrunner import exchange, money, network
 from flowrunner.downloads import Downloads
 from flowrunner.errors import InvalidPipeline, RunRefused
-from flowrunner.events import Event, Noted, Waits
+from flowrunner.events import Begun, Event, Noted, Waits
+from flowrunner.limits import refusal
 from flowrunner.locking import locked
 from flowrunner.perform import Door, Performer, Stop
-from flowrunner.planning import Decision, Plan, PlannedCell
+from flowrunner.planning import Decision, Plan
 from flowrunner.problems import Problem
-from flowrunner.project import Opened, Options, checked, names, open_pipeline, open_project, planned, planner
+from flowrunner.project import Opened, Options, checked, open_pipeline, open_project, planned, planner
 from flowrunner.providers.registry import LOCAL, PROVIDERS
 from flowrunner.publish import Published, Publisher
 from flowrunner.scheduler import CellResult, Scheduler, Status
@@ -160,53 +161,6 @@ def _opened(pipeline: str | Path | PipelineFile, options: Mapping[str, Any]) -> 
     return open_pipeline(open_project(place, environment), place, Options(**rest))
 
 
-def refusal(opened: Opened, found: Plan, spent: money.Nano) -> RunRefused | None:
-    """Why a run of this plan would be refused before anything is sent, if it would. `spent` is what earlier runs of
-    the pipeline paid or may have paid."""
-    return _frozen(opened, found) if opened.options.frozen else _over_budget(opened, found, spent)
-
-
-def _frozen(opened: Opened, found: Plan) -> RunRefused | None:
-    unlocked = [cell.cell.id for cell in found.of(Decision.RUN, Decision.AWAIT) if not cell.behind_pick]
-    if not unlocked:
-        return None
-    message = f"{len(unlocked)} of {len(found.cells)} cells are not in {opened.lock_name}: {names(unlocked)}"
-    return RunRefused(message, f"flowrunner run {opened.pipeline.file}, and commit the lock")
-
-
-def _over_budget(opened: Opened, found: Plan, spent: money.Nano) -> RunRefused | None:
-    options, budget = opened.options, opened.pipeline.budget
-    sent = [cell for cell in found.before_picks if cell.to_send]
-    calls = sum(cell.to_send for cell in sent)
-    if options.max_calls is not None and calls > options.max_calls:
-        message = f"{calls} calls are needed, and --max-calls is {options.max_calls}"
-        return RunRefused(message, "raise it, or run fewer cells with --only")
-    estimate = sum(cell.estimate or 0 for cell in sent)
-    caps = [cap for cap in (options.max_usd, budget.max_usd) if cap is not None]
-    if caps and estimate > min(caps):
-        message = f"about {money.about(estimate)} is needed, and the limit of this run is {money.cap(min(caps))}"
-        return RunRefused(message, "raise --max-usd or budget.max_usd, or run fewer cells with --only")
-    total = budget.total_usd if not options.simulate else None
-    if total is not None and spent + estimate > total:
-        message = (
-            f"{money.about(spent)} is spent on {opened.pipeline.name}, about {money.about(estimate)} more is needed, "
-            f"and budget.total_usd is {money.cap(total)}"
-        )
-        return RunRefused(message, "raise budget.total_usd, or run fewer cells with --only")
-    return _unpriced(opened, sent) if caps or total is not None else None
-
-
-def _unpriced(opened: Opened, sent: Sequence[PlannedCell]) -> RunRefused | None:
-    allowed = opened.options.allow_unpriced
-    for planned_cell in sent:
-        model = planned_cell.cell.model
-        if planned_cell.estimate is None and model is not None and not ({"*", model.id} & allowed):
-            message = f"nobody has told the price of {model.id}, and there is a limit in dollars"
-            hint = f'--allow-unpriced={model.id}, or a price in flowrunner.toml: [prices] "{model.provider}:{model.id}"'
-            return RunRefused(message, hint)
-    return None
-
-
 class _Run:
     """One run from its plan to its lock."""
 
@@ -229,7 +183,7 @@ class _Run:
                 raise refused
             keys = self._keys(found)
             if confirm is not None and not confirm(found):
-                raise RunRefused("declined", "nothing was sent, nothing was paid")
+                raise RunRefused("declined", command="plan")
             return await self._run(ledger, found, keys)
 
     def _keys(self, found: Plan) -> dict[str, Mapping[str, str]]:
@@ -246,7 +200,8 @@ class _Run:
             key = self.project.operator.key(provider)
             if key is None:
                 message = f"{credential.variable} is not set, and {cell.cell.id} needs {provider}"
-                raise RunRefused(message, f"export {credential.variable}=…, or try it for nothing with --simulate")
+                hint = f"export {credential.variable}=…, or try it for nothing with --simulate"
+                raise RunRefused(message, hint, command="run --simulate")
             headers[provider] = exchange.authorization(credential, key)
         return headers
 
@@ -255,6 +210,7 @@ class _Run:
         for digest, data in self.opened.given.outside.items():
             assert digest == self.objects.put(data)
         run = ledger.begin(pipeline=pipeline.file, name=pipeline.name, simulated=self.options.simulate)
+        self.emit(Begun(run=run))
         status = RunStatus.INTERRUPTED
         document: dict[str, Any] | None = None
         try:

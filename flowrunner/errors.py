@@ -3,7 +3,7 @@
     FlowError                    1
     ├── InvalidPipeline          2   problems with positions
     ├── UsageError               2   a command line that does not fit
-    ├── Refused                  3   stopped before paying: budget, no key, frozen, a missing result
+    ├── RunRefused               3   stopped before paying: budget, no key, frozen, a missing result
     └── StoreError               1   the store or the ledger cannot be read or written
 
 A step's failure is no exception: see `flowrunner.call.Failure`.
@@ -42,9 +42,14 @@ class UsageError(FlowError):
 
 
 class RunRefused(FlowError):
-    """Nothing was sent for this: a limit, a missing key, `--frozen`, a result that is not here."""
+    """Nothing was sent for this: a limit, a missing key, `--frozen`, a result that is not here. `command` is what to
+    call next, without its pipeline: `run --simulate`."""
 
     exit_code = 3
+
+    def __init__(self, message: str, hint: str = "", *, command: str = "plan") -> None:
+        super().__init__(message, hint)
+        self.command = command
 
 
 class StoreError(FlowError):

@@ -8,6 +8,13 @@ from flowrunner.call import Failure
 from flowrunner.money import Nano
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Nothing stands in the way: the run has its id in the ledger and starts."""
+
+    run: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
     """A call is on its way. `sample` counts from 1; `estimate` is None where the price is unknown."""
@@ -69,5 +76,5 @@ class Noted:
     text: str
 
 
-Event: TypeAlias = Sent | Retried | Done | Failed | Waits | Noted
+Event: TypeAlias = Begun | Sent | Retried | Done | Failed | Waits | Noted
 """Ids of cells are text; whoever shows them escapes what comes from outside."""
