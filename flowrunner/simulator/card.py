@@ -1,10 +1,10 @@
 """The storyboard card: a scene in a paper frame, small prints of the inputs on it, the prompt below or beside it, and
 a stamp. Everything scales with the card; what would be too small to read is left out, the stamp never."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urlsplit
 
 from flowrunner.simulator import lettering
 from flowrunner.simulator.palette import RGB, Inks
@@ -19,6 +19,8 @@ _TINY = 128
 """Below this side, in pixels, a card has no room for a caption."""
 _LEGIBLE = 8.0
 """The smallest size of type, in pixels."""
+_URL = re.compile(r"https?://(?:[^/?#]*@)?([^/?#]*)(?:/[^?#]*)?/([^/?#]*)", re.IGNORECASE)
+"""Its host, and the last part of its path."""
 _RED: RGB = (206, 44, 34)
 
 
@@ -151,11 +153,11 @@ class Card:
         pen, step = ImageDraw.Draw(tile), max(4, round(2.2 * self._unit))
         for x in range(-size[1], size[0], step):
             pen.line((x, size[1], x + size[1], 0), fill=self._inks.layers[0], width=max(1, step // 5))
-        parts = urlsplit(url)
-        said = f"{parts.hostname or url} {parts.path.rpartition('/')[2]}"
+        parts = _URL.match(url)
+        said = f"{parts[1]} {parts[2]}" if parts else url
         inset = size[0] * 0.07
         room = (size[0] - 2 * inset, size[1] - 2 * inset)
-        setting = lettering.fitted(said, *room, largest=3.2 * self._unit, smallest=_LEGIBLE)
+        setting = lettering.fitted(said, *room, largest=2.6 * self._unit, smallest=_LEGIBLE)
         if setting:
             pen.rectangle((0, inset * 0.6, size[0], inset * 1.4 + setting.height), fill=self._inks.paper)
             lettering.write(tile, (inset, inset), setting, self._inks.ink)

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowrunner.digest import canonical
 from flowrunner.imagehead import BadImage, check_complete, head, mark
 from flowrunner.simulator.canvas import Canvas
 from flowrunner.simulator.card import Card, Contact, Facts
@@ -52,7 +53,7 @@ class Frame:
     width: int
     height: int
     media_type: str
-    seed: int | None = None
+    seed: float | None = None
     number: int = 1
     count: int = 1
     inputs: tuple[Seen | Unseen, ...] = ()
@@ -143,7 +144,7 @@ def _scenery(size: tuple[int, int], lineage: _Lineage, palette: Inks, chance: Ch
 def _facts(frame: Frame, edits: int) -> list[str]:
     facts = [f"edit {edits}"] if edits else []
     facts += [f"{frame.number} of {frame.count}"] if frame.count > 1 else []
-    facts += [f"seed {frame.seed}" if frame.seed is not None else "no seed"]
+    facts += ["no seed" if frame.seed is None else f"seed {canonical(frame.seed)}"]
     return [*facts, f"{frame.width} x {frame.height}"]
 
 

@@ -2,6 +2,7 @@
 
 import math
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -117,13 +118,15 @@ def _length(text: str, size: float) -> float:
     return font(size).getlength(text)
 
 
-def _pieces(word: str, width: float, size: float) -> list[str]:
-    pieces = []
-    while len(word) > 1 and _length(word, size) > width:
-        fit = next((end for end in range(len(word) - 1, 1, -1) if font(size).getlength(word[:end]) <= width), 1)
-        pieces.append(word[:fit])
-        word = word[fit:]
-    return [*pieces, word]
+def _pieces(word: str, width: float, size: float) -> Iterator[str]:
+    """The word in parts that are no wider than a line; one character is never parted."""
+    start, taken = 0, 0.0
+    for end, character in enumerate(word):
+        taken += _length(character, size)
+        if taken > width and end > start:
+            yield word[start:end]
+            start, taken = end, _length(character, size)
+    yield word[start:]
 
 
 def _cut(lines: list[str], width: float, size: float) -> list[str]:
