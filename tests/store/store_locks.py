@@ -1,12 +1,14 @@
 """Locks for the tests: cells whose digests follow from words, so that a case is one line."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from flowrunner.artifact import Artifact
 from flowrunner.digest import sha256
 from flowrunner.problems import Problem
 from flowrunner.source import Source
-from flowrunner.store.lockfile import Lock, LockedCell, LockedSample, Pick, cell_key, parse
+from flowrunner.store.lockfile import Lock, LockedCell, LockedSample, LockFile, Pick, cell_key, parse
 
 
 def hexed(*words: object) -> str:
@@ -34,3 +36,11 @@ def lock(*cells: LockedCell, picks: dict[str, Pick] | None = None, **more: Any) 
 
 def read(text: str) -> tuple[Lock, list[Problem]]:
     return parse(Source("a.lock.yaml", text))
+
+
+def lock_file(folder: Path) -> LockFile:
+    return LockFile(folder / "a.lock.yaml", guard=folder / "locks" / "guard", name="a.lock.yaml")
+
+
+def added(name: str, before: Lock) -> Lock:
+    return replace(before, cells={**before.cells, name: cell(name)})

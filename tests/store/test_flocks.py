@@ -1,16 +1,15 @@
 """Kernel locks: one holder at a time over tasks and processes, free when the holder ends."""
 
 import asyncio
-import multiprocessing
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
+from store_processes import add_in_a_process, add_in_tasks, count, hold_and_die, in_processes
 
 from flowrunner.errors import StoreError
 from flowrunner.store.flocks import awaited, held, is_held, take
-
-SPAWN = multiprocessing.get_context("spawn")
 
 
 def test_a_lock_has_one_holder_until_it_is_closed(tmp_path: Path) -> None:
@@ -47,26 +46,6 @@ def test_what_is_done_under_a_lock_may_fail_as_it_likes(tmp_path: Path) -> None:
     assert not is_held(tmp_path / "lock")
 
 
-def count(path: Path) -> int:
-    return int(path.read_text())
-
-
-async def add(path: Path, times: int) -> None:
-    for _ in range(times):
-        async with awaited(path.with_name("lock")):
-            before = count(path)
-            await asyncio.sleep(0)
-            path.write_text(str(before + 1))  # noqa: ASYNC240 - a few bytes
-
-
-async def add_in_tasks(path: Path, tasks: int, times: int) -> None:
-    await asyncio.gather(*(add(path, times) for _ in range(tasks)))
-
-
-def add_in_a_process(path: Path) -> None:
-    asyncio.run(add_in_tasks(path, 2, 5))
-
-
 def test_tasks_of_one_process_take_turns(tmp_path: Path) -> None:
     path = tmp_path / "count"
     path.write_text("0")
@@ -77,11 +56,7 @@ def test_tasks_of_one_process_take_turns(tmp_path: Path) -> None:
 def test_tasks_of_several_processes_take_turns(tmp_path: Path) -> None:
     path = tmp_path / "count"
     path.write_text("0")
-    adders = [SPAWN.Process(target=add_in_a_process, args=(path,)) for _ in range(2)]
-    for adder in adders:
-        adder.start()
-    for adder in adders:
-        adder.join()
+    assert in_processes(*[partial(add_in_a_process, path)] * 2) == [0, 0]
     assert count(path) == 20
 
 
@@ -104,14 +79,6 @@ def test_a_waiter_blocks_nobody_and_can_give_up(tmp_path: Path) -> None:
     assert not is_held(tmp_path / "lock")
 
 
-def hold_and_die(path: Path) -> None:
-    assert take(path) is not None
-    os._exit(9)
-
-
 def test_death_frees_a_lock(tmp_path: Path) -> None:
-    holder = SPAWN.Process(target=hold_and_die, args=(tmp_path / "lock",))
-    holder.start()
-    holder.join()
-    assert holder.exitcode == 9
+    assert in_processes(partial(hold_and_die, tmp_path / "lock")) == [9]
     assert not is_held(tmp_path / "lock")

@@ -1,31 +1,22 @@
 """The lock on disk: always the old one or the new one, and no writer loses what another wrote."""
 
 import errno
-import multiprocessing
 import stat
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 import store_faults
-from store_locks import cell, lock
+from store_locks import added, cell, lock, lock_file
+from store_processes import add_cells, in_processes
 
 from flowrunner.errors import InvalidPipeline, StoreError
-from flowrunner.store.lockfile import Lock, LockFile, dump
+from flowrunner.store.lockfile import Lock, dump
 
 NEW = dump(store_faults.NEW)
-
-
-def lock_file(folder: Path) -> LockFile:
-    return LockFile(folder / "a.lock.yaml", guard=folder / "locks" / "guard", name="a.lock.yaml")
-
-
-def added(name: str, before: Lock) -> Lock:
-    return replace(before, cells={**before.cells, name: cell(name)})
 
 
 def test_a_lock_that_is_not_there_is_empty_and_stays_away(tmp_path: Path) -> None:
@@ -63,18 +54,8 @@ def test_each_change_sees_what_others_wrote(tmp_path: Path) -> None:
     assert set(two.read()[0].cells) == {"a", "b", "c"}
 
 
-def add_cells(folder: Path, letter: str) -> None:
-    for name in (f"{letter}{number}" for number in range(5)):
-        lock_file(folder).update(partial(added, name))
-
-
 def test_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
-    spawn = multiprocessing.get_context("spawn")
-    writers = [spawn.Process(target=add_cells, args=(tmp_path, letter)) for letter in "ab"]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
+    assert in_processes(*(partial(add_cells, tmp_path, letter) for letter in "ab")) == [0, 0]
     assert set(lock_file(tmp_path).read()[0].cells) == {f"{letter}{number}" for letter in "ab" for number in range(5)}
 
 

@@ -2,12 +2,12 @@
 
 import errno
 import hashlib
-import multiprocessing
 import os
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 import store_faults
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from store_processes import in_processes, put_often
 
 from flowrunner.errors import StoreError
 from flowrunner.store import objects as module
@@ -300,21 +301,8 @@ def test_a_store_on_a_read_only_file_system_has_no_room(tmp_path: Path, monkeypa
         Objects(tmp_path).ensure_room(1)
 
 
-def put_often(root: Path, gate: "multiprocessing.synchronize.Barrier") -> None:
-    gate.wait()
-    for _ in range(20):
-        Objects(root).put(PICTURE)
-
-
 def test_processes_that_put_the_same_bytes_agree(tmp_path: Path) -> None:
-    spawn = multiprocessing.get_context("spawn")
-    gate = spawn.Barrier(2)
-    racers = [spawn.Process(target=put_often, args=(tmp_path, gate)) for _ in range(2)]
-    for racer in racers:
-        racer.start()
-    for racer in racers:
-        racer.join()
-    assert [racer.exitcode for racer in racers] == [0, 0]
+    assert in_processes(*[partial(put_often, tmp_path)] * 2) == [0, 0]
     assert Objects(tmp_path).read(DIGEST) == PICTURE
     assert not wrong_names(tmp_path)
     assert not files(tmp_path / ".tmp")

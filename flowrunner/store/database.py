@@ -1,0 +1,240 @@
+"""The ledger's SQLite file: opening it safely, its tables, transactions, and errors as sentences.
+
+Settings after SQLite's own documentation: in WAL mode `synchronous=NORMAL` may lose the last commits with the power,
+and here a lost row can be a receipt that was paid for; WAL needs memory that only one machine shares.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowrunner.errors import StoreError
+from flowrunner.store.durable import ensure_own, explained, make_folder, sync_folder
+from flowrunner.store.flocks import held
+
+if TYPE_CHECKING:
+    import sqlite3
+
+APPLICATION = 0x666C6F77
+VERSION = 1
+PATIENCE = 30.0
+"""Seconds to wait for another writer."""
+
+MOUNTS = Path("/proc/self/mounts")
+_NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "lustre",
+    "fuse.sshfs",
+    "virtiofs",
+}
+
+_TABLES = """
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, name TEXT NOT NULL, simulated INTEGER NOT NULL,
+    status TEXT NOT NULL, started REAL NOT NULL, finished REAL, document TEXT,
+    spent INTEGER NOT NULL DEFAULT 0, calls INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX runs_of_name ON runs (name);
+CREATE TABLE calls (
+    id INTEGER PRIMARY KEY, run TEXT NOT NULL REFERENCES runs (id),
+    cell TEXT NOT NULL, key TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
+    attempt INTEGER NOT NULL, simulated INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK
+        (state IN ('intent', 'sent', 'replied', 'committed', 'failed', 'refused', 'unknown')),
+    billed TEXT NOT NULL CHECK (billed IN ('no', 'yes', 'maybe')),
+    reserved INTEGER CHECK (reserved >= 0), paid INTEGER CHECK (paid >= 0),
+    client_request_id TEXT NOT NULL DEFAULT '', request_id TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',
+    begun REAL NOT NULL, sent REAL, replied REAL, ended REAL,
+    cost INTEGER GENERATED ALWAYS AS (CASE billed WHEN 'no' THEN 0 ELSE coalesce(paid, reserved, 0) END) VIRTUAL
+) STRICT;
+CREATE INDEX calls_of_key ON calls (key);
+CREATE INDEX calls_of_run ON calls (run);
+CREATE TRIGGER calls_added AFTER INSERT ON calls BEGIN
+    UPDATE runs SET spent = spent + new.cost, calls = calls + (new.billed <> 'no') WHERE id = new.run;
+END;
+CREATE TRIGGER calls_changed AFTER UPDATE ON calls BEGIN
+    UPDATE runs SET spent = spent + new.cost - old.cost,
+        calls = calls + (new.billed <> 'no') - (old.billed <> 'no') WHERE id = new.run;
+END;
+CREATE TABLE receipts (
+    id INTEGER PRIMARY KEY, call INTEGER NOT NULL REFERENCES calls (id),
+    status INTEGER NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE INDEX receipts_of_call ON receipts (call);
+CREATE TABLE outcomes (
+    call INTEGER PRIMARY KEY REFERENCES calls (id), key TEXT NOT NULL, simulated INTEGER NOT NULL,
+    artifacts TEXT NOT NULL, paid INTEGER, seconds REAL NOT NULL, usage TEXT
+) STRICT;
+CREATE INDEX outcomes_of_key ON outcomes (key);
+CREATE TABLE remotes (
+    provider TEXT NOT NULL, origin TEXT NOT NULL, simulated INTEGER NOT NULL, digest TEXT NOT NULL,
+    handle TEXT NOT NULL, expires REAL, PRIMARY KEY (provider, origin, simulated, digest)
+) STRICT;
+"""
+
+
+class Database:
+    """One connection of one process; its threads take turns."""
+
+    def __init__(self, connection: "sqlite3.Connection", path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._turn = threading.RLock()
+        self._process = os.getpid()
+
+    def rows(self, sql: str, *values: Any) -> "list[sqlite3.Row]":
+        with self._turn, _told(self._path):
+            return self._own().execute(sql, values).fetchall()
+
+    def row(self, sql: str, *values: Any) -> "sqlite3.Row | None":
+        found = self.rows(sql, *values)
+        return found[0] if found else None
+
+    @contextmanager
+    def write(self) -> "Iterator[sqlite3.Connection]":
+        """One transaction, alone from its first statement on, durable when the block has ended."""
+        with self._turn, _told(self._path):
+            connection = self._own()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        with self._turn:
+            if self._process == os.getpid():
+                self._connection.close()
+
+    def _own(self) -> "sqlite3.Connection":
+        if self._process != os.getpid():
+            raise StoreError(f"{self._path} was opened by the parent process: open it again", path=str(self._path))
+        return self._connection
+
+
+def open_database(root: Path, *, create: bool) -> Database:
+    """`root/ledger.db`, made if missing; without `create` for reading only, and empty where there is none."""
+    path = root / "ledger.db"
+    ensure_own(root)
+    return _for_writing(path) if create else _for_reading(path)
+
+
+def _for_writing(path: Path) -> Database:
+    with explained("written", path):
+        make_folder(path.parent)
+    with held(path.parent / "locks" / "ledger"), _told(path):
+        with explained("written", path), suppress(FileExistsError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            sync_folder(path.parent)
+        connection = _connected(f"{path.absolute().as_uri()}?mode=rw")
+        try:
+            blank = _checked(connection, path)
+            connection.execute(f"PRAGMA journal_mode = {'DELETE' if _on_network(path) else 'WAL'}")
+            connection.execute("PRAGMA synchronous = FULL")
+            if blank:
+                _make_tables(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return Database(connection, path)
+
+
+def _for_reading(path: Path) -> Database:
+    with _told(path):
+        connection = _connected(_reading_uri(path) if path.exists() else ":memory:")
+        try:
+            if _checked(connection, path):
+                connection.close()
+                connection = _connected(":memory:")
+                _make_tables(connection)
+            connection.execute("PRAGMA query_only = ON")
+        except BaseException:
+            connection.close()
+            raise
+    return Database(connection, path)
+
+
+def _reading_uri(path: Path) -> str:
+    """Where nothing can be written there is no shared memory for WAL: the file is then read as it lies."""
+    uri = path.absolute().as_uri()
+    if os.access(path.parent, os.W_OK):
+        return f"{uri}?mode=rw"
+    return f"{uri}?mode=ro" if path.with_name(f"{path.name}-wal").exists() else f"{uri}?mode=ro&immutable=1"
+
+
+def _connected(uri: str) -> "sqlite3.Connection":
+    import sqlite3
+
+    connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+def _checked(connection: "sqlite3.Connection", path: Path) -> bool:
+    """Whether the file is blank. StoreError when it is something else, or a later version's ledger."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        return True
+    if application != APPLICATION:
+        raise StoreError(f"{path} is not a ledger of flowrunner", "move it away", path=str(path))
+    if version != VERSION:
+        hint = "use that version, or set FLOWRUNNER_STORE to another folder"
+        raise StoreError(f"{path} was written by a newer flowrunner (format {version})", hint, path=str(path))
+    return False
+
+
+def _make_tables(connection: "sqlite3.Connection") -> None:
+    marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
+    connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}{marks}COMMIT;")
+
+
+def _on_network(path: Path) -> bool:
+    """Whether the file lies on a network file system, as far as the kernel tells."""
+    try:
+        mounts = MOUNTS.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    place = path.resolve()
+    kinds = {Path(row[1]): row[2] for row in map(str.split, mounts.splitlines()) if len(row) > 2}
+    return next((kinds[folder] in _NETWORK for folder in place.parents if folder in kinds), False)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """SQLite's errors as StoreError."""
+    import sqlite3
+
+    try:
+        yield
+    except sqlite3.Error as fault:
+        reason = str(fault)
+        raise StoreError(f"{path} cannot be used: {reason}", _hint(reason), path=str(path)) from fault
+
+
+def _hint(reason: str) -> str:
+    if "full" in reason:
+        return "free some space and run the same command again: nothing that was paid for is asked for twice"
+    if "locked" in reason:
+        return "another flowrunner writes to it; try again"
+    if "readonly" in reason or "unable to open" in reason:
+        return "set FLOWRUNNER_STORE to a folder that can be written"
+    if "malformed" in reason or "not a database" in reason:
+        return "keep it as evidence, move it away, and see `flowrunner store fsck`"
+    return ""

@@ -1,0 +1,287 @@
+"""The ledger: what was intended, sent, answered and paid, written down before anything is done because of it.
+
+    reserve ──► intent ──► sent ──► replied ──► committed
+                  │          │         ├──► failed, refused
+                  └──────────┴─────────┴──► failed (not sent), unknown (may have been billed)
+
+An intent is the last durable thing before the first byte of a paid request leaves. So an intent without a reply, of a
+run that is gone, may have been billed: it is unknown, counts as spent, and is never sent again silently.
+"""
+
+import os
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from flowrunner.call import Billed, Call, Failure, Outcome
+from flowrunner.money import Nano
+from flowrunner.store import rows as tables
+from flowrunner.store.database import open_database
+from flowrunner.store.durable import explained, make_folder
+from flowrunner.store.flocks import awaited, is_held, take
+from flowrunner.store.records import Attempt, Caps, Intent, OverBudget, Receipt, Remote, RunRecord, RunStatus, State
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_OPEN = (State.INTENT, State.SENT)
+_UNSETTLED = (State.INTENT, State.SENT, State.REPLIED, State.UNKNOWN)
+
+
+class Ledger:
+    """The ledger of a store. One object serves all tasks and threads of a process."""
+
+    @classmethod
+    def open(cls, root: Path, *, create: bool = True, now: Callable[[], float] = time.time) -> Self:
+        """The ledger below `root`; without `create` it is only read, and empty where there is none. `now` gives the
+        times that people see; nothing is decided by it. StoreError when it cannot be used."""
+        return cls(root, create=create, now=now)
+
+    def __init__(self, root: Path, *, create: bool, now: Callable[[], float]) -> None:
+        self._root = root
+        self._now = now
+        self._database = open_database(root, create=create)
+        self._live: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Runs that were not finished count as cut off from now on."""
+        self._database.close()
+        for handle in self._live.values():
+            os.close(handle)
+        self._live.clear()
+
+    # Runs
+
+    def begin(self, *, pipeline: str, name: str, simulated: bool) -> str:
+        """A new run that lives as long as this process, or until `finish`; its id (`r-7f3a`)."""
+        for digits in (4, 4, 4, 6, 6, 6):
+            run = f"r-{os.urandom(3).hex()[:digits]}"
+            handle = self._claim(run)
+            if handle is None:
+                continue
+            self._live[run] = handle
+            with self._database.write() as rows:
+                added = rows.execute(
+                    "INSERT OR IGNORE INTO runs (id, pipeline, name, simulated, status, started) VALUES (?,?,?,?,?,?)",
+                    (run, pipeline, name, simulated, RunStatus.RUNNING, self._now()),
+                ).rowcount
+            if added:
+                return run
+            self._release(run)
+        raise RuntimeError("six random run ids are taken")
+
+    def _claim(self, run: str) -> int | None:
+        with explained("locked", self._run_lock(run)):
+            make_folder(self._run_lock(run).parent)
+            return take(self._run_lock(run))
+
+    def _release(self, run: str) -> None:
+        """Its lock is held here, or by nobody: the name is never needed again."""
+        handle = self._live.pop(run, None)
+        with explained("removed", self._run_lock(run)):
+            self._run_lock(run).unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+    def finish(self, run: str, status: RunStatus, document: Mapping[str, Any] | None = None) -> None:
+        """Ends a run; what it has sent without an answer is unknown. `document` is what it says of itself."""
+        with self._database.write() as rows:
+            self._cut_off(rows, run)
+            rows.execute(
+                "UPDATE runs SET status = ?, finished = ?, document = ? WHERE id = ?",
+                (status, self._now(), None if document is None else tables.dumped(document), run),
+            )
+        self._release(run)
+
+    def recover(self) -> list[Attempt]:
+        """Ends the runs whose process is gone; the attempts that are unknown because of it."""
+        running = self._database.rows("SELECT id FROM runs WHERE status = ?", RunStatus.RUNNING)
+        dead = [row["id"] for row in running if not self._lives(row["id"])]
+        found: list[Attempt] = []
+        for run in dead:
+            with self._database.write() as rows:
+                found += self._cut_off(rows, run)
+                rows.execute(
+                    "UPDATE runs SET status = ?, finished = ? WHERE id = ? AND status = ?",
+                    (RunStatus.INTERRUPTED, self._now(), run, RunStatus.RUNNING),
+                )
+            self._release(run)
+        return found
+
+    def _cut_off(self, rows: "sqlite3.Connection", run: str) -> list[Attempt]:
+        values = {"error": "the run ended before a reply came", "ended": self._now()}
+        sql = "SELECT * FROM calls WHERE run = ? AND state IN (?, ?) ORDER BY id"
+        found = [row["id"] for row in rows.execute(sql, (run, *_OPEN)).fetchall()]
+        for call in found:
+            tables.change(rows, call, _OPEN, State.UNKNOWN, values)
+        again = (rows.execute("SELECT * FROM calls WHERE id = ?", (call,)).fetchone() for call in found)
+        return [tables.attempt(row) for row in again]
+
+    def _run_lock(self, run: str) -> Path:
+        return self._root / "runs" / f"{run}.lock"
+
+    def _lives(self, run: str) -> bool:
+        with explained("read", self._run_lock(run)):
+            return is_held(self._run_lock(run))
+
+    # One paid call, in the order in which it is made
+
+    def key_lock(self, key: str) -> AbstractAsyncContextManager[None]:
+        """One at a time per key, over all tasks and processes: whoever waited looks again what is known of the key."""
+        return awaited(self._root / "locks" / "keys" / key[:3])
+
+    def reserve(self, intent: Intent, caps: Caps) -> int | OverBudget:
+        """Writes the intent down durably and reserves its price, in one step with looking at every limit; the number
+        of the attempt. Unknown calls count as spent."""
+        with self._database.write() as rows:
+            run = rows.execute("SELECT name, simulated, spent, calls FROM runs WHERE id = ?", (intent.run,)).fetchone()
+            total = rows.execute(tables.SPENT, (run["name"],)).fetchone()["spent"]
+            over = tables.passed(caps, intent.estimate, run, total)
+            if over is not None:
+                return over
+            return tables.insert_call(rows, intent, self._now(), free=False, simulated=run["simulated"])
+
+    def sent(self, call: int) -> None:
+        """The whole request left."""
+        self._move(call, (State.INTENT,), State.SENT, {"sent": self._now()})
+
+    def replied(self, receipt: Receipt) -> None:
+        """Keeps a reply, durably, before anything is done with it. A later reply of the same call (a poll) takes the
+        place of the first; a late one ends unknown."""
+        values = {"replied": self._now(), "error": ""}
+        values |= {"request_id": receipt.request_id} if receipt.request_id else {}
+        with self._database.write() as rows:
+            tables.insert_receipt(rows, receipt)
+            tables.change(rows, receipt.call, _UNSETTLED, State.REPLIED, values)
+
+    def stalled(self, call: int, error: str) -> None:
+        """The reply is here, its images are not: it stays replied, and the next run reads it again."""
+        self._move(call, (State.REPLIED,), State.REPLIED, {"error": error})
+
+    def committed(self, call: int, outcome: Outcome) -> None:
+        """The images are in the store: the outcome stands for its key until a later attempt is committed."""
+        values = {"billed": Billed.YES, "paid": outcome.paid, "error": "", "ended": self._now()}
+        with self._database.write() as rows:
+            tables.change(rows, call, (State.REPLIED,), State.COMMITTED, values)
+            simulated = rows.execute("SELECT simulated FROM calls WHERE id = ?", (call,)).fetchone()["simulated"]
+            tables.insert_outcome(rows, call, outcome, simulated=simulated)
+
+    def failed(self, call: int, failure: Failure) -> None:
+        """It gave no image, and it is told whether it was billed."""
+        self._move(call, _UNSETTLED, State.FAILED, tables.end(failure, failure.billed, self._now()))
+
+    def refused(self, call: int, failure: Failure) -> None:
+        """The provider answered that it will not."""
+        self._move(call, _UNSETTLED, State.REFUSED, tables.end(failure, failure.billed, self._now()))
+
+    def unknown(self, call: int, failure: Failure) -> None:
+        """It may have been billed: its reservation counts as spent."""
+        self._move(call, _UNSETTLED, State.UNKNOWN, tables.end(failure, Billed.MAYBE, self._now()))
+
+    def not_sent(self, call: int, error: str) -> None:
+        """Proved: nothing of it can have been executed. The reservation is free again."""
+        values = {"billed": Billed.NO, "paid": 0, "error": error, "ended": self._now()}
+        self._move(call, _OPEN, State.FAILED, values)
+
+    def record(self, run: str, cell: str, call: Call, outcome: Outcome) -> None:
+        """The outcome of a local operation, which nobody bills."""
+        intent = Intent(
+            run=run,
+            cell=cell,
+            key=outcome.key,
+            provider=call.provider,
+            model=call.model,
+            attempt=1,
+            estimate=0,
+            client_request_id="",
+        )
+        with self._database.write() as rows:
+            number = tables.insert_call(rows, intent, self._now(), free=True, simulated=call.simulated)
+            tables.insert_outcome(rows, number, outcome, simulated=call.simulated)
+
+    def _move(self, call: int, before: Collection[State], state: State, values: Mapping[str, Any]) -> None:
+        with self._database.write() as rows:
+            tables.change(rows, call, before, state, values)
+
+    # What is known of a key
+
+    def outcome(self, key: str, *, simulated: bool) -> Outcome | None:
+        """What the newest committed attempt gave."""
+        row = self._database.row(
+            "SELECT * FROM outcomes WHERE key = ? AND simulated = ? ORDER BY call DESC LIMIT 1", key, simulated
+        )
+        return None if row is None else tables.outcome(row)
+
+    def receipt(self, key: str, *, simulated: bool) -> Receipt | None:
+        """The reply of the newest attempt that was answered but not committed, unless a later one was committed: it is
+        read again, for ever, rather than asked for again."""
+        row = self._database.row(tables.RECEIPT, key, simulated, State.REPLIED)
+        return None if row is None else tables.receipt(row)
+
+    def unknowns(self, key: str, *, simulated: bool) -> list[Attempt]:
+        """Attempts that may have been billed, and after which none was committed; those of runs that are gone, too."""
+        rows = self._database.rows(tables.UNKNOWNS, key, simulated, State.UNKNOWN, *_OPEN)
+        found = [tables.attempt(row) for row in rows]
+        return [one for one in found if one.state is State.UNKNOWN or not self._lives(one.run)]
+
+    # Money
+
+    def spent(self, name: str) -> Nano:
+        """By all live runs of a pipeline's name: paid, reserved, and what may have been billed."""
+        row = self._database.row(tables.SPENT, name)
+        return int(row["spent"]) if row else 0
+
+    def spent_run(self, run: str) -> Nano:
+        """The same, by one run, be it simulated."""
+        row = self._database.row("SELECT spent FROM runs WHERE id = ?", run)
+        return int(row["spent"]) if row else 0
+
+    # Handles under which a provider takes bytes that it has
+
+    def remember(self, remote: Remote, digest: str, handle: str, expires: float | None) -> None:
+        """`expires` in seconds since 1970; None for no stated end."""
+        with self._database.write() as rows:
+            rows.execute(
+                "INSERT OR REPLACE INTO remotes VALUES (?, ?, ?, ?, ?, ?)",
+                (remote.provider, remote.origin, remote.simulated, digest, handle, expires),
+            )
+
+    def handle(self, remote: Remote, digest: str, now: float) -> str | None:
+        """A handle that is still good at `now`."""
+        row = self._database.row(
+            "SELECT handle FROM remotes WHERE provider = ? AND origin = ? AND simulated = ? AND digest = ?"
+            " AND (expires IS NULL OR expires > ?)",
+            *(remote.provider, remote.origin, remote.simulated, digest, now),
+        )
+        return str(row["handle"]) if row else None
+
+    # History
+
+    def runs(self) -> list[RunRecord]:
+        """Every run, the newest first, without its attempts."""
+        return [
+            self._run(row) for row in self._database.rows(f"{tables.RUNS} GROUP BY runs.id ORDER BY started DESC, id")
+        ]
+
+    def run(self, run: str) -> RunRecord | None:
+        """One run with its attempts in order."""
+        row = self._database.row(f"{tables.RUNS} WHERE runs.id = ? GROUP BY runs.id", run)
+        if row is None:
+            return None
+        calls = self._database.rows("SELECT * FROM calls WHERE run = ? ORDER BY id", run)
+        return self._run(row, tuple(tables.attempt(call) for call in calls))
+
+    def _run(self, row: "sqlite3.Row", attempts: tuple[Attempt, ...] = ()) -> RunRecord:
+        status = RunStatus(row["status"])
+        if status is RunStatus.RUNNING and not self._lives(row["id"]):
+            status = RunStatus.INTERRUPTED
+        return tables.run_record(row, status, attempts)

@@ -1,0 +1,183 @@
+"""Rows of the ledger's tables to records and back, and the sums and limits over them."""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from flowrunner.artifact import Artifact
+from flowrunner.call import Billed, Failure, Outcome
+from flowrunner.money import Nano
+from flowrunner.store.records import Attempt, Cap, Caps, Intent, OverBudget, Receipt, RunRecord, RunStatus, State
+
+if TYPE_CHECKING:
+    import sqlite3
+
+RUNS = """
+    SELECT runs.*,
+        coalesce(sum(CASE billed WHEN 'yes' THEN paid END), 0) AS paid,
+        count(CASE WHEN billed = 'yes' AND paid IS NULL THEN 1 END) AS unstated,
+        count(CASE billed WHEN 'maybe' THEN 1 END) AS maybe_billed
+    FROM runs LEFT JOIN calls ON calls.run = runs.id
+"""
+"""The head of a query for `run_record`: WHERE, then GROUP BY runs.id."""
+
+SPENT = "SELECT coalesce(sum(spent), 0) AS spent FROM runs WHERE name = ? AND NOT simulated"
+
+RECEIPT = """
+    SELECT receipts.*, calls.request_id FROM calls JOIN receipts ON receipts.call = calls.id
+    WHERE key = ? AND simulated = ? AND state = ? AND calls.id >
+        (SELECT coalesce(max(call), 0) FROM outcomes WHERE key = calls.key AND simulated = calls.simulated)
+    ORDER BY calls.id DESC, receipts.id DESC LIMIT 1
+"""
+
+UNKNOWNS = """
+    SELECT * FROM calls
+    WHERE key = ? AND simulated = ? AND state IN (?, ?, ?) AND id >
+        (SELECT coalesce(max(call), 0) FROM outcomes WHERE key = calls.key AND simulated = calls.simulated)
+    ORDER BY id
+"""
+
+_PRIVATE = {"authorization", "proxy-authorization", "cookie", "set-cookie", "set-cookie2", "x-api-key", "api-key"}
+
+
+def passed(caps: Caps, estimate: Nano | None, run: "sqlite3.Row", total: Nano) -> OverBudget | None:
+    """The first limit that a call of this run would pass; `total` is what its pipeline has spent."""
+    if caps.max_calls is not None and run["calls"] >= caps.max_calls:
+        return OverBudget(cap=Cap.MAX_CALLS, limit=caps.max_calls, spent=run["calls"], would_be=run["calls"] + 1)
+    limits = [(Cap.MAX_USD, caps.max_usd, run["spent"])]
+    if not run["simulated"]:
+        limits.append((Cap.TOTAL_USD, caps.total_usd, total))
+    for cap, limit, spent in limits:
+        if limit is None:
+            continue
+        if estimate is None and not caps.unpriced:
+            return OverBudget(cap=Cap.UNPRICED, limit=limit, spent=spent, would_be=spent)
+        if spent + (estimate or 0) > limit:
+            return OverBudget(cap=cap, limit=limit, spent=spent, would_be=spent + (estimate or 0))
+    return None
+
+
+def insert_call(rows: "sqlite3.Connection", intent: Intent, begun: float, *, free: bool, simulated: bool) -> int:
+    """An intent, or (`free`) a local operation that is already done; the new row's number."""
+    state, billed = (State.COMMITTED, Billed.NO) if free else (State.INTENT, Billed.MAYBE)
+    row = {
+        "run": intent.run,
+        "cell": intent.cell,
+        "key": intent.key,
+        "provider": intent.provider,
+        "model": intent.model,
+        "attempt": intent.attempt,
+        "simulated": simulated,
+        "state": state,
+        "billed": billed,
+        "reserved": intent.estimate,
+        "client_request_id": intent.client_request_id,
+        "begun": begun,
+    }
+    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    sql = f"INSERT INTO calls ({names}) VALUES ({marks})"  # noqa: S608 - the names above
+    return int(rows.execute(sql, tuple(row.values())).lastrowid or 0)
+
+
+def insert_outcome(rows: "sqlite3.Connection", call: int, outcome: Outcome, *, simulated: bool) -> None:
+    artifacts = dumped([artifact.as_json() for artifact in outcome.artifacts])
+    usage = None if outcome.usage is None else dumped(outcome.usage)
+    rows.execute(
+        "INSERT INTO outcomes (call, key, simulated, artifacts, paid, seconds, usage) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (call, outcome.key, simulated, artifacts, outcome.paid, outcome.seconds, usage),
+    )
+
+
+def insert_receipt(rows: "sqlite3.Connection", receipt: Receipt) -> None:
+    """Without the headers that carry credentials or sessions."""
+    headers = {name: value for name, value in receipt.headers.items() if name.lower() not in _PRIVATE}
+    rows.execute(
+        "INSERT INTO receipts (call, status, headers, body) VALUES (?, ?, ?, ?)",
+        (receipt.call, receipt.status, dumped(headers), receipt.body),
+    )
+
+
+def change(
+    rows: "sqlite3.Connection", call: int, before: Collection[State], state: State, values: Mapping[str, Any]
+) -> None:
+    """Moves an attempt on. ValueError when it does not stand in one of the states `before`."""
+    names = "".join(f", {name} = ?" for name in values)
+    marks = ", ".join("?" * len(before))
+    sql = f"UPDATE calls SET state = ?{names} WHERE id = ? AND state IN ({marks})"  # noqa: S608 - columns of this module
+    if rows.execute(sql, (state, *values.values(), call, *before)).rowcount != 1:
+        found = rows.execute("SELECT state FROM calls WHERE id = ?", (call,)).fetchone()
+        raise ValueError(f"attempt {call} is {found['state'] if found else 'not in the ledger'}, so not {state} next")
+
+
+def end(failure: Failure, billed: Billed, ended: float) -> dict[str, Any]:
+    """The columns that tell how an attempt ended. Only what was certainly charged is `paid`."""
+    paid = {Billed.NO: 0, Billed.YES: failure.paid, Billed.MAYBE: None}[billed]
+    values = {"billed": billed, "paid": paid, "error": failure.error, "ended": ended}
+    return values | ({"request_id": failure.request_id} if failure.request_id else {})
+
+
+def attempt(row: "sqlite3.Row") -> Attempt:
+    return Attempt(
+        id=row["id"],
+        run=row["run"],
+        cell=row["cell"],
+        key=row["key"],
+        provider=row["provider"],
+        model=row["model"],
+        attempt=row["attempt"],
+        simulated=bool(row["simulated"]),
+        state=State(row["state"]),
+        billed=Billed(row["billed"]),
+        reserved=row["reserved"],
+        paid=row["paid"],
+        client_request_id=row["client_request_id"],
+        request_id=row["request_id"],
+        error=row["error"],
+        begun=row["begun"],
+        sent=row["sent"],
+        replied=row["replied"],
+        ended=row["ended"],
+    )
+
+
+def outcome(row: "sqlite3.Row") -> Outcome:
+    return Outcome(
+        key=row["key"],
+        artifacts=tuple(Artifact.from_json(record) for record in json.loads(row["artifacts"])),
+        paid=row["paid"],
+        seconds=row["seconds"],
+        usage=None if row["usage"] is None else json.loads(row["usage"]),
+    )
+
+
+def receipt(row: "sqlite3.Row") -> Receipt:
+    return Receipt(
+        call=row["call"],
+        status=row["status"],
+        headers=json.loads(row["headers"]),
+        body=row["body"],
+        request_id=row["request_id"],
+    )
+
+
+def run_record(row: "sqlite3.Row", status: RunStatus, attempts: tuple[Attempt, ...]) -> RunRecord:
+    return RunRecord(
+        id=row["id"],
+        pipeline=row["pipeline"],
+        name=row["name"],
+        simulated=bool(row["simulated"]),
+        status=status,
+        started=row["started"],
+        finished=row["finished"],
+        calls=row["calls"],
+        paid=row["paid"],
+        unstated=row["unstated"],
+        spent=row["spent"],
+        maybe_billed=row["maybe_billed"],
+        document=None if row["document"] is None else json.loads(row["document"]),
+        attempts=attempts,
+    )
+
+
+def dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -1,0 +1,109 @@
+"""Where things lie: state, store, locks and results of a project."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from flowrunner.digest import tagged
+from flowrunner.errors import StoreError
+from flowrunner.store.durable import explained, make_folder, replace
+from flowrunner.store.flocks import held
+from flowrunner.store.ledger import Ledger
+from flowrunner.store.lockfile import LockFile
+from flowrunner.store.objects import Objects
+
+STATE = ".flowrunner"
+"""The folder below the project's root for everything that is not checked in."""
+
+_MARKS = ("flowrunner.toml", ".git")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """Which lock and which results of a pipeline are meant. `inputs` is the stem of the `--inputs` file (`lamp`),
+    `trial` a `trial_id`; both may be absent."""
+
+    inputs: str | None = None
+    simulated: bool = False
+    trial: str | None = None
+
+
+def find_root(path: Path) -> Path:
+    """The project of a pipeline: the nearest folder upwards with a flowrunner.toml or a .git, else its own folder."""
+    place = path.absolute()
+    own = place if place.is_dir() else place.parent
+    return next((folder for folder in (own, *own.parents) if any((folder / mark).exists() for mark in _MARKS)), own)
+
+
+def trial_id(values: Mapping[str, Any]) -> str:
+    """What tells the trials of a pipeline apart: the digest of the values given for its inputs."""
+    return tagged("trial/1", values)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A project's folder, and the folder of the store and ledger, which several projects may share."""
+
+    root: Path
+    store: Path
+
+    @classmethod
+    def of(cls, root: Path, environment: Mapping[str, str], store: Path | None = None) -> "Workspace":
+        """FLOWRUNNER_STORE comes first, then `store` (from the settings, relative to the root), then the state."""
+        given = environment.get("FLOWRUNNER_STORE")
+        chosen = Path(given).expanduser() if given else (root / store if store else root / STATE)
+        return cls(root, chosen.absolute())
+
+    @property
+    def state(self) -> Path:
+        return self.root / STATE
+
+    def prepare(self) -> None:
+        """Makes the state and the store, for this user only, the state ignored by git. StoreError when that fails, or
+        where a link stands in place of the state: it came with the repository, and may lead anywhere."""
+        if self.state.is_symlink():
+            hint = "remove it; FLOWRUNNER_STORE keeps the store elsewhere"
+            raise StoreError(f"{self.state} is a link", hint, path=str(self.state))
+        ignore = self.state / ".gitignore"
+        with explained("written", self.state):
+            make_folder(self.state)
+            if not ignore.exists():
+                with held(self.state / "locks" / "state"):
+                    replace(ignore, b"*\n")
+        with explained("written", self.store):
+            make_folder(self.store)
+
+    def objects(self) -> Objects:
+        return Objects(self.store)
+
+    def ledger(self, *, create: bool) -> Ledger:
+        return Ledger.open(self.store, create=create)
+
+    def lock_path(self, pipeline: str, edition: Edition) -> Path:
+        """The lock of a pipeline, whose path is relative to the root."""
+        return self.root / self.lock_name(pipeline, edition)
+
+    def lock_name(self, pipeline: str, edition: Edition) -> str:
+        """The same, relative to the root."""
+        folder, name = _place(pipeline, edition.inputs)
+        base = PurePosixPath(STATE, "simulated") if edition.simulated else PurePosixPath()
+        if edition.trial:
+            base = base if edition.simulated else PurePosixPath(STATE, "trials")
+            return str(base / folder / name / f"{edition.trial}.lock.yaml")
+        return str(base / folder / f"{name}.lock.yaml")
+
+    def lock_file(self, pipeline: str, edition: Edition) -> LockFile:
+        name = self.lock_name(pipeline, edition)
+        guard = self.state / "locks" / tagged("guard", name)
+        return LockFile(self.root / name, guard=guard, name=name)
+
+    def outputs_dir(self, pipeline: str, edition: Edition) -> Path:
+        """Where the results go: trials of one pipeline share a folder, each takes the place of the last."""
+        folder, name = _place(pipeline, edition.inputs if not edition.trial else "trial")
+        return self.root / "outputs" / ("simulated" if edition.simulated else "") / folder / name
+
+
+def _place(pipeline: str, inputs: str | None) -> tuple[PurePosixPath, str]:
+    path = PurePosixPath(pipeline)
+    return path.parent, f"{path.stem}@{inputs}" if inputs else path.stem

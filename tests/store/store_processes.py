@@ -1,0 +1,119 @@
+"""What the store's tests do in processes of their own; it imports little, so that they start quickly."""
+
+import asyncio
+import multiprocessing
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from store_faults import PICTURE
+from store_ledgers import answered, begin, intended, outcome, reserve
+from store_locks import added, lock_file
+
+from flowrunner.store.flocks import awaited, take
+from flowrunner.store.ledger import Ledger
+from flowrunner.store.objects import Objects
+from flowrunner.store.records import Caps, Receipt
+from flowrunner.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.synchronize import Barrier
+
+Gate: TypeAlias = "Barrier"
+
+
+def in_processes(*targets: "Callable[[Gate], None]") -> list[int | None]:
+    """Runs all at once, each in its own process; their exit codes. Each is given a gate at which to wait for all."""
+    spawn = multiprocessing.get_context("spawn")
+    gate = spawn.Barrier(len(targets))
+    processes = [spawn.Process(target=target, args=(gate,)) for target in targets]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]
+
+
+def put_often(root: Path, gate: Gate) -> None:
+    gate.wait()
+    for _ in range(20):
+        Objects(root).put(PICTURE)
+
+
+def count(path: Path) -> int:
+    return int(path.read_text())
+
+
+async def add(path: Path, times: int) -> None:
+    for _ in range(times):
+        async with awaited(path.with_name("lock")):
+            before = count(path)
+            await asyncio.sleep(0)
+            path.write_text(str(before + 1))  # noqa: ASYNC240 - a few bytes
+
+
+async def add_in_tasks(path: Path, tasks: int, times: int) -> None:
+    await asyncio.gather(*(add(path, times) for _ in range(tasks)))
+
+
+def add_in_a_process(path: Path, gate: Gate) -> None:
+    gate.wait()
+    asyncio.run(add_in_tasks(path, 2, 5))
+
+
+def hold_and_die(path: Path, gate: Gate) -> None:
+    assert take(path) is not None
+    os._exit(9)
+
+
+def add_cells(folder: Path, letter: str, gate: Gate) -> None:
+    gate.wait()
+    for name in (f"{letter}{number}" for number in range(5)):
+        lock_file(folder).update(partial(added, name))
+
+
+def prepare(place: Workspace, gate: Gate) -> None:
+    gate.wait()
+    place.prepare()
+
+
+def spend(root: Path, gate: Gate) -> None:
+    with Ledger.open(root) as ledger:
+        run = begin(ledger)
+        gate.wait()
+        for number in range(10):
+            reserve(ledger, run, str(number), 10, Caps(total_usd=100))
+
+
+def spend_and_die(root: Path, gate: Gate) -> None:
+    ledger = Ledger.open(root)
+    run = begin(ledger)
+    intended(ledger, run, "intent")
+    ledger.sent(intended(ledger, run, "sent"))
+    answered(ledger, run, "replied")
+    ledger.committed(answered(ledger, run, "committed"), outcome("committed"))
+    os._exit(9)
+
+
+async def pay_once(ledger: Ledger, run: str, key: str) -> int:
+    async with ledger.key_lock(key):
+        if ledger.outcome(key, simulated=False):
+            return 0
+        call = intended(ledger, run, key)
+        await asyncio.sleep(0)
+        ledger.replied(Receipt(call=call, status=200, headers={}, body=b""))
+        ledger.committed(call, outcome(key))
+        return 1
+
+
+async def pay_in_tasks(ledger: Ledger, keys: list[str]) -> int:
+    run = begin(ledger)
+    return sum(await asyncio.gather(*(pay_once(ledger, run, key) for key in keys for _ in range(3))))
+
+
+def pay(root: Path, keys: list[str], gate: Gate) -> None:
+    with Ledger.open(root) as ledger:
+        gate.wait()
+        asyncio.run(pay_in_tasks(ledger, keys))
