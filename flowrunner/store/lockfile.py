@@ -12,7 +12,7 @@ from flowrunner.store.durable import explained, make_folder, replace
 from flowrunner.store.flocks import held
 from flowrunner.store.locked import Lock, LockedCell, LockedSample, Pick, cell_key
 from flowrunner.store.lockread import LIMIT, parse, too_large
-from flowrunner.store.locktext import dump
+from flowrunner.store.locktext import Written, dump
 
 __all__ = ["LIMIT", "Lock", "LockFile", "LockedCell", "LockedSample", "Pick", "cell_key", "dump", "parse"]
 
@@ -20,13 +20,15 @@ __all__ = ["LIMIT", "Lock", "LockFile", "LockedCell", "LockedSample", "Pick", "c
 class LockFile:
     """One lock. `guard` is the file whose flock its writers hold; `name` is how messages call the lock.
 
-    What was last read is kept with its text, so that a run that writes often parses only what others have written."""
+    What was last read is kept with its text, so that a run that writes often parses only what others wrote, and writes
+    out only the cells that changed."""
 
     def __init__(self, path: Path, *, guard: Path, name: str) -> None:
         self.path = path
         self.name = name
         self._guard = guard
         self._known: tuple[bytes, Lock] = (b"", Lock())
+        self._written: Written = {}
 
     def read(self) -> tuple[Lock, list[Problem]]:
         """What can be read of it, and all that is wrong with it; an empty lock where there is none."""
@@ -51,7 +53,7 @@ class LockFile:
             if problems:
                 raise InvalidPipeline(problems)
             new = change(lock)
-            data = self._known[0] if new == lock else dump(new).encode()
+            data = self._known[0] if new == lock else dump(new, self._written).encode()
             if data == self._known[0]:
                 return False
             with explained("written", self.path):

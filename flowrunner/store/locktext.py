@@ -7,7 +7,7 @@ whose parameters stood on lines of their own.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from flowrunner import money
 from flowrunner.artifact import Artifact
@@ -33,27 +33,35 @@ _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _NAMED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-def dump(lock: Lock) -> str:
-    """The lock as YAML text."""
-    return "".join(f"{line}\n" for line in _lines(lock))
+Written: TypeAlias = dict[str, tuple[LockedCell, str]]
+"""The text of cells that were written before, by their ids."""
 
 
-def _lines(lock: Lock) -> Iterator[str]:
-    yield f"lock: {VERSION}"
+def dump(lock: Lock, written: Written | None = None) -> str:
+    """The lock as YAML text. `written` is kept up to date, and saves writing again what has not changed."""
+    known = {} if written is None else written
+    return "".join(_parts(lock, known))
+
+
+def _parts(lock: Lock, written: Written) -> Iterator[str]:
+    yield f"lock: {VERSION}\n"
     yield from _section("inputs", {name: flow(value) for name, value in lock.inputs.items()})
     yield from _section("picks", {cell: flow(_pick(pick)) for cell, pick in lock.picks.items()})
     yield from _section("models", {model: f"sha256:{digest}" for model, digest in lock.models.items()})
     if lock.cells:
-        yield "cells:"
+        yield "cells:\n"
     for name in sorted(lock.cells):
-        yield from _cell(lock.cells[name])
+        cell = lock.cells[name]
+        if name not in written or written[name][0] is not cell:
+            written[name] = cell, "".join(f"{line}\n" for line in _cell(cell))
+        yield written[name][1]
 
 
 def _section(name: str, entries: Mapping[str, str]) -> Iterator[str]:
     if entries:
-        yield f"{name}:"
+        yield f"{name}:\n"
     for key in sorted(entries):
-        yield f"  {text(key)}: {entries[key]}"
+        yield f"  {text(key)}: {entries[key]}\n"
 
 
 def _cell(cell: LockedCell) -> Iterator[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from store_locks import cell, hexed, lock, read, sample
 
 from flowrunner.store.lockfile import Lock, LockedCell, LockedSample, Pick, dump
-from flowrunner.store.locktext import flow, text
+from flowrunner.store.locktext import Written, flow, text
 
 GOLDEN = Path(__file__).with_name("spring.lock.yaml")
 
@@ -56,6 +56,12 @@ def test_the_order_of_what_is_given_changes_nothing() -> None:
         cells=dict([*SPRING.cells.items()][::-1]),
     )
     assert dump(turned) == dump(SPRING)
+
+
+def test_what_was_written_before_is_not_mistaken_for_what_is_new() -> None:
+    written: Written = {}
+    for one in (cell("a"), cell("a", "another"), cell("b"), cell("a")):
+        assert dump(lock(one), written) == dump(lock(one))
 
 
 def test_an_empty_lock_has_only_its_version() -> None:
