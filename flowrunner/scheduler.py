@@ -113,15 +113,28 @@ class Scheduler:
         order = {name: index for index, name in enumerate(self.graph.cells)}
         tasks: dict[asyncio.Task[CellResult], str] = {}
         ready = frontier.ready()
-        while ready or tasks:
-            for name in sorted(ready, key=order.__getitem__):
-                tasks[asyncio.create_task(self._cell(self.graph.cells[name]))] = name
-            ready = []
-            finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in finished:
-                name = tasks.pop(task)
-                self.results[name] = task.result()
-                ready += frontier.done(name)
+        try:
+            while ready or tasks:
+                for name in sorted(ready, key=order.__getitem__):
+                    tasks[asyncio.create_task(self._cell(self.graph.cells[name]))] = name
+                ready = []
+                finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in finished:
+                    name = tasks.pop(task)
+                    self.results[name] = task.result()
+                    ready += frontier.done(name)
+        except BaseException as fault:
+            await self._given_up(tasks, fault)
+            raise
+
+    async def _given_up(self, tasks: Collection[asyncio.Task[CellResult]], fault: BaseException) -> None:
+        """Nothing more is sent. What is under way is awaited, since it is paid for, unless the run itself is cancelled:
+        then every call under way is written down as unknown before the ledger closes."""
+        self.stop.request(str(fault) or "the run was given up")
+        if isinstance(fault, asyncio.CancelledError):
+            for task in tasks:
+                task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _cell(self, cell: Cell) -> CellResult:
         if cell.id in self.missing:
