@@ -1,0 +1,319 @@
+"""One run of a pipeline, from its plan to its lock."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flowrunner import exchange, money, network
+from flowrunner.downloads import Downloads
+from flowrunner.errors import RunRefused
+from flowrunner.events import Begun, Event, Noted, Waits
+from flowrunner.limits import refusal
+from flowrunner.locking import locked
+from flowrunner.perform import Door, Performer, Stop
+from flowrunner.planning import Decision, Plan
+from flowrunner.project import Opened, planned, planner
+from flowrunner.providers.registry import LOCAL, PROVIDERS
+from flowrunner.publish import Published, Publisher
+from flowrunner.scheduler import CellResult, Scheduler, Status
+from flowrunner.store.ledger import Ledger
+from flowrunner.store.records import Caps, RunStatus
+
+Emit = Callable[[Event], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class RunResult:
+    """What a run did. `status` is done, failed, waiting, refused or interrupted; amounts are nano-dollars."""
+
+    run: str
+    opened: Opened
+    plan: Plan
+    status: RunStatus
+    results: Mapping[str, CellResult]
+    published: Published
+    lock_written: bool = False
+    refusal: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def pipeline(self) -> str:
+        return self.opened.pipeline.file
+
+    @property
+    def simulated(self) -> bool:
+        return self.opened.options.simulate
+
+    @property
+    def paid(self) -> money.Nano:
+        """What the replies say was charged."""
+        return sum(result.paid for result in self.results.values())
+
+    @property
+    def calls(self) -> int:
+        return sum(result.calls for result in self.results.values())
+
+    @property
+    def maybe_billed(self) -> list[str]:
+        return [name for name, result in self.results.items() if result.maybe_billed]
+
+    @property
+    def outputs(self) -> dict[str, list[Path]]:
+        """The published files by output."""
+        root = self.opened.project.root
+        return {name: [root / path for path in paths] for name, paths in self.published.outputs.items()}
+
+    def of(self, *statuses: Status) -> list[CellResult]:
+        return [result for result in self.results.values() if result.status in statuses]
+
+    @property
+    def exit_code(self) -> int:
+        codes = {RunStatus.DONE: 0, RunStatus.FAILED: 1, RunStatus.REFUSED: 3, RunStatus.WAITING: 4}
+        return codes.get(self.status, 130)
+
+
+class Run:
+    """One run from its plan to its lock."""
+
+    def __init__(self, opened: Opened, emit: Emit, stop: Stop) -> None:
+        self.opened = opened
+        self.options = opened.options
+        self.project = opened.project
+        self.emit = emit
+        self.stop = stop
+        self.objects = opened.project.workspace.objects()
+
+    async def run(self, confirm: Callable[[Plan], bool] | None) -> RunResult:
+        self.project.workspace.prepare()
+        with self.project.workspace.ledger(create=True) as ledger:
+            ledger.recover()
+            making = planner(self.opened, ledger)
+            found = planned(self.opened, making)
+            refused = refusal(self.opened, found, ledger.spent(self.opened.pipeline.name))
+            if refused is not None:
+                raise refused
+            keys = self._keys(found)
+            if confirm is not None and not confirm(found):
+                raise RunRefused("declined", command="plan")
+            return await self._run(ledger, found, keys)
+
+    def _keys(self, found: Plan) -> dict[str, Mapping[str, str]]:
+        """The credential of every provider that is asked, before anything is sent."""
+        headers: dict[str, Mapping[str, str]] = {}
+        for cell in found.of(Decision.RUN, Decision.AWAIT):
+            provider = cell.cell.model.provider if cell.cell.model else LOCAL
+            if provider == LOCAL or provider in headers:
+                continue
+            credential = PROVIDERS[provider].credential
+            if self.options.simulate:
+                headers[provider] = {credential.header: credential.form.format("simulated")}
+                continue
+            key = self.project.operator.key(provider)
+            if key is None:
+                message = f"{credential.variable} is not set, and {cell.cell.id} needs {provider}"
+                hint = f"export {credential.variable}=…, or try it for nothing with --simulate"
+                raise RunRefused(message, hint, command="run --simulate")
+            headers[provider] = exchange.authorization(credential, key)
+        return headers
+
+    async def _run(self, ledger: Ledger, found: Plan, keys: Mapping[str, Mapping[str, str]]) -> RunResult:
+        pipeline = self.opened.pipeline
+        for digest, data in self.opened.given.outside.items():
+            assert digest == self.objects.put(data)
+        run = ledger.begin(pipeline=pipeline.file, name=pipeline.name, simulated=self.options.simulate)
+        self.emit(Begun(run=run))
+        status = RunStatus.INTERRUPTED
+        document: dict[str, Any] | None = None
+        try:
+            async with self._connections() as connections:
+                scheduler = await self._scheduled(run, ledger, found, keys, connections)
+            result = self._ended(run, found, scheduler)
+            status = result.status
+            document = _document(result)
+            return result
+        finally:
+            ledger.finish(run, status, document)
+
+    def _connections(self) -> exchange.Connections:
+        if not self.options.simulate or self._served():
+            return exchange.Connections()
+        from flowrunner.simulator.transport import transport
+
+        return exchange.Connections(transport=transport(self.project.catalog))
+
+    def _served(self) -> bool:
+        """A simulated run talks to a server on loopback where the environment names one."""
+        bases = [self.project.operator.base_url(name) for name in PROVIDERS]
+        return any(base is not None and _on_loopback(base) for base in bases)
+
+    async def _scheduled(
+        self,
+        run: str,
+        ledger: Ledger,
+        found: Plan,
+        keys: Mapping[str, Mapping[str, str]],
+        connections: exchange.Connections,
+    ) -> Scheduler:
+        performer = self._performer(run, ledger, keys, connections)
+        making = planner(self.opened, ledger)
+        scheduler = Scheduler(
+            graph=self.opened.graph,
+            planner=making,
+            performer=performer,
+            stop=self.stop,
+            emit=self.emit,
+            timeout_of=self.project.settings.timeout_of,
+            remake={cell.cell.id for cell in found.of(Decision.RUN) if cell.remake},
+            missing={cell.cell.id: cell for cell in found.of(Decision.MISSING)},
+        )
+        await scheduler.run(list(found.cells))
+        return scheduler
+
+    def _performer(
+        self, run: str, ledger: Ledger, keys: Mapping[str, Mapping[str, str]], connections: exchange.Connections
+    ) -> Performer:
+        doors = {name: self._door(name, headers, connections) for name, headers in keys.items()}
+        own = [base for name in PROVIDERS if (base := self.project.operator.base_url(name))]
+        in_process = self.options.simulate and not self._served()
+        origins = [*own, SIMULATED_FILES] if in_process else own
+
+        async def judge(url: str) -> network.Judged | network.Refusal:
+            return await network.judge(url, allowed_origins=origins)
+
+        budget = self.opened.pipeline.budget
+        caps = [cap for cap in (self.options.max_usd, budget.max_usd) if cap is not None]
+        return Performer(
+            run=run,
+            simulated=self.options.simulate,
+            ledger=ledger,
+            objects=self.objects,
+            images=self.opened.binder.images,
+            doors=doors,
+            caps=Caps(
+                max_usd=min(caps) if caps else None,
+                max_calls=self.options.max_calls,
+                total_usd=None if self.options.simulate else budget.total_usd,
+                unpriced=bool(self.options.allow_unpriced),
+            ),
+            stop=self.stop,
+            emit=self.emit,
+            downloads=Downloads(
+                transport=connections.downloads,
+                judge=judge,
+                clock=time.monotonic,
+                sleep=asyncio.sleep,
+                random=random.random,
+            ),
+            clock=time.monotonic,
+            wall=time.time,
+            sleep=asyncio.sleep,
+            random=random.random,
+            mask=self.project.operator.mask,
+            # A simulator in this process forgets its pictures with it: so must the handles to them.
+            scope=run if in_process else "",
+            resend=self.options.resend,
+        )
+
+    def _door(self, name: str, headers: Mapping[str, str], connections: exchange.Connections) -> Door:
+        provider = PROVIDERS[name]
+        pace = self.project.settings.pace(name)
+        concurrency = self.options.concurrency or pace.concurrency or provider.limits.concurrency
+        per_minute = pace.requests_per_minute or provider.limits.requests_per_minute
+        base = self.project.operator.base_url(name) or provider.base_url
+        if self.options.simulate and not self._served():
+            base, per_minute = provider.base_url, None
+        return Door(
+            provider=provider,
+            endpoint=connections.endpoint(base, headers=headers, proxy=self.project.operator.proxy(name)),
+            slots=asyncio.Semaphore(concurrency),
+            gate=exchange.Gate(per_minute, clock=time.monotonic, sleep=asyncio.sleep),
+        )
+
+    def _ended(self, run: str, found: Plan, scheduler: Scheduler) -> RunResult:
+        results = {name: scheduler.results[name] for name in found.cells if name in scheduler.results}
+        published = self._published(results)
+        written = self.opened.lock_file.update(
+            lambda lock: locked(lock, self.opened.graph, results, self.opened.given.record)
+        )
+        for name, sheet in published.sheets.items():
+            self.emit(Waits(cell=name, candidates=len(results[name].candidates), sheet=sheet))
+        notes = self._notes(published)
+        for note in notes:
+            self.emit(Noted(text=note))
+        return RunResult(
+            run=run,
+            opened=self.opened,
+            plan=found,
+            status=_status(results, published, self.stop),
+            results=results,
+            published=published,
+            lock_written=written,
+            refusal=self.stop.reason,
+            notes=tuple(notes),
+        )
+
+    def _published(self, results: Mapping[str, CellResult]) -> Published:
+        workspace, edition = self.project.workspace, self.opened.edition
+        folder = self.options.output or workspace.outputs_dir(self.opened.pipeline.file, edition)
+        manifest = workspace.state / "published" / f"{_slug(folder, self.project.root)}.json"
+        publisher = Publisher(root=self.project.root, folder=folder.absolute(), objects=self.objects, manifest=manifest)
+        whole = len(results) == len(self.opened.graph.cells)
+        return publisher.publish(self.opened.graph, results, whole=whole)
+
+    def _notes(self, published: Published) -> list[str]:
+        notes = list(published.failures)
+        if published.left_out:
+            notes.append(f"{published.left_out} pictures are locked but not here; their copies are left out")
+        if self.opened.edition.trial:
+            where = self.opened.lock_name
+            notes.append(f"a trial: other inputs than the lock has; its lock is {where} (--lock keeps the values)")
+        return notes
+
+
+SIMULATED_FILES = "https://cdn.simulated.invalid"
+"""The origin of an in-process simulator's pictures; no such host exists."""
+
+
+def _on_loopback(base: str) -> bool:
+    from ipaddress import ip_address
+    from urllib.parse import urlsplit
+
+    host = urlsplit(base).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _slug(folder: Path, root: Path) -> str:
+    from flowrunner.digest import tagged
+
+    place = folder.absolute()
+    return tagged("published/1", place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place))
+
+
+def _status(results: Mapping[str, CellResult], published: Published, stop: Stop) -> RunStatus:
+    statuses = {result.status for result in results.values()}
+    if stop.requested and stop.reason == INTERRUPTED:
+        return RunStatus.INTERRUPTED
+    if statuses & {Status.MISSING, Status.PENDING}:
+        return RunStatus.REFUSED if not (stop.requested and Status.FAILED in statuses) else RunStatus.FAILED
+    if statuses & {Status.FAILED, Status.UNKNOWN} or published.failures:
+        return RunStatus.FAILED
+    if any(result.failures for result in results.values()):
+        return RunStatus.FAILED
+    return RunStatus.WAITING if Status.WAITING in statuses else RunStatus.DONE
+
+
+INTERRUPTED = "interrupted"
+"""The reason of a Stop that a person asked for."""
+
+
+def _document(result: RunResult) -> dict[str, Any]:
+    from flowrunner.documents import run_document
+
+    return run_document(result)
