@@ -48,6 +48,11 @@ def annotation(text: str, *, inside: str = "message") -> str:
     return shown if inside == "message" else shown.replace(":", "%3A").replace(",", "%2C")
 
 
+def json_text(text: str) -> str:
+    """JSON that can be shown: what `visible` spells out stands as JSON's own escape; line feeds between lines stay."""
+    return _UNSAFE.sub(lambda found: found[0] if found[0] == "\n" else _json_spelled(found[0]), text)
+
+
 def width(text: str) -> int:
     """Columns that the text takes on a terminal."""
     return sum(_columns(character) for character in text)
@@ -64,3 +69,8 @@ def _spelled(character: str) -> str:
         return _NAMED[character]
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _json_spelled(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
