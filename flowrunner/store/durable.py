@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from flowrunner.digest import sha256
 from flowrunner.errors import StoreError
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -88,7 +89,7 @@ def replace(path: Path, data: bytes) -> None:
 
     The draft has one fixed name beside the file, so that what a crash leaves is cleared by the next attempt. A file
     that exists keeps its mode; a link in its place is replaced, never followed."""
-    draft = path.with_name(f".{path.name}.draft")
+    draft = path.with_name(f".{sha256(os.fsencode(path.name))[:12]}.draft")
     draft.unlink(missing_ok=True)
     handle = os.open(draft, NEW, 0o666)
     try:

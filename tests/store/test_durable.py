@@ -1,0 +1,88 @@
+"""Replacing files and making folders durably."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+import store_faults
+
+from flowrunner.errors import StoreError
+from flowrunner.store.durable import explained, make_folder, replace, sync_folder, write_all
+
+
+def test_a_file_of_the_longest_name_can_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 255)
+    for data in (b"old", b"new"):
+        replace(path, data)
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_draft_that_a_crash_left_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", lambda *_: store_faults.fails(errno.EIO)())
+        patch.setattr(os, "unlink", lambda *_: store_faults.fails(errno.EIO)())
+        with pytest.raises(OSError, match="EIO"):
+            replace(path, b"half")
+    assert [found.suffix for found in tmp_path.iterdir()] == []
+    replace(path, b"whole")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"theirs")
+    (tmp_path / "file").symlink_to(tmp_path / "victim")
+    replace(tmp_path / "file", b"ours")
+    assert (tmp_path / "victim").read_bytes() == b"theirs"
+    assert (tmp_path / "file").read_bytes() == b"ours"
+
+
+def test_a_new_file_takes_the_mode_that_the_umask_gives(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        replace(tmp_path / "file", b"")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+def test_a_write_that_takes_a_part_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: real(handle, bytes(data[:3])))
+    handle = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+    write_all(handle, b"ten bytes!")
+    os.close(handle)
+    assert (tmp_path / "file").read_bytes() == b"ten bytes!"
+
+
+@pytest.mark.parametrize(("code", "fatal"), [(errno.EINVAL, False), (errno.ENOTSUP, False), (errno.EIO, True)])
+def test_a_folder_that_cannot_be_synced_is_no_failure_but_a_fault_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, fatal: bool
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: store_faults.fails(code)())
+    if fatal:
+        with pytest.raises(OSError, match="EIO"):
+            sync_folder(tmp_path)
+    else:
+        sync_folder(tmp_path)
+
+
+def test_a_file_where_a_folder_should_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be written"), explained("written", tmp_path / "file"):
+        make_folder(tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [(errno.ENOSPC, "free some space"), (errno.EROFS, "FLOWRUNNER_STORE"), (errno.EIO, "disk"), (errno.EISDIR, "")],
+)
+def test_a_failure_names_its_file_its_reason_and_what_to_do(code: int, hint: str) -> None:
+    with pytest.raises(StoreError) as told, explained("written", Path("/store/x")):
+        store_faults.fails(code)()
+    assert told.value.message == f"/store/x cannot be written: {os.strerror(code)}"
+    assert hint in told.value.hint
+    assert told.value.path == "/store/x"
