@@ -35,6 +35,7 @@ from flowrunner.store.records import Caps, Intent, OverBudget, Receipt, Remote
 ATTEMPTS = 3
 """Times that a call is sent which provably was not executed."""
 MARK_HEADER = "x-flowrunner-simulated"
+SAMPLE_HEADER = "x-flowrunner-sample"
 
 
 @dataclass(slots=True)
@@ -204,6 +205,9 @@ class Performer:
             places[leaf] = place
         request = door.provider.request(job.call, job.model, places.__getitem__)
         identified = {**request.headers, "X-Client-Request-Id": job.call.key[:32]}
+        if self.simulated and job.call.sample:
+            # A model's chance would tell equal requests apart; the simulator has none.
+            identified[SAMPLE_HEADER] = str(job.call.sample)
         return Request(path=request.path, json=request.json, part=request.part, file=request.file, headers=identified)
 
     def _reserve(self, job: Job, attempt: int) -> int | Failure:

@@ -213,8 +213,8 @@ class Run:
             sleep=asyncio.sleep,
             random=random.random,
             mask=self.project.operator.mask,
-            # A simulator in this process forgets its pictures with it: so must the handles to them.
-            scope=run if in_process else "",
+            # A simulator forgets its pictures when it ends: handles to them hold for this run only.
+            scope=run if self.options.simulate else "",
             resend=self.options.resend,
         )
 

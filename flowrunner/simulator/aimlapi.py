@@ -13,7 +13,7 @@ from flowrunner.catalog import Catalog, Model
 from flowrunner.catalog.price import estimate
 from flowrunner.simulator.rules import broken, chosen
 from flowrunner.simulator.studio import Studio, Taken
-from flowrunner.simulator.wire import Asked, Clock, Rejected, Reply, answer, identity, parsed, stamp
+from flowrunner.simulator.wire import SAMPLE, Asked, Clock, Rejected, Reply, answer, identity, parsed, stamp
 
 PROVIDER = "aimlapi"
 _BEARER = re.compile(r"Bearer +\S+", re.IGNORECASE)
@@ -42,7 +42,7 @@ def _served(asked: Asked, catalog: Catalog, studio: Studio) -> Reply:
     params = {name: value for name, value in body.items() if name not in model.send}
     if faults := broken(model, params):
         raise Rejected("Body validation error!", *faults)
-    taken = studio.take(model, params)
+    taken = studio.take(model, params, asked.headers.get(SAMPLE, ""))
     charge = _charge(model, params, taken)
     data = [{"url": studio.url(name), "b64_json": None} for name in taken.names]
     return answer(200, {"data": data, "meta": _meta(charge)}, {**_traced(asked), **_priced(charge)})

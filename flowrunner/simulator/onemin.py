@@ -13,7 +13,19 @@ from flowrunner.digest import sha256
 from flowrunner.simulator.rules import broken, chosen
 from flowrunner.simulator.shelf import Thing
 from flowrunner.simulator.studio import Studio
-from flowrunner.simulator.wire import Asked, Clock, Rejected, Reply, Upload, answer, identity, parsed, stamp, uploaded
+from flowrunner.simulator.wire import (
+    SAMPLE,
+    Asked,
+    Clock,
+    Rejected,
+    Reply,
+    Upload,
+    answer,
+    identity,
+    parsed,
+    stamp,
+    uploaded,
+)
 
 PROVIDER = "onemin"
 _BUCKET = "asset.1min.ai"
@@ -38,7 +50,7 @@ def _served(asked: Asked, catalog: Catalog, studio: Studio, clock: Clock) -> Rep
         raise Rejected(f"{model.under} is missing or is no object")
     if faults := broken(model, params):
         raise Rejected(*faults)
-    name = studio.take(model, params).names[0]
+    name = studio.take(model, params, asked.headers.get(SAMPLE, "")).names[0]
     # A result is an asset itself: it can be the input of the next feature.
     key = studio.alias(name, f"images/{name}")
     record = {

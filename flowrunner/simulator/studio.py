@@ -74,13 +74,16 @@ class Studio:
             self.shelf.put(other, thing)
         return other
 
-    def take(self, model: Model, params: Mapping[str, Any]) -> Taken:
-        """The pictures of a request that the model's schema accepts. Rejected for an input that cannot be read."""
+    def take(self, model: Model, params: Mapping[str, Any], sample: str = "") -> Taken:
+        """The pictures of a request that the model's schema accepts; `sample` tells equal requests apart. Rejected for
+        an input that cannot be read."""
         sources = {text: self._source(place, text) for place, text in _images(model, params)}
         inputs = tuple(sources[text] for _, text in _images(model, params))
         sizes = tuple(_measured(source) for source in inputs)
         frame = _frame(model, params, inputs, _size(model, params, sizes))
-        token = tagged("simulated/1", [model.provider, model.id, _content(model, params, sources)])
+        token = tagged(
+            "simulated/1", [model.provider, model.id, _content(model, params, sources), *filter(None, [sample])]
+        )
         names = tuple(self._drawn(_numbered(frame, token, number)) for number in range(1, frame.count + 1))
         return Taken(names, (frame.width, frame.height), sizes)
 

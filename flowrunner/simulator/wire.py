@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 from flowrunner.digest import sha256
 
+SAMPLE = "x-flowrunner-sample"
+"""A request's header by which equal requests get pictures of their own, as a provider's chance would give them."""
 SIMULATED = "x-flowrunner-simulated"
 """The header that every reply of the simulator carries, with the value 1."""
 Clock: TypeAlias = Callable[[], datetime]
