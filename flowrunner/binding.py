@@ -126,6 +126,12 @@ class Binder:
         self.bound[cell.id] = bound
         return bound
 
+    def given(self, target: FromOutside, cell: Cell) -> Artifact | None:
+        """The image that an input or an axis value gives to a cell, where its bytes are ours."""
+        work = _Work(self, cell, lambda _: None)
+        found = work.outside(target.ref, target.at, target.ref.span)
+        return next((image for image in found if isinstance(image, Artifact)), None)
+
     def siblings(self, model: Model) -> Sequence[Model]:
         return self._siblings[model.provider]
 
@@ -368,7 +374,7 @@ class _Work:
 
     def _target(self, target: Target, ref: ImageRef) -> list[Any]:
         if isinstance(target, FromOutside):
-            return self._outside(target.ref, target.at, ref.span)
+            return self.outside(target.ref, target.at, ref.span)
         upstream = self.binder.bound.get(target.cell)
         planned = upstream.candidates if upstream else 1
         if target.selector is Selector.CANDIDATE and target.number > planned:
@@ -388,7 +394,7 @@ class _Work:
         label = " · ".join(own) or cell.id
         self.labels += [f"{label} {n + 1}" for n in range(count)] if count > 1 else [label]
 
-    def _outside(self, ref: InputRef | AxisRef, at: Mapping[str, Any], span: Span) -> list[Any]:
+    def outside(self, ref: InputRef | AxisRef, at: Mapping[str, Any], span: Span) -> list[Any]:
         if isinstance(ref, InputRef):
             return self._input(ref, span)
         node: Node | None = at[ref.axis].node

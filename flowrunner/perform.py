@@ -81,6 +81,22 @@ class Missing(FlowError):
     exit_code = 3
 
 
+def read(leaf: Artifact | File, images: Images, objects: Objects) -> bytes:
+    """The bytes of a project's file, a data: URI or a result, hashed anew. Missing or Damaged where they are not."""
+    if leaf.sha256 in images.inline:
+        return images.inline[leaf.sha256]
+    path = images.paths.get(leaf.sha256)
+    if path is not None:
+        data = images.files.read(path, IMAGE_LIMIT)
+        if sha256(data) == leaf.sha256:
+            return data
+        raise Missing(f"{path} changed while the run was going on", "run again")
+    try:
+        return objects.read(leaf.sha256)
+    except Absent:
+        raise Missing(f"picture {leaf.sha256[:12]} is not in the store") from None
+
+
 @dataclass(slots=True, kw_only=True)
 class Performer:
     """Performs the calls of one run."""
@@ -124,12 +140,12 @@ class Performer:
 
     def _known(self, job: Job) -> Outcome | Failure | Awaitable[Outcome | Failure] | None:
         key = job.call.key
-        outcome = self.ledger.outcome(key, simulated=self.simulated)
-        if outcome is not None:
-            return replace(outcome, known=True)
         receipt = self.ledger.receipt(key, simulated=self.simulated)
         if receipt is not None:
             return self._reread(job, receipt)
+        outcome = self.ledger.outcome(key, simulated=self.simulated)
+        if outcome is not None:
+            return replace(outcome, known=True)
         unknowns = self.ledger.unknowns(key, simulated=self.simulated)
         if unknowns and not self.resend:
             last = unknowns[-1]
@@ -410,18 +426,7 @@ class Performer:
         """The bytes of an input, hashed anew. Missing if they are not at hand, Damaged if they are not the same."""
         if isinstance(leaf, Link):
             raise Missing(f"{leaf.text} is not downloaded")
-        if leaf.sha256 in self.images.inline:
-            return self.images.inline[leaf.sha256]
-        path = self.images.paths.get(leaf.sha256)
-        if path is not None:
-            data = self.images.files.read(path, IMAGE_LIMIT)
-            if sha256(data) == leaf.sha256:
-                return data
-            raise Missing(f"{path} changed while the run was going on", "run again")
-        try:
-            return self.objects.read(leaf.sha256)
-        except Absent:
-            raise Missing(f"picture {leaf.sha256[:12]} is not in the store") from None
+        return read(leaf, self.images, self.objects)
 
     # -- local operations -----------------------------------------------------------------------------------------
 

@@ -1,21 +1,23 @@
 """Publishing: results under readable names, below `outputs/`."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.artifact import SUFFIXES, Artifact
 from flowrunner.digest import sha256
 from flowrunner.errors import FlowError
-from flowrunner.graph import FromCell, Graph
+from flowrunner.graph import FromCell, FromOutside, Graph, Target
 from flowrunner.loading.cells import Cell
 from flowrunner.loading.params import template_problem
 from flowrunner.pipeline import OutputSpec, Selector, Template
 from flowrunner.problems import Problem, error
 from flowrunner.store.durable import make_folder, replace
-from flowrunner.store.objects import Absent, Damaged, Objects
 from flowrunner.templates import TemplateProblem, UsesUnknown
 
 if TYPE_CHECKING:
@@ -43,141 +45,185 @@ class NotPublished(FlowError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One file that was written: its digest, what it was made of, and how the disk saw it then."""
+
+    sha256: str
+    made_of: str
+    stamp: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Publisher:
-    """Writes into one folder. `manifest` names what was written before, so that what is no longer made goes away."""
+    """Writes into one folder. `manifest` names what was written before: a file that is as it was left is not made
+    again, and one that nothing makes any more goes away. `read` gives an artifact's bytes, hashed anew."""
 
     root: Path
     folder: Path
-    objects: Objects
+    read: Callable[[Artifact], bytes]
+    given: Callable[[FromOutside, Cell], Artifact | None]
+    """The image that an input or an axis value gives to a cell, where its bytes are ours."""
     manifest: Path
 
     def publish(self, graph: Graph, results: "Mapping[str, CellResult]", *, whole: bool) -> Published:
         """All candidates, contact sheets for open choices, and the outputs. `whole`: results of every cell are there,
-        so files of earlier runs that nothing made this time are removed, unless somebody changed them."""
-        done = Published()
-        written: dict[str, str] = {}
+        so files of earlier runs that nothing made this time are removed, unless somebody changed them. Whoever calls
+        holds a lock over the folder."""
+        work = _Work(self, _manifest(self.manifest))
         for result in results.values():
-            self._cell(result, done, written)
+            work.cell(result)
         for spec in graph.pipeline.outputs.values():
-            done.outputs[spec.name] = self._output(spec, graph, results, done, written)
-        self._tidy(written, whole=whole)
-        return done
+            work.done.outputs[spec.name] = work.output(spec, graph, results)
+        work.tidy(whole=whole)
+        return work.done
 
-    def _cell(self, result: "CellResult", done: Published, written: dict[str, str]) -> None:
-        found = [artifact for artifact in result.candidates if artifact is not None]
-        if not found:
-            return
+
+class _Work:
+    """One publishing: what was there, what is written, what became of it."""
+
+    def __init__(self, publisher: Publisher, before: dict[str, Entry]) -> None:
+        self.publisher = publisher
+        self.before = before
+        self.written: dict[str, Entry] = {}
+        self.done = Published()
+
+    def cell(self, result: "CellResult") -> None:
+        """The picked picture as `<cell>.<ext>`; where there are several candidates, each as `<cell>.N.<ext>`."""
+        name, several = result.cell.id, len(result.candidates) > 1
         paths = []
-        several = len(result.candidates) > 1
         for number, artifact in enumerate(result.candidates, 1):
-            if artifact is None:
-                paths.append("")
-                continue
-            picked = number == result.picked
-            place = f"{result.cell.id}.{artifact.suffix}"
             path = ""
-            if picked:
-                path = self._copy(artifact, place, done, written)
-                done.picked[result.cell.id] = path
-            if several:
-                path = self._copy(artifact, f"{result.cell.id}.{number}.{artifact.suffix}", done, written)
-            elif not picked:
-                path = self._copy(artifact, place, done, written)
+            if artifact is not None and (number == result.picked or not several):
+                path = self._copy(artifact, f"{name}.{artifact.suffix}")
+            if artifact is not None and number == result.picked:
+                self.done.picked[name] = path
+            if artifact is not None and several:
+                path = self._copy(artifact, f"{name}.{number}.{artifact.suffix}")
             paths.append(path)
-        done.candidates[result.cell.id] = paths
-        if result.planned is not None and result.planned.pick is not None and result.planned.pick.is_open:
-            self._sheet(result, done, written)
+        if any(result.candidates):
+            self.done.candidates[name] = paths
+            if result.planned is not None and result.planned.pick is not None and result.planned.pick.is_open:
+                self._sheet(result)
 
-    def _sheet(self, result: "CellResult", done: Published, written: dict[str, str]) -> None:
-        from flowrunner.providers import image
+    def _sheet(self, result: "CellResult") -> None:
+        """Numbered candidates to choose from."""
+        shown = [(number, artifact) for number, artifact in enumerate(result.candidates, 1) if artifact is not None]
 
-        pictures = []
-        for number, artifact in enumerate(result.candidates, 1):
-            if artifact is not None and self.objects.has(artifact.sha256):
-                pictures.append((str(number), self.objects.read(artifact.sha256)))
-        if pictures:
-            data = image.sheet(pictures, f"{result.cell.id}: choose one of {len(result.candidates)}")
-            done.sheets[result.cell.id] = self._write(f"{result.cell.id}/candidates.png", data, written)
+        def drawn() -> bytes:
+            from flowrunner.providers import image
 
-    def _output(
-        self,
-        spec: OutputSpec,
-        graph: Graph,
-        results: "Mapping[str, CellResult]",
-        done: Published,
-        written: dict[str, str],
-    ) -> list[str]:
+            pictures = [(str(number), self.publisher.read(artifact)) for number, artifact in shown]
+            return image.sheet(pictures, f"{result.cell.id}: choose one of {len(result.candidates)}")
+
+        made_of = " ".join(f"{number}:{artifact.sha256}" for number, artifact in shown)
+        with suppress(FlowError):
+            place = f"{result.cell.id}/candidates.png"
+            self.done.sheets[result.cell.id] = self._put(place, f"sheet {SHEET} {made_of}", drawn)
+
+    def output(self, spec: OutputSpec, graph: Graph, results: "Mapping[str, CellResult]") -> list[str]:
         paths = []
-        for place, artifact in _files(spec, graph, results):
+        for place, artifact in self._files(spec, graph, results):
             try:
-                fitting = _fitting(place, artifact)
-                paths.append(self._write(fitting, self.objects.read(artifact.sha256), written))
-            except (Absent, Damaged, NotPublished) as fault:
-                done.failures.append(f"output {spec.name}: {fault.message}")
+                paths.append(self._put(_fitting(place, artifact), artifact.sha256, partial(self._read, artifact)))
+            except FlowError as fault:
+                self.done.failures.append(f"output {spec.name}: {fault.message}")
         return paths
 
-    def _copy(self, artifact: Artifact, place: str, done: Published, written: dict[str, str]) -> str:
+    def _files(
+        self, spec: OutputSpec, graph: Graph, results: "Mapping[str, CellResult]"
+    ) -> Iterator[tuple[str, Artifact]]:
+        for target, cell in graph.output(spec):
+            artifacts = self._meant(target, cell, results)
+            several = isinstance(target, FromCell) and target.selector is Selector.IMAGES and len(artifacts) > 1
+            for number, artifact in enumerate(artifacts, 1):
+                if artifact is not None:
+                    yield name_of(spec, graph, cell, number if several else 0, artifact.suffix), artifact
+
+    def _meant(self, target: Target, cell: Cell, results: "Mapping[str, CellResult]") -> Sequence[Artifact | None]:
+        if isinstance(target, FromOutside):
+            return (self.publisher.given(target, cell),)
+        result = results.get(target.cell)
+        if result is None:
+            return ()
+        if target.selector is Selector.IMAGES:
+            return result.candidates
+        number = target.number if target.selector is Selector.CANDIDATE else result.picked
+        return result.candidates[number - 1 : number] if number else ()
+
+    def _read(self, artifact: Artifact) -> bytes:
+        return self.publisher.read(artifact)
+
+    def _copy(self, artifact: Artifact, place: str) -> str:
         try:
-            return self._write(place, self.objects.read(artifact.sha256), written)
-        except (Absent, Damaged):
-            done.left_out += 1
+            return self._put(place, artifact.sha256, partial(self._read, artifact))
+        except FlowError:
+            self.done.left_out += 1
             return ""
 
-    def _write(self, place: str, data: bytes, written: dict[str, str]) -> str:
-        path = self.folder / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not _holds(path, data):
-            replace(path, data)
-        shown = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
-        written[place] = sha256(data)
-        return shown
+    def _put(self, place: str, made_of: str, make: Callable[[], bytes]) -> str:
+        path = self.publisher.folder / place
+        known = self.before.get(place)
+        if known is None or known.made_of != made_of or known.stamp != _stamp(path):
+            data = make()
+            if not _holds(path, data):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                replace(path, data)
+            known = Entry(sha256=sha256(data), made_of=made_of, stamp=_stamp(path))
+        self.written[place] = known
+        root = self.publisher.root
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
-    def _tidy(self, written: Mapping[str, str], *, whole: bool) -> None:
-        before = _manifest(self.manifest)
-        kept = dict(written) if whole else {**before, **written}
-        for place, digest in before.items() if whole else ():
-            path = self.folder / place
-            if place not in written and path.is_file() and sha256(path.read_bytes()) == digest:
+    def tidy(self, *, whole: bool) -> None:
+        """Removes what nothing makes any more, and writes the manifest where it changed."""
+        for place, entry in self.before.items() if whole else ():
+            path = self.publisher.folder / place
+            if place not in self.written and path.is_file() and sha256(path.read_bytes()) == entry.sha256:
                 path.unlink()
-        if kept != before:
-            make_folder(self.manifest.parent)
-            replace(self.manifest, json.dumps(kept, indent=1, sort_keys=True).encode())
+                self._prune(path.parent)
+        kept = self.written if whole else {**self.before, **self.written}
+        if kept != self.before:
+            make_folder(self.publisher.manifest.parent)
+            record = {place: [entry.sha256, entry.made_of, *entry.stamp] for place, entry in sorted(kept.items())}
+            replace(self.publisher.manifest, json.dumps(record, indent=0).encode())
+
+    def _prune(self, folder: Path) -> None:
+        """Folders that are empty now."""
+        while folder != self.publisher.folder and folder.is_relative_to(self.publisher.folder):
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
 
 
-def _manifest(path: Path) -> dict[str, str]:
+SHEET = 1
+"""Rises when candidates are laid out in another way."""
+
+
+def _manifest(path: Path) -> dict[str, Entry]:
+    """What was written before; nothing where that cannot be read: then everything is looked at."""
     try:
         found: Any = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return {place: _entry(entry) for place, entry in found.items() if ".." not in PurePosixPath(place).parts}
+    except (OSError, ValueError, AttributeError, TypeError, IndexError):
         return {}
-    if not isinstance(found, dict):
-        return {}
-    safe = {str(place): str(digest) for place, digest in found.items()}
-    return {place: digest for place, digest in safe.items() if ".." not in PurePosixPath(place).parts}
+
+
+def _entry(record: Any) -> Entry:
+    return Entry(sha256=str(record[0]), made_of=str(record[1]), stamp=tuple(int(part) for part in record[2:]))
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.lstat()
+    except OSError:
+        return ()
+    return (status.st_ino, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else ()
 
 
 def _holds(path: Path, data: bytes) -> bool:
-    try:
-        return not path.is_symlink() and path.stat().st_size == len(data) and path.read_bytes() == data
-    except OSError:
-        return False
-
-
-def _files(spec: OutputSpec, graph: Graph, results: "Mapping[str, CellResult]") -> Iterator[tuple[str, Artifact]]:
-    for target, cell in graph.output(spec):
-        if not isinstance(target, FromCell) or target.cell not in results:
-            continue
-        artifacts = _meant(target, results[target.cell])
-        several = target.selector is Selector.IMAGES and len(artifacts) > 1
-        for number, artifact in enumerate(artifacts, 1):
-            if artifact is not None:
-                yield name_of(spec, graph, cell, number if several else 0, artifact.suffix), artifact
-
-
-def _meant(target: FromCell, result: "CellResult") -> Sequence[Artifact | None]:
-    if target.selector is Selector.IMAGES:
-        return result.candidates
-    number = target.number if target.selector is Selector.CANDIDATE else result.picked
-    return result.candidates[number - 1 : number] if number else ()
+    stamp = _stamp(path)
+    return bool(stamp) and stamp[1] == len(data) and path.read_bytes() == data
 
 
 def name_of(spec: OutputSpec, graph: Graph, cell: Cell, number: int, suffix: str) -> str:

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from flowrunner import exchange, money, network
+from flowrunner.artifact import Artifact
 from flowrunner.downloads import Downloads
 from flowrunner.errors import RunRefused
 from flowrunner.events import Begun, Event, Noted, Waits
 from flowrunner.limits import refusal
 from flowrunner.locking import locked
-from flowrunner.perform import Door, Performer, Stop
+from flowrunner.perform import Door, Performer, Stop, read
 from flowrunner.planning import Decision, Plan
 from flowrunner.project import Opened, planned, planner
 from flowrunner.providers.registry import LOCAL, PROVIDERS
 from flowrunner.publish import Published, Publisher
 from flowrunner.scheduler import CellResult, Scheduler, Status
+from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.records import Caps, RunStatus
 
@@ -260,9 +262,19 @@ class Run:
         workspace, edition = self.project.workspace, self.opened.edition
         folder = self.options.output or workspace.outputs_dir(self.opened.pipeline.file, edition)
         manifest = workspace.state / "published" / f"{_slug(folder, self.project.root)}.json"
-        publisher = Publisher(root=self.project.root, folder=folder.absolute(), objects=self.objects, manifest=manifest)
+        publisher = Publisher(
+            root=self.project.root,
+            folder=folder.absolute(),
+            read=self._bytes,
+            given=self.opened.binder.given,
+            manifest=manifest,
+        )
         whole = len(results) == len(self.opened.graph.cells)
-        return publisher.publish(self.opened.graph, results, whole=whole)
+        with held(workspace.state / "locks" / manifest.stem):
+            return publisher.publish(self.opened.graph, results, whole=whole)
+
+    def _bytes(self, artifact: Artifact) -> bytes:
+        return read(artifact, self.opened.binder.images, self.objects)
 
     def _notes(self, published: Published) -> list[str]:
         notes = list(published.failures)
