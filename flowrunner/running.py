@@ -10,17 +10,18 @@ from typing import Any
 
 from flowrunner import exchange, money, network
 from flowrunner.artifact import Artifact
+from flowrunner.call import Failure, Outcome
 from flowrunner.downloads import Downloads
 from flowrunner.errors import RunRefused
 from flowrunner.events import Begun, Event, Noted, Waits
 from flowrunner.limits import refusal
 from flowrunner.locking import locked
-from flowrunner.perform import Door, Performer, Stop, read
+from flowrunner.perform import Door, Job, Performer, Stop, read
 from flowrunner.planning import Decision, Plan
 from flowrunner.project import Opened, planned, planner
 from flowrunner.providers.registry import LOCAL, PROVIDERS
 from flowrunner.publish import Published, Publisher
-from flowrunner.scheduler import CellResult, Scheduler, Status
+from flowrunner.scheduler import CellResult, Performs, Scheduler, Status
 from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.records import Caps, RunStatus
@@ -124,15 +125,14 @@ class Run:
 
     async def _run(self, ledger: Ledger, found: Plan, keys: Mapping[str, Mapping[str, str]]) -> RunResult:
         pipeline = self.opened.pipeline
-        for digest, data in self.opened.given.outside.items():
-            assert digest == self.objects.put(data)
+        for data in self.opened.given.outside.values():
+            self.objects.put(data)
         run = ledger.begin(pipeline=pipeline.file, name=pipeline.name, simulated=self.options.simulate)
         self.emit(Begun(run=run))
         status = RunStatus.INTERRUPTED
         document: dict[str, Any] | None = None
         try:
-            async with self._connections() as connections:
-                scheduler = await self._scheduled(run, ledger, found, keys, connections)
+            scheduler = await self._scheduled(run, ledger, found, keys)
             result = self._ended(run, found, scheduler)
             status = result.status
             document = _document(result)
@@ -141,30 +141,35 @@ class Run:
             ledger.finish(run, status, document)
 
     def _connections(self) -> exchange.Connections:
-        if not self.options.simulate or self._served():
+        if not self.options.simulate:
             return exchange.Connections()
-        from flowrunner.simulator.transport import transport
+        from flowrunner.simulator.transport import Mixed, transport
 
-        return exchange.Connections(transport=transport(self.project.catalog))
+        in_process = transport(self.project.catalog)
+        return exchange.Connections(transport=Mixed(in_process) if any(map(self._served, PROVIDERS)) else in_process)
 
-    def _served(self) -> bool:
+    def _served(self, name: str) -> bool:
         """A simulated run talks to a server on loopback where the environment names one."""
-        bases = [self.project.operator.base_url(name) for name in PROVIDERS]
-        return any(base is not None and _on_loopback(base) for base in bases)
+        base = self.project.operator.base_url(name)
+        return base is not None and _on_loopback(base)
+
+    def _base(self, name: str) -> str:
+        base = self.project.operator.base_url(name)
+        usable = base is not None and (not self.options.simulate or self._served(name))
+        return base if base is not None and usable else PROVIDERS[name].base_url
 
     async def _scheduled(
-        self,
-        run: str,
-        ledger: Ledger,
-        found: Plan,
-        keys: Mapping[str, Mapping[str, str]],
-        connections: exchange.Connections,
+        self, run: str, ledger: Ledger, found: Plan, keys: Mapping[str, Mapping[str, str]]
     ) -> Scheduler:
-        performer = self._performer(run, ledger, keys, connections)
-        making = planner(self.opened, ledger)
+        if not found.of(Decision.RUN, Decision.AWAIT):
+            return await self._walked(Nobody(), ledger, found)
+        async with self._connections() as connections:
+            return await self._walked(self._performer(run, ledger, keys, connections), ledger, found)
+
+    async def _walked(self, performer: Performs, ledger: Ledger, found: Plan) -> Scheduler:
         scheduler = Scheduler(
             graph=self.opened.graph,
-            planner=making,
+            planner=planner(self.opened, ledger),
             performer=performer,
             stop=self.stop,
             emit=self.emit,
@@ -179,9 +184,8 @@ class Run:
         self, run: str, ledger: Ledger, keys: Mapping[str, Mapping[str, str]], connections: exchange.Connections
     ) -> Performer:
         doors = {name: self._door(name, headers, connections) for name, headers in keys.items()}
-        own = [base for name in PROVIDERS if (base := self.project.operator.base_url(name))]
-        in_process = self.options.simulate and not self._served()
-        origins = [*own, SIMULATED_FILES] if in_process else own
+        own = [self._base(name) for name in PROVIDERS if self.project.operator.base_url(name)]
+        origins = [*own, SIMULATED_FILES] if self.options.simulate else own
 
         async def judge(url: str) -> network.Judged | network.Refusal:
             return await network.judge(url, allowed_origins=origins)
@@ -225,12 +229,11 @@ class Run:
         pace = self.project.settings.pace(name)
         concurrency = self.options.concurrency or pace.concurrency or provider.limits.concurrency
         per_minute = pace.requests_per_minute or provider.limits.requests_per_minute
-        base = self.project.operator.base_url(name) or provider.base_url
-        if self.options.simulate and not self._served():
-            base, per_minute = provider.base_url, None
+        if self.options.simulate and not self._served(name):
+            per_minute = None
         return Door(
             provider=provider,
-            endpoint=connections.endpoint(base, headers=headers, proxy=self.project.operator.proxy(name)),
+            endpoint=connections.endpoint(self._base(name), headers=headers, proxy=self.project.operator.proxy(name)),
             slots=asyncio.Semaphore(concurrency),
             gate=exchange.Gate(per_minute, clock=time.monotonic, sleep=asyncio.sleep),
         )
@@ -284,6 +287,13 @@ class Run:
             where = self.opened.lock_name
             notes.append(f"a trial: other inputs than the lock has; its lock is {where} (--lock keeps the values)")
         return notes
+
+
+class Nobody:
+    """Performs nothing: everything is known already."""
+
+    async def perform(self, job: Job) -> Outcome | Failure:
+        raise AssertionError(f"{job.cell} was to be sent, and the plan said that nothing would be")
 
 
 SIMULATED_FILES = "https://cdn.simulated.invalid"

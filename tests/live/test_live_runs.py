@@ -200,3 +200,21 @@ def test_the_key_appears_in_no_file_whatever_the_reply(tmp_path: Path, status: i
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.name.startswith("ledger.db") for path in files)
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
+
+
+def test_a_simulated_run_reaches_nobody_but_a_simulator_on_loopback(tmp_path: Path) -> None:
+    """One provider is served on loopback, the other is not: its calls are answered in process, never by the network."""
+    text = """\
+flowrunner: 1
+steps:
+  a: {model: blackforestlabs/flux-2, with: {prompt: x}}
+  b: {model: black-forest-labs/flux-2-pro/edit, with: {prompt: x, imageUrl: $a}}
+"""
+    from flowrunner.catalog.load import load
+    from flowrunner.simulator.server import Served, serve
+
+    heard: list[Served] = []
+    with serve(load(), port=0, on_request=heard.append) as origin:
+        result = ran(written(tmp_path, text), Seen(origin=origin), simulate=True)
+    assert result.status is RunStatus.DONE
+    assert [one.path for one in heard if one.method == "POST"] == ["/v1/images/generations"]
