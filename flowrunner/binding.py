@@ -33,6 +33,7 @@ from flowrunner.pipeline import (
     ListParam,
     MapParam,
     Param,
+    PickRule,
     Selector,
     SizeOf,
     StepRef,
@@ -185,6 +186,7 @@ class _Work:
             bound.images = planned_images(model, params)
             bound.size = _asked_size(model, params)
             self._check(model, params)
+            self._check_pick(bound)
             self._lint(model, params)
         bound.pending = tuple(dict.fromkeys(leaf.cell for leaf in _leaves(params) if isinstance(leaf, Pending)))
         bound.problems = [self._told(problem) for problem in self.fields.problems]
@@ -477,6 +479,13 @@ class _Work:
         for fault in check(model, _standing(params), siblings=self.binder.siblings(model)):
             self._fault(fault)
 
+    def _check_pick(self, bound: Bound) -> None:
+        pick = self.cell.step.pick
+        if pick.rule is PickRule.NUMBER and pick.number > bound.candidates and pick.span is not None:
+            hint = f"choose 1 to {bound.candidates}, or raise variants" if bound.candidates > 1 else "leave pick out"
+            message = f"pick is candidate {pick.number}; there {_are(bound.candidates)}"
+            self.fields.add("pick", message, pick.span, hint)
+
     def _fault(self, fault: Fault) -> None:
         if self._hidden(fault):
             return
@@ -630,6 +639,10 @@ def _is_list(model: Model, name: str) -> bool:
     schema = model.parameters.get(name, {})
     branches = (schema, *schema.get("anyOf", ()), *schema.get("oneOf", ()))
     return any(branch.get("type") == "array" for branch in branches)
+
+
+def _are(count: int) -> str:
+    return "is one" if count == 1 else f"are {count}"
 
 
 def _takes_text(model: Model, path: Path) -> bool:

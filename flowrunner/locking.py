@@ -1,6 +1,7 @@
 """From the results of a run to the lock."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from flowrunner.graph import Graph
@@ -21,7 +22,7 @@ def locked(lock: Lock, graph: Graph, results: Mapping[str, CellResult], inputs: 
         model = graph.cells[name].model
         if model is not None and model.id == cell.model and (name in results or model.id not in models):
             models[model.id] = model.digest
-    return Lock(inputs=dict(inputs), picks=_picks(lock, cells), models=models, cells=cells)
+    return Lock(inputs=dict(inputs), picks=_picks(lock, cells, results), models=models, cells=cells)
 
 
 def _cell(result: CellResult) -> LockedCell | None:
@@ -38,13 +39,20 @@ def _cell(result: CellResult) -> LockedCell | None:
     return LockedCell(cell=result.cell.id, model=call.model, with_=call.shown, samples=tuple(samples), key=key)
 
 
-def _picks(lock: Lock, cells: Mapping[str, LockedCell]) -> dict[str, Pick]:
-    """A pick belongs to a key: where a step was renamed it moves along."""
-    picks = dict(lock.picks)
+def _picks(lock: Lock, cells: Mapping[str, LockedCell], results: Mapping[str, CellResult]) -> dict[str, Pick]:
+    """A pick belongs to a key: where a step was renamed it moves along. One written by hand is completed."""
+    picks = {name: _completed(pick, cells.get(name), results.get(name)) for name, pick in lock.picks.items()}
     by_key = {cell.key: name for name, cell in cells.items()}
-    for name, pick in lock.picks.items():
+    for name, pick in tuple(picks.items()):
         home = by_key.get(pick.for_, name)
-        if home != name and home not in lock.picks:
+        if home != name and home not in picks:
             del picks[name]
             picks[home] = pick
     return picks
+
+
+def _completed(pick: Pick, cell: LockedCell | None, result: CellResult | None) -> Pick:
+    if pick.for_ or cell is None or result is None or not result.picked:
+        return pick
+    artifact = result.candidates[result.picked - 1]
+    return replace(pick, for_=cell.key, digest=artifact.sha256 if artifact else pick.digest)

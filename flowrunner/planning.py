@@ -275,6 +275,9 @@ class Planner:
         if rule.rule is not PickRule.HUMAN:
             return PickState(choice=Choice.MADE, number=rule.number)
         pick = self._picks.get(key)
+        written = self.lock.picks.get(cell.id)
+        if pick is None and written is not None and not written.for_:
+            pick = written  # by hand, for whatever stands here now
         if pick is None:
             stale = self.lock.picks.get(cell.id)
             why = "the request behind the pick has changed" if stale else ""
