@@ -279,9 +279,8 @@ class Planner:
         if pick is None and written is not None and not written.for_:
             pick = written  # by hand, for whatever stands here now
         if pick is None:
-            stale = self.lock.picks.get(cell.id)
-            why = "the request behind the pick has changed" if stale else ""
-            return PickState(choice=Choice.STALE if stale else Choice.NEW, why=why)
+            why = "the request behind the pick has changed" if written else ""
+            return PickState(choice=Choice.STALE if written else Choice.NEW, why=why)
         if pick.image is None:
             return PickState(choice=Choice.NONE, why=pick.why)
         slot = slots[pick.image - 1] if 1 <= pick.image <= len(slots) else None
