@@ -21,7 +21,7 @@ OUTPUTS: dict[str, Sizes] = {
     "five-edits": {"filmstrip": None, "final": [(1024, 768)]},
     "local-only": {"pictures": CARDS * 3, "overview": None},
     "optional-steps": {"shop-window": [(1024, 768)]},
-    "quickstart": {"postcard": [(1024, 768)]},
+    "quickstart": {"postcard": [(1024, 768)], "storyboard": None},
     "retouch": {"files": [(512, 640), (640, 512), (640, 640)], "before-after": None},
     "showroom": {"showroom": [(1344, 768)]},
     "spring-hero": {
@@ -146,4 +146,5 @@ def test_an_edit_of_the_second_step_leaves_the_first_alone(project: Path) -> Non
         "portrait": "reuse",
         "dressed": "run",
         "evening": "await",
+        "strip": "await",
     }
