@@ -4,36 +4,23 @@ Neither `compose` nor `load` is used: the C composer recurses and crashes on dee
 read `16:9` as 969.
 """
 
-import math
 import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from flowrunner.errors import InvalidPipeline
+from flowrunner.loading.scalars import EXACT, Inexact, clean, elsewhere, meant
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style
 from flowrunner.problems import Problem, error, warning
 from flowrunner.source import Source, Span
 
+__all__ = ["DEPTH", "EVENTS", "EXACT", "NODES", "decode", "parse"]
+
 DEPTH = 64
 EVENTS = 400_000
 NODES = 300_000
-EXACT = 2**53
-"""Whole numbers up to here are the same in every JSON reader."""
-
-_WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-# What an editor that follows YAML 1.2's core schema reads as something else than text.
-_EDITOR = {
-    "null": re.compile("Null|NULL"),
-    "true or false": re.compile("True|TRUE|False|FALSE"),
-    "a number": re.compile(
-        r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
-        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
-    ),
-}
 _CUT = re.compile(r"[ \t]+(#[^\s#!].*)")
 _UNQUOTED = re.compile(r"(?:[:\-,\[]\s+|^\s*)(\{[{%].*)")
 
@@ -109,10 +96,7 @@ class _Reader:
 
     def read(self) -> Node:
         try:
-            for count, event in enumerate(_events(self.source)):
-                if count > self.limit_events:
-                    self._stop("too-large", f"more than {self.limit_events:,} YAML events", event, "split the file")
-                self._take(event)
+            self._take_all()
         except _Stop as stop:
             raise InvalidPipeline([*self.errors, stop.problem]) from None
         if self.root is None:
@@ -120,32 +104,88 @@ class _Reader:
             raise InvalidPipeline([error("empty", "the file holds no value", place, "write a mapping")])
         return self.root
 
-    def _take(self, event: Any) -> None:
-        kind = type(event).__name__
-        if kind == "DocumentStartEvent":
-            self.documents += 1
-            if self.documents > 1:
-                self._stop("documents", "a second document begins here", event, "one file holds one document")
-        elif kind == "AliasEvent":
-            self._alias(event)
-        elif kind == "ScalarEvent":
+    def _take_all(self) -> None:
+        import yaml
+
+        # A table rather than a chain of tests: this loop turns 400,000 times for the largest legal file.
+        takers: dict[type, Callable[[Any], None]] = {
+            yaml.StreamStartEvent: self._pass,
+            yaml.StreamEndEvent: self._pass,
+            yaml.DocumentStartEvent: self._document,
+            yaml.DocumentEndEvent: self._pass,
+            yaml.AliasEvent: self._alias,
+            yaml.ScalarEvent: self._value,
+            yaml.MappingStartEvent: self._begin_map,
+            yaml.SequenceStartEvent: self._begin_list,
+            yaml.MappingEndEvent: self._close,
+            yaml.SequenceEndEvent: self._close,
+        }
+        large = len(self.source.text) >= self.limit_events  # an event takes a character at least
+        if large:
+            self._count()
+        count = 0
+        with _parser(self.source) as parser, _uncollected() if large else nullcontext():
+            while (event := parser.get_event()) is not None:
+                count += 1
+                if count > self.limit_events:
+                    self._too_many(event)
+                takers[type(event)](event)
+
+    def _count(self) -> None:
+        """Refuses a file of too many events or values before anything is built of it: that takes five times as long."""
+        import yaml
+
+        begins = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
+        ends = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
+        count = values = depth = 0
+        with _parser(self.source) as parser:
+            # Left to itself, the parser takes minutes for half a million open brackets.
+            while depth <= DEPTH and (event := parser.get_event()) is not None:
+                count += 1
+                depth += isinstance(event, begins) - isinstance(event, ends)
+                values += isinstance(event, (*begins, yaml.ScalarEvent))
+                if count > self.limit_events:
+                    self._too_many(event)
+                if values > self.limit_nodes:
+                    self._too_large(event)
+
+    def _too_many(self, event: Any) -> NoReturn:
+        self._stop("too-large", f"more than {self.limit_events:,} YAML events", event, "split the file")
+
+    def _too_large(self, event: Any) -> NoReturn:
+        self._stop("too-large", f"more than {self.limit_nodes:,} values, aliases counted as often as used", event)
+
+    def _pass(self, _: Any) -> None:
+        """Nothing stands in it."""
+
+    def _document(self, event: Any) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            self._stop("documents", "a second document begins here", event, "one file holds one document")
+
+    def _value(self, event: Any) -> None:
+        if event.tag is not None:
             self._refuse_tag(event)
-            self._put(self._scalar(event), event.anchor, 1, 0, event)
-        elif kind in ("MappingStartEvent", "SequenceStartEvent"):
-            self._refuse_tag(event)
-            self._begin(event, is_map=kind == "MappingStartEvent")
-        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
-            self._close(event)
+        self._put(self._scalar(event), event.anchor, 1, 0, event)
+
+    def _begin_map(self, event: Any) -> None:
+        self._begin(event, is_map=True)
+
+    def _begin_list(self, event: Any) -> None:
+        self._begin(event, is_map=False)
 
     def _begin(self, event: Any, *, is_map: bool) -> None:
+        if event.tag is not None:
+            self._refuse_tag(event)
         if len(self.stack) >= DEPTH:
             self._stop("too-deep", f"nested deeper than {DEPTH} levels", event)
         parent = self.stack[-1] if self.stack else None
         if parent and parent.is_map and parent.key is None:
             self._bad_key(event, parent)
+        start = event.start_mark.index
         if event.anchor:
             self.anchors[event.anchor] = None
-        start = self._start(event)
+            start = self._start(event)
         self.stack.append(_Open(start, event.anchor, bool(event.flow_style), is_map))
 
     def _close(self, event: Any) -> None:
@@ -173,13 +213,13 @@ class _Reader:
             return
         parent = self.stack[-1]
         parent.size += size
-        parent.depth = max(parent.depth, depth + 1)
+        if depth >= parent.depth:
+            parent.depth = depth + 1
         if parent.size > self.limit_nodes:
-            self._stop("too-large", f"more than {self.limit_nodes:,} values, aliases counted as often as used", event)
+            self._too_large(event)
         if not parent.is_map:
             parent.items.append(node)
-            if parent.flow:
-                self._lint_data_uri(node)
+            self._refuse_data_uri(node, parent)
         elif parent.key is None:
             parent.key = self._key(parent, node, event)
         else:
@@ -188,11 +228,11 @@ class _Reader:
     def _key(self, parent: _Open, node: Node, event: Any) -> tuple[str, Span]:
         if not isinstance(node, Scalar):
             self._bad_key(event, parent)
-        text = node.span.text if node.style is Style.PLAIN else str(node.value)
+        text = node.value if isinstance(node.value, str) else node.span.text
         if text == "<<" and node.style is Style.PLAIN:
             hint = "merge keys are not read: list the fields, or share them with `include`, `vars` or `defaults`"
             self.errors.append(error("merge-key", "<< is a merge key", node.span, hint))
-        return unicodedata.normalize("NFC", text), node.span
+        return text, node.span
 
     def _entry(self, parent: _Open, node: Node, name: str, span: Span) -> None:
         parent.key = None
@@ -203,40 +243,37 @@ class _Reader:
             return
         parent.entries[name] = node
         parent.keys[name] = span
+        self._refuse_data_uri(node, parent)
 
     def _bad_key(self, event: Any, parent: _Open) -> NoReturn:
-        line = self.source.line(Span(self.source, event.start_mark.index, event.start_mark.index).line)
-        if parent.flow and "{{" in line:
-            self._stop_unquoted(Span(self.source, parent.start, parent.start + 2))
+        if parent.flow and self.source.text.startswith("{{", parent.start):
+            self._stop_unquoted(parent.start)
         self._stop("key", "a key is one line of text", event)
 
-    def _stop_unquoted(self, span: Span) -> NoReturn:
-        line = span.source.line(span.line)[span.column - 1 :]
-        whole = line[: line.find("}}") + 2] if "}}" in line else ""
-        hint = f'quote it: "{whole}"' if whole else "quote the whole value"
-        raise _Stop(error("unquoted-template", "a template must be quoted: { begins a YAML mapping", span, hint))
+    def _stop_unquoted(self, start: int) -> NoReturn:
+        span = Span(self.source, start, start + 2)
+        rest = self.source.line(span.line)[span.column - 1 :]
+        among = len(self.stack) > 1 and self.stack[-2].flow
+        whole = rest[: rest.find("}}") + 2] if among else rest.rstrip()
+        raise _Stop(_unquoted(span, whole if "}}" in whole else ""))
 
     def _scalar(self, event: Any) -> Scalar:
-        start, end = self._start(event), event.end_mark.index
-        span = Span(self.source, start, end)
-        style = _STYLES.get(event.style, Style.OTHER)
-        if event.style is None or not event.style:
-            style = Style.PLAIN
+        start = self._start(event) if event.anchor else event.start_mark.index
+        span = Span(self.source, start, event.end_mark.index)
+        style = _STYLES.get(event.style, Style.PLAIN) if event.style else Style.PLAIN
+        text: str = event.value
         if style is Style.PLAIN:
-            return Scalar(self._plain(event.value, span), span, style)
-        return Scalar(unicodedata.normalize("NFC", event.value), span, style)
+            return Scalar(self._plain(text, span), span, style)
+        return Scalar(clean(text), span, style)
 
     def _plain(self, text: str, span: Span) -> str | int | float | bool | None:
-        if text in _WORDS:
-            return _WORDS[text]
-        if _INTEGER.fullmatch(text):
-            return int(text) if len(text) <= 17 and abs(int(text)) <= EXACT else self._inexact(text, span)
-        if _FLOAT.fullmatch(text):
-            number = float(text)
-            fits = math.isfinite(number) and abs(number) <= EXACT
-            return number if fits else self._inexact(text, span)
-        self._lint(text, span)
-        return unicodedata.normalize("NFC", text)
+        try:
+            value = meant(text)
+        except Inexact:
+            return self._inexact(text, span)
+        if value is None or isinstance(value, str):
+            self._lint(text, span)
+        return value
 
     def _inexact(self, text: str, span: Span) -> str:
         shown = text if len(text) <= 24 else f"{text[:20]}…"
@@ -245,25 +282,28 @@ class _Reader:
         return text
 
     def _lint(self, text: str, span: Span) -> None:
-        for kind, form in _EDITOR.items():
-            if form.fullmatch(text):
-                hint = f'it is text here; write "{text}" so that everyone reads the same'
-                self.lints.append(warning("editor-type", f"{text} is {kind} to other YAML readers", span, hint))
-        line = self.source.line(span.line)
-        cut = _CUT.match(line, span.end_column - 1) if span.end_line == span.line else None
+        for kind in elsewhere(text):
+            hint = f'it is text here; write "{text}" so that everyone reads the same'
+            self.lints.append(warning("editor-type", f"{text} is {kind} to other YAML readers", span, hint))
+        # A # that begins a comment by mistake: `a blue #1 car`, `color: #ff0000`.
+        if self.source.text[span.end : span.end + 1] in (" ", "\t") and span.end_line == span.line:
+            self._lint_cut(span)
+
+    def _lint_cut(self, span: Span) -> None:
+        cut = _CUT.match(self.source.line(span.line), span.end_column - 1)
         if cut:
             place = Span(self.source, span.end + cut.start(1) - cut.start(), span.end + cut.end(1) - cut.start())
             hint = "quote the whole text, or leave a blank after # if a comment is meant"
             self.lints.append(warning("comment-cut", f"the text ends before {cut[1]!r}", place, hint))
 
-    def _lint_data_uri(self, node: Node) -> None:
-        if isinstance(node, Scalar) and node.style is Style.PLAIN and str(node.value).startswith("data:"):
+    def _refuse_data_uri(self, node: Node, parent: _Open) -> None:
+        """Between [ ] or { } the comma of a data: URI ends the value."""
+        plain_text = isinstance(node, Scalar) and node.style is Style.PLAIN and isinstance(node.value, str)
+        if parent.flow and plain_text and node.span.text.startswith("data:"):
             hint = 'quote it: "data:image/png;base64,…"'
-            self.errors.append(error("unquoted-data", "the comma of a data: URI ends a list item", node.span, hint))
+            self.errors.append(error("unquoted-data", "the comma of a data: URI ends the value here", node.span, hint))
 
-    def _refuse_tag(self, event: Any) -> None:
-        if event.tag is None:
-            return
+    def _refuse_tag(self, event: Any) -> NoReturn:
         shown = event.tag.replace("tag:yaml.org,2002:", "!!")
         hint = "write the value plainly; quotes make text of anything"
         self._stop("tag", f"tags such as {shown} are not read", event, hint)
@@ -271,8 +311,8 @@ class _Reader:
     def _start(self, event: Any) -> int:
         """Where the value itself begins: past its anchor."""
         at: int = event.start_mark.index
-        anchor = getattr(event, "anchor", None)
-        if anchor and self.source.text.startswith(f"&{anchor}", at):
+        anchor = event.anchor
+        if self.source.text.startswith(f"&{anchor}", at):
             at += len(anchor) + 1
             while at < len(self.source.text) and self.source.text[at].isspace():
                 at += 1
@@ -293,17 +333,29 @@ class _Reader:
 _STYLES = {"'": Style.QUOTED, '"': Style.QUOTED, "|": Style.LITERAL, ">": Style.OTHER}
 
 
-def _events(source: Source) -> Iterator[Any]:
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Nothing of what is built meanwhile is garbage: the collector would only walk through all of it, a dozen times."""
+    import gc
+
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@contextmanager
+def _parser(source: Source) -> Iterator[Any]:
+    """The C parser of a text; what it finds wrong stops the reading."""
     import yaml
     from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
     parser = CParser(source.text)
     try:
-        while True:
-            event = parser.get_event()
-            if event is None:
-                return
-            yield event
+        yield parser
     except yaml.MarkedYAMLError as fault:
         raise _Stop(_syntax(source, fault)) from None
     except yaml.reader.ReaderError as fault:
@@ -320,11 +372,15 @@ def _syntax(source: Source, fault: Any) -> Problem:
         found = _UNQUOTED.search(source.line(number))
         if found and not source.line(number).lstrip().startswith("#"):
             start = source.starts[number - 1] + found.start(1)
-            hint = f'quote the whole value: "{found[1].rstrip()}"'
-            message = "a template must be quoted: { begins a YAML mapping"
-            return error("unquoted-template", message, Span(source, start, start + 2), hint)
+            return _unquoted(Span(source, start, start + 2), found[1].rstrip())
     context = f" {fault.context}" if fault.context else ""
     return error("yaml", f"not YAML: {fault.problem or 'unreadable'}{context}".replace("\n", " "), span)
+
+
+def _unquoted(span: Span, whole: str) -> Problem:
+    mark = "'" if '"' in whole else '"'
+    hint = f"quote it: {mark}{whole}{mark}" if whole else "quote the whole value"
+    return error("unquoted-template", "a template must be quoted: { begins a YAML mapping", span, hint)
 
 
 def _unreadable(source: Source, fault: Any) -> Problem:
