@@ -13,7 +13,7 @@ from flowrunner.project import Opened, Options, checked, open_pipeline, open_pro
 
 if TYPE_CHECKING:
     from flowrunner.perform import Stop
-    from flowrunner.running import RunResult
+    from flowrunner.result import RunResult
 
 __all__ = ["Options", "PipelineFile", "RunResult", "arun", "load", "plan", "run", "validate"]
 
@@ -108,8 +108,12 @@ def _opened(pipeline: str | Path | PipelineFile, options: Mapping[str, Any]) -> 
 
 def __getattr__(name: str) -> Any:
     """What running brings is imported when it is first asked for: validate and plan need none of it."""
-    if name in ("RunResult", "INTERRUPTED"):
-        from flowrunner import running
+    if name == "RunResult":
+        from flowrunner.result import RunResult
 
-        return getattr(running, name)
+        return RunResult
+    if name == "INTERRUPTED":
+        from flowrunner.perform import INTERRUPTED
+
+        return INTERRUPTED
     raise AttributeError(f"module 'flowrunner.api' has no attribute {name!r}")

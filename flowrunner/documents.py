@@ -8,7 +8,7 @@ from flowrunner.artifact import Artifact
 from flowrunner.planning import Decision, Plan, PlannedCell
 
 if TYPE_CHECKING:
-    from flowrunner.api import RunResult
+    from flowrunner.result import RunResult
     from flowrunner.scheduler import CellResult
 
 

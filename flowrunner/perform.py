@@ -34,6 +34,8 @@ from flowrunner.store.records import Caps, Intent, OverBudget, Receipt, Remote
 
 ATTEMPTS = 3
 """Times that a call is sent which provably was not executed."""
+INTERRUPTED = "interrupted"
+"""The reason of a Stop that a person asked for."""
 MARK_HEADER = "x-flowrunner-simulated"
 SAMPLE_HEADER = "x-flowrunner-sample"
 

@@ -4,79 +4,30 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowrunner import exchange, money, network
+from flowrunner import exchange, network
 from flowrunner.artifact import Artifact
 from flowrunner.call import Failure, Outcome
+from flowrunner.documents import run_document
 from flowrunner.downloads import Downloads
 from flowrunner.errors import RunRefused
 from flowrunner.events import Begun, Event, Noted, Waits
 from flowrunner.limits import refusal
 from flowrunner.locking import locked
-from flowrunner.perform import Door, Job, Performer, Stop, read
+from flowrunner.perform import INTERRUPTED, Door, Job, Performer, Stop, read
 from flowrunner.planning import Decision, Plan
 from flowrunner.project import Opened, planned, planner
 from flowrunner.providers.registry import LOCAL, PROVIDERS
 from flowrunner.publish import Published, Publisher
+from flowrunner.result import RunResult
 from flowrunner.scheduler import CellResult, Performs, Scheduler, Status
 from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.records import Caps, RunStatus
 
 Emit = Callable[[Event], None]
-
-
-@dataclass(slots=True, kw_only=True)
-class RunResult:
-    """What a run did. `status` is done, failed, waiting, refused or interrupted; amounts are nano-dollars."""
-
-    run: str
-    opened: Opened
-    plan: Plan
-    status: RunStatus
-    results: Mapping[str, CellResult]
-    published: Published
-    lock_written: bool = False
-    refusal: str = ""
-    notes: tuple[str, ...] = ()
-
-    @property
-    def pipeline(self) -> str:
-        return self.opened.pipeline.file
-
-    @property
-    def simulated(self) -> bool:
-        return self.opened.options.simulate
-
-    @property
-    def paid(self) -> money.Nano:
-        """What the replies say was charged."""
-        return sum(result.paid for result in self.results.values())
-
-    @property
-    def calls(self) -> int:
-        return sum(result.calls for result in self.results.values())
-
-    @property
-    def maybe_billed(self) -> list[str]:
-        return [name for name, result in self.results.items() if result.maybe_billed]
-
-    @property
-    def outputs(self) -> dict[str, list[Path]]:
-        """The published files by output."""
-        root = self.opened.project.root
-        return {name: [root / path for path in paths] for name, paths in self.published.outputs.items()}
-
-    def of(self, *statuses: Status) -> list[CellResult]:
-        return [result for result in self.results.values() if result.status in statuses]
-
-    @property
-    def exit_code(self) -> int:
-        codes = {RunStatus.DONE: 0, RunStatus.FAILED: 1, RunStatus.REFUSED: 3, RunStatus.WAITING: 4}
-        return codes.get(self.status, 130)
 
 
 class Run:
@@ -135,7 +86,7 @@ class Run:
             scheduler = await self._scheduled(run, ledger, found, keys)
             result = self._ended(run, found, scheduler)
             status = result.status
-            document = _document(result)
+            document = run_document(result)
             return result
         finally:
             ledger.finish(run, status, document)
@@ -329,13 +280,3 @@ def _status(results: Mapping[str, CellResult], published: Published, stop: Stop)
     if any(result.failures for result in results.values()):
         return RunStatus.FAILED
     return RunStatus.WAITING if Status.WAITING in statuses else RunStatus.DONE
-
-
-INTERRUPTED = "interrupted"
-"""The reason of a Stop that a person asked for."""
-
-
-def _document(result: RunResult) -> dict[str, Any]:
-    from flowrunner.documents import run_document
-
-    return run_document(result)
