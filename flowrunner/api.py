@@ -12,7 +12,7 @@ from flowrunner.problems import Problem
 from flowrunner.project import Opened, Options, checked, open_pipeline, open_project, planned, planner
 
 if TYPE_CHECKING:
-    from flowrunner.perform import Stop
+    from flowrunner.jobs import Stop
     from flowrunner.result import RunResult
 
 __all__ = ["Options", "PipelineFile", "RunResult", "arun", "load", "plan", "run", "validate"]
@@ -83,7 +83,7 @@ async def arun(
     """`run` for a program with an event loop. `emit` hears of everything as it happens; `confirm` sees the plan before
     anything is paid and may decline it; `stop` ends the run gracefully. RunRefused when nothing may be sent,
     InvalidPipeline and UsageError for what cannot be run; a cell's failure is part of the result."""
-    from flowrunner.perform import Stop
+    from flowrunner.jobs import Stop
     from flowrunner.running import Run
 
     opened = _opened(pipeline, options)
@@ -113,7 +113,7 @@ def __getattr__(name: str) -> Any:
 
         return RunResult
     if name == "INTERRUPTED":
-        from flowrunner.perform import INTERRUPTED
+        from flowrunner.jobs import INTERRUPTED
 
         return INTERRUPTED
     raise AttributeError(f"module 'flowrunner.api' has no attribute {name!r}")

@@ -9,7 +9,6 @@ on the user's word.
 
 import asyncio
 import base64
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -17,54 +16,24 @@ from typing import assert_never
 
 from flowrunner import exchange, imagehead, network
 from flowrunner.artifact import SUFFIXES, Artifact
-from flowrunner.call import Billed, Call, Failure, File, Input, Link, Outcome
-from flowrunner.catalog.model import Model
-from flowrunner.digest import sha256
+from flowrunner.call import Billed, Failure, File, Input, Link, Outcome
 from flowrunner.downloads import Downloads, FetchFailed
-from flowrunner.errors import FlowError, StoreError
+from flowrunner.errors import FlowError
 from flowrunner.events import Event, Retried, Sent
-from flowrunner.files import IMAGE_LIMIT
 from flowrunner.images import Images
+from flowrunner.jobs import Job, Missing, Stop, declined, read
+from flowrunner.local import LocalPerformer
 from flowrunner.money import Nano
 from flowrunner.providers.base import Delivery, Fate, Finished, Provider, Refused, Request, Response, Transport
 from flowrunner.providers.registry import LOCAL
 from flowrunner.store.ledger import Ledger
-from flowrunner.store.objects import Absent, Damaged, Objects
+from flowrunner.store.objects import Damaged, Objects
 from flowrunner.store.records import Caps, Intent, OverBudget, Receipt, Remote
 
 ATTEMPTS = 3
 """Times that a call is sent which provably was not executed."""
-INTERRUPTED = "interrupted"
-"""The reason of a Stop that a person asked for."""
 MARK_HEADER = "x-flowrunner-simulated"
 SAMPLE_HEADER = "x-flowrunner-sample"
-
-
-@dataclass(slots=True)
-class Stop:
-    """Tells a run to send nothing more; `reason` is why."""
-
-    reason: str = ""
-
-    @property
-    def requested(self) -> bool:
-        return bool(self.reason)
-
-    def request(self, reason: str) -> None:
-        self.reason = self.reason or reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One call to perform: `sample` counts from 1 for people; `fresh` asks for a new result whatever is known."""
-
-    cell: str
-    sample: int
-    call: Call
-    model: Model
-    estimate: Nano | None
-    timeout: float
-    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,28 +44,6 @@ class Door:
     endpoint: exchange.Endpoint
     slots: asyncio.Semaphore
     gate: exchange.Gate
-
-
-class Missing(FlowError):
-    """Bytes that a call needs are not at hand."""
-
-    exit_code = 3
-
-
-def read(leaf: Artifact | File, images: Images, objects: Objects) -> bytes:
-    """The bytes of a project's file, a data: URI or a result, hashed anew. Missing or Damaged where they are not."""
-    if leaf.sha256 in images.inline:
-        return images.inline[leaf.sha256]
-    path = images.paths.get(leaf.sha256)
-    if path is not None:
-        data = images.files.read(path, IMAGE_LIMIT)
-        if sha256(data) == leaf.sha256:
-            return data
-        raise Missing(f"{path} changed while the run was going on", "run again")
-    try:
-        return objects.read(leaf.sha256)
-    except Absent:
-        raise Missing(f"picture {leaf.sha256[:12]} is not in the store") from None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -123,12 +70,25 @@ class Performer:
     """Told apart from other runs' handles: set where handles die with this process."""
     resend: bool = False
     """`--on-unknown resend`."""
-    local_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(max(2, os.cpu_count() or 2)))
+    local: LocalPerformer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.local = LocalPerformer(
+            run=self.run,
+            simulated=self.simulated,
+            ledger=self.ledger,
+            objects=self.objects,
+            images=self.images,
+            stop=self.stop,
+            emit=self.emit,
+            downloads=self.downloads,
+            clock=self.clock,
+        )
 
     async def perform(self, job: Job) -> Outcome | Failure:
         """What came of a call. The ledger knows it before this returns."""
         if job.call.provider == LOCAL:
-            return await self._local(job)
+            return await self.local.perform(job)
         async with self._alone(job):
             if not job.fresh:
                 known = self._known(job)
@@ -168,9 +128,9 @@ class Performer:
         door = self.doors[job.call.provider]
         for attempt in range(1, ATTEMPTS + 1):
             async with door.slots:
-                await door.gate.turn()
+                await self.stop.outlast(door.gate.turn())
                 if self.stop.requested:
-                    return _declined(job, self.stop.reason)
+                    return declined(job, self.stop.reason)
                 found = await self._attempt(job, door, attempt)
             if not isinstance(found, _Again):
                 return found
@@ -190,7 +150,7 @@ class Performer:
             if found.pauses:
                 door.gate.pause(wait)
             else:
-                await self.sleep(wait)
+                await self.stop.outlast(_slept(self.sleep, wait))
         raise AssertionError("every attempt returns")
 
     async def _attempt(self, job: Job, door: Door, attempt: int) -> "Outcome | Failure | _Again":
@@ -200,6 +160,8 @@ class Performer:
             return Failure(key=job.call.key, error=fault.message, hint=fault.hint, refused=True)
         if isinstance(request, Failure):
             return request
+        if self.stop.requested:  # while an input was uploaded
+            return declined(job, self.stop.reason)
         number = self._reserve(job, attempt)
         if isinstance(number, Failure):
             return number
@@ -400,7 +362,7 @@ class Performer:
         handle = self.ledger.handle(self._remote(door), leaf.sha256, self.wall())
         if handle is not None:
             return handle
-        data = self.read(leaf)
+        data = read(leaf, self.images, self.objects)
         media_type = leaf.media_type if isinstance(leaf, Artifact) else "application/octet-stream"
         if door.provider.transport is Transport.DATA_URI:
             return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
@@ -424,54 +386,6 @@ class Performer:
         self.ledger.remember(self._remote(door), leaf.sha256, handle, None)
         return handle
 
-    def read(self, leaf: Input) -> bytes:
-        """The bytes of an input, hashed anew. Missing if they are not at hand, Damaged if they are not the same."""
-        if isinstance(leaf, Link):
-            raise Missing(f"{leaf.text} is not downloaded")
-        return read(leaf, self.images, self.objects)
-
-    # -- local operations -----------------------------------------------------------------------------------------
-
-    async def _local(self, job: Job) -> Outcome | Failure:
-        from flowrunner.providers import image
-
-        begun = self.clock()
-        async with self.local_slots:
-            if self.stop.requested:
-                return _declined(job, self.stop.reason)
-            self.emit(Sent(cell=job.cell, sample=job.sample, model=job.model.id, estimate=0, local=True))
-            fetched: dict[str, bytes] = {}
-            for leaf in job.call.inputs:
-                if isinstance(leaf, Link):
-                    data = await self._linked(leaf)
-                    if isinstance(data, str):
-                        return Failure(key=job.call.key, error=f"{leaf.text}: {data}")
-                    fetched[leaf.text] = data
-            try:
-                made_data, made = await asyncio.to_thread(
-                    image.perform,
-                    job.call,
-                    lambda leaf: fetched[leaf.text] if isinstance(leaf, Link) else self.read(leaf),
-                )
-                await asyncio.to_thread(self.objects.put, made_data)
-            except StoreError:
-                raise
-            except FlowError as fault:
-                missing = isinstance(fault, Missing)
-                return Failure(key=job.call.key, error=fault.message, hint=fault.hint, refused=missing)
-        outcome = Outcome(key=job.call.key, artifacts=(made,), paid=0, seconds=self.clock() - begun)
-        self.ledger.record(self.run, job.cell, job.call, outcome)
-        return outcome
-
-    async def _linked(self, leaf: Link) -> bytes | str:
-        """A URL that a local operation takes: the one place where such a URL is fetched."""
-        if leaf.text.startswith("asset:"):
-            return "an asset lies at its provider and cannot be read here"
-        if self.simulated:
-            return "a simulated run fetches nothing: use a file of the project"
-        found = await self.downloads.get(leaf.text)
-        return found.reason if isinstance(found, FetchFailed) else found.data
-
 
 @dataclass(frozen=True, slots=True)
 class _Again:
@@ -482,10 +396,6 @@ class _Again:
     pauses: bool = False
 
 
-def _declined(job: Job, reason: str) -> Failure:
-    return Failure(key=job.call.key, error=f"not sent: {reason}", refused=True)
-
-
 def _billed(failure: Failure, paid: Nano | None) -> Failure:
     hint = failure.hint or "ask the provider for the money back, with the request id"
     return replace(failure, billed=Billed.YES, paid=paid, hint=hint)
@@ -493,3 +403,7 @@ def _billed(failure: Failure, paid: Nano | None) -> Failure:
 
 def _stopping(failure: Failure) -> Failure:
     return replace(failure, stops_run=True)
+
+
+async def _slept(sleep: exchange.Sleep, seconds: float) -> None:
+    await sleep(seconds)

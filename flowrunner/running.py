@@ -14,9 +14,10 @@ from flowrunner.documents import run_document
 from flowrunner.downloads import Downloads
 from flowrunner.errors import RunRefused
 from flowrunner.events import Begun, Event, Noted, Waits
+from flowrunner.jobs import INTERRUPTED, Job, Stop, read
 from flowrunner.limits import refusal
 from flowrunner.locking import locked
-from flowrunner.perform import INTERRUPTED, Door, Job, Performer, Stop, read
+from flowrunner.perform import Door, Performer
 from flowrunner.planning import Decision, Plan
 from flowrunner.project import Opened, planned, planner
 from flowrunner.providers.registry import LOCAL, PROVIDERS

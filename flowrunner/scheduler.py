@@ -10,9 +10,9 @@ from flowrunner.artifact import Artifact
 from flowrunner.call import Billed, Failure, Outcome
 from flowrunner.events import Done, Event, Failed
 from flowrunner.graph import Graph
+from flowrunner.jobs import Job, Stop
 from flowrunner.loading.cells import Cell
 from flowrunner.money import Nano
-from flowrunner.perform import Job, Stop
 from flowrunner.pipeline import PickRule
 from flowrunner.planning import Decision, PlannedCell, Planner
 

@@ -1,0 +1,88 @@
+"""Jobs: one call to perform, the bytes that it needs, and the word that ends a run."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowrunner.artifact import Artifact
+from flowrunner.call import Call, Failure, File
+from flowrunner.catalog.model import Model
+from flowrunner.digest import sha256
+from flowrunner.errors import FlowError
+from flowrunner.files import IMAGE_LIMIT
+from flowrunner.images import Images
+from flowrunner.money import Nano
+from flowrunner.store.objects import Absent, Objects
+
+INTERRUPTED = "interrupted"
+"""The reason of a Stop that a person asked for."""
+
+
+@dataclass(slots=True)
+class Stop:
+    """Tells a run to send nothing more; `reason` is why."""
+
+    reason: str = ""
+    _heard: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    @property
+    def requested(self) -> bool:
+        return bool(self.reason)
+
+    def request(self, reason: str) -> None:
+        """From within the run's event loop."""
+        self.reason = self.reason or reason
+        self._heard.set()
+
+    async def outlast(self, waiting: Coroutine[Any, Any, object]) -> None:
+        """Waits, but no longer than until the run is told to stop."""
+        waits = asyncio.ensure_future(waiting)
+        heard = asyncio.ensure_future(self._heard.wait())
+        try:
+            await asyncio.wait({waits, heard}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (waits, heard):
+                task.cancel()
+        if waits.done() and not waits.cancelled():
+            waits.result()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One call to perform: `sample` counts from 1 for people; `fresh` asks for a new result whatever is known."""
+
+    cell: str
+    sample: int
+    call: Call
+    model: Model
+    estimate: Nano | None
+    timeout: float
+    fresh: bool = False
+
+
+def declined(job: Job, reason: str) -> Failure:
+    """Flowrunner itself did not send it."""
+    return Failure(key=job.call.key, error=f"not sent: {reason}", refused=True)
+
+
+class Missing(FlowError):
+    """Bytes that a call needs are not at hand."""
+
+    exit_code = 3
+
+
+def read(leaf: Artifact | File, images: Images, objects: Objects) -> bytes:
+    """The bytes of a project's file, a data: URI or a result, hashed anew. Missing or Damaged where they are not."""
+    if leaf.sha256 in images.inline:
+        return images.inline[leaf.sha256]
+    path = images.paths.get(leaf.sha256)
+    if path is not None:
+        data = images.files.read(path, IMAGE_LIMIT)
+        if sha256(data) == leaf.sha256:
+            return data
+        raise Missing(f"{path} changed while the run was going on", "run again")
+    try:
+        return objects.read(leaf.sha256)
+    except Absent:
+        raise Missing(f"picture {leaf.sha256[:12]} is not in the store") from None

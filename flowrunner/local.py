@@ -1,0 +1,79 @@
+"""Local operations: performed with Pillow, off the event loop, free."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flowrunner.call import Failure, Input, Link, Outcome
+from flowrunner.downloads import Downloads, FetchFailed
+from flowrunner.errors import FlowError, StoreError
+from flowrunner.events import Event, Sent
+from flowrunner.exchange import Clock
+from flowrunner.images import Images
+from flowrunner.jobs import Job, Missing, Stop, declined, read
+from flowrunner.store.ledger import Ledger
+from flowrunner.store.objects import Objects
+
+
+@dataclass(slots=True, kw_only=True)
+class LocalPerformer:
+    """Performs the local operations of one run."""
+
+    run: str
+    simulated: bool
+    ledger: Ledger
+    objects: Objects
+    images: Images
+    stop: Stop
+    emit: Callable[[Event], None]
+    downloads: Downloads
+    clock: Clock
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(max(2, os.cpu_count() or 2)))
+
+    async def perform(self, job: Job) -> Outcome | Failure:
+        """The operation's picture, in the store and known to the ledger."""
+        async with self.slots:
+            if self.stop.requested:
+                return declined(job, self.stop.reason)
+            begun = self.clock()
+            self.emit(Sent(cell=job.cell, sample=job.sample, model=job.model.id, estimate=0, local=True))
+            fetched = await self._fetched(job)
+            return fetched if isinstance(fetched, Failure) else await self._made(job, fetched, begun)
+
+    async def _made(self, job: Job, fetched: dict[str, bytes], begun: float) -> Outcome | Failure:
+        from flowrunner.providers import image
+
+        def bytes_of(leaf: Input) -> bytes:
+            return fetched[leaf.text] if isinstance(leaf, Link) else read(leaf, self.images, self.objects)
+
+        try:
+            data, made = await asyncio.to_thread(image.perform, job.call, bytes_of)
+            await asyncio.to_thread(self.objects.put, data)
+        except StoreError:
+            raise
+        except FlowError as fault:
+            refused = isinstance(fault, Missing)
+            return Failure(key=job.call.key, error=fault.message, hint=fault.hint, refused=refused)
+        outcome = Outcome(key=job.call.key, artifacts=(made,), paid=0, seconds=self.clock() - begun)
+        self.ledger.record(self.run, job.cell, job.call, outcome)
+        return outcome
+
+    async def _fetched(self, job: Job) -> dict[str, bytes] | Failure:
+        """The bytes behind URLs: a local operation is the one thing for which such a URL is fetched."""
+        found: dict[str, bytes] = {}
+        for leaf in job.call.inputs:
+            if isinstance(leaf, Link):
+                data = await self._linked(leaf)
+                if isinstance(data, str):
+                    return Failure(key=job.call.key, error=f"{leaf.text}: {data}")
+                found[leaf.text] = data
+        return found
+
+    async def _linked(self, leaf: Link) -> bytes | str:
+        if leaf.text.startswith("asset:"):
+            return "an asset lies at its provider and cannot be read here"
+        if self.simulated:
+            return "a simulated run fetches nothing: use a file of the project"
+        found = await self.downloads.get(leaf.text)
+        return found.reason if isinstance(found, FetchFailed) else found.data
