@@ -10,7 +10,7 @@ from flowrunner.call import Link
 from flowrunner.errors import FlowError, UsageError
 from flowrunner.files import IMAGE_LIMIT, FileProblem, WorkTree
 from flowrunner.imagehead import artifact
-from flowrunner.loading.decode import mismatch
+from flowrunner.loading.inputs import mismatch
 from flowrunner.loading.document import decode, parse
 from flowrunner.loading.fields import did_you_mean
 from flowrunner.loading.scope import Value

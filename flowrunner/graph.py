@@ -1,6 +1,6 @@
 """The frozen graph of cells: who needs whom, what a reference means at a cell's coordinates, who is skipped."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,6 +10,7 @@ from flowrunner.loading.cells import Cell, expand
 from flowrunner.loading.decode import unknown_name
 from flowrunner.loading.fields import Fields
 from flowrunner.loading.scope import Scope
+from flowrunner.nodes import MapNode, Node, Scalar
 from flowrunner.pipeline import (
     AxisRef,
     AxisValue,
@@ -92,44 +93,67 @@ class Graph:
     needs: dict[str, tuple[str, ...]]
     """Cells that must be done before: by images, and by `after`."""
     skipped: dict[str, Skip]
+    faulty: Collection[ImageRef] = ()
+    """References of which it is told already what is wrong with them; a graph with any is for looking at only."""
 
     def targets(self, ref: ImageRef, at: Mapping[str, AxisValue]) -> list[Target]:
         """What a reference means at these coordinates, `else` applied; nothing for what is skipped."""
+        if self.faulty and ref in self.faulty:
+            return []
         if not isinstance(ref, StepRef):
             return [FromOutside(ref, at)]
         return [target for cell in self.index.aligned(ref.step, at) for target in self._from(cell, ref)]
 
     def output(self, spec: OutputSpec) -> list[tuple[Target, Cell]]:
         """The images of an output, each with the cell whose coordinates name it."""
-        cells = self.index.aligned(spec.ref.step, {})
+        cells = () if spec.ref in self.faulty else self.index.aligned(spec.ref.step, {})
         return [(target, cell) for cell in cells for target in self._from(cell, spec.ref)]
 
     def _from(self, cell: Cell, ref: StepRef) -> Iterator[Target]:
         if cell.id not in self.skipped:
             selector = Selector.PICKED if ref.selector is Selector.GATHER else ref.selector
             yield FromCell(cell.id, selector, ref.number)
-        elif cell.step.otherwise is not None and not self._absent(cell.step.otherwise):
+        elif cell.step.otherwise is not None and not self._absent(cell.step.otherwise, cell.at):
             yield from self.targets(cell.step.otherwise, cell.at)
 
-    def _absent(self, ref: ImageRef) -> bool:
-        """An optional image input that was not given."""
-        return isinstance(ref, InputRef) and ref.name in self.scope.values and self.scope.values[ref.name].data is None
+    def _absent(self, ref: ImageRef, at: Mapping[str, AxisValue]) -> bool:
+        """An optional image that is not given: by an input, or by a field of an axis value."""
+        if isinstance(ref, InputRef):
+            value = self.scope.values.get(ref.name)
+            return value is not None and value.data is None
+        if isinstance(ref, StepRef):
+            return False
+        node = field_of(ref, at)
+        return isinstance(node, Scalar) and node.value is None
+
+
+def field_of(ref: AxisRef, at: Mapping[str, AxisValue]) -> Node | None:
+    """The value that an axis reference names at these coordinates; None where there is no such field."""
+    node: Node | None = at[ref.axis].node
+    for name in ref.fields:
+        node = node.entries.get(name) if isinstance(node, MapNode) else None
+    return node
 
 
 def build(pipeline: Pipeline, scope: Scope, catalog: Catalog) -> tuple[Graph, list[Problem]]:
     """The graph of a pipeline, and warnings. InvalidPipeline with every fault of references, models and templates."""
+    graph, problems = draw(pipeline, scope, catalog)
+    if any(problem.is_error for problem in problems):
+        raise InvalidPipeline(problems)
+    return graph, problems
+
+
+def draw(pipeline: Pipeline, scope: Scope, catalog: Catalog) -> tuple[Graph, list[Problem]]:
+    """The same, with the errors among the problems, so that the requests can be looked at all the same.
+    InvalidPipeline where there are too many cells or connections to go on."""
     fields = Fields()
     expanded = expand(pipeline, scope, catalog, fields)
     refs = {name: list(_references(cells)) for name, cells in expanded.items()}
-    for name, found in refs.items():
-        for ref in found:
-            _check(ref, name, pipeline, fields)
-    _check_outputs(pipeline, fields)
+    faulty = {ref for name, found in refs.items() for ref in found if not _is_sound(ref, name, pipeline, fields)}
+    faulty |= {spec.ref for spec in pipeline.outputs.values() if not _is_output(spec, pipeline, fields)}
     _check_after(pipeline, fields)
     edges = _edges(pipeline, refs)
-    order = _order(pipeline, edges, refs, fields)
-    if any(problem.is_error for problem in fields.problems):
-        raise InvalidPipeline(fields.problems)
+    order = _order(pipeline, edges, refs, fields, faulty)
     graph = Graph(
         pipeline=pipeline,
         scope=scope,
@@ -139,8 +163,9 @@ def build(pipeline: Pipeline, scope: Scope, catalog: Catalog) -> tuple[Graph, li
         edges=edges,
         needs={},
         skipped={},
+        faulty=faulty,
     )
-    _wire(graph)
+    _wire(graph, fields)
     return graph, fields.problems
 
 
@@ -156,21 +181,27 @@ def _references(cells: Sequence[Cell]) -> Iterator[ImageRef]:
         yield cells[0].step.otherwise
 
 
-def _check(ref: ImageRef, step: str, pipeline: Pipeline, fields: Fields) -> None:
-    across = pipeline.steps[step].across
+def _is_sound(ref: ImageRef, step: str, pipeline: Pipeline, fields: Fields) -> bool:
+    """Whether a reference means something; if not, that is a problem."""
+    before = len(fields.problems)
     if isinstance(ref, StepRef):
-        _check_step(ref, step, across, pipeline, fields)
+        _check_step(ref, step, pipeline.steps[step].across, pipeline, fields)
     elif isinstance(ref, InputRef):
-        spec = pipeline.inputs.get(ref.name)
-        if spec is None:
-            unknown_name("input", ref.name, ref.span, pipeline.inputs, fields)
-        elif spec.type is not InputType.IMAGE:
-            message = f"input {ref.name} is {spec.type.value}, not an image"
-            fields.add("reference", message, ref.span, f"declare it with type: image, at {spec.span}")
-    elif ref.axis not in pipeline.axes:
+        _check_input(ref, pipeline, fields)
+    elif ref.axis not in pipeline.axes and ref.axis not in pipeline.unclear:
         unknown_name("axis", ref.axis, ref.span, pipeline.axes, fields)
-    elif ref.axis not in across:
+    elif ref.axis not in pipeline.steps[step].across:
         fields.add("reference", f"{step} has no axis {ref.axis}", ref.span, f"add {ref.axis} to across of {step}")
+    return len(fields.problems) == before
+
+
+def _check_input(ref: InputRef, pipeline: Pipeline, fields: Fields) -> None:
+    spec = pipeline.inputs.get(ref.name)
+    if spec is None:
+        unknown_name("input", ref.name, ref.span, pipeline.inputs, fields)
+    elif spec.type is not InputType.IMAGE:
+        message = f"input {ref.name} is {spec.type.value}, not an image"
+        fields.add("reference", message, ref.span, f"declare it with type: image, at {spec.span}")
 
 
 def _check_step(ref: StepRef, step: str, across: tuple[str, ...], pipeline: Pipeline, fields: Fields) -> None:
@@ -190,17 +221,19 @@ def _check_step(ref: StepRef, step: str, across: tuple[str, ...], pipeline: Pipe
         fields.add("axis-lacking", message, ref.span, hint)
 
 
-def _check_outputs(pipeline: Pipeline, fields: Fields) -> None:
-    for spec in pipeline.outputs.values():
-        target = pipeline.steps.get(spec.ref.step)
-        if target is None:
-            unknown_name("step", spec.ref.step, spec.ref.span, pipeline.steps, fields)
-        elif spec.ref.selector is Selector.GATHER and not target.across:
-            hint = f"write ${spec.ref.step}"
-            fields.add("gather", f"{spec.ref} gathers over nothing: {spec.ref.step} has no axes", spec.ref.span, hint)
-        elif spec.ref.selector is not Selector.GATHER and target.across:
-            message = f"{spec.ref.step} has one picture for each {' and '.join(target.across)}"
-            fields.add("axis-lacking", message, spec.ref.span, f"write ${spec.ref.step}.* for all of them")
+def _is_output(spec: OutputSpec, pipeline: Pipeline, fields: Fields) -> bool:
+    """Whether an output means something; if not, that is a problem."""
+    before = len(fields.problems)
+    target = pipeline.steps.get(spec.ref.step)
+    if target is None:
+        unknown_name("step", spec.ref.step, spec.ref.span, pipeline.steps, fields)
+    elif spec.ref.selector is Selector.GATHER and not target.across:
+        hint = f"write ${spec.ref.step}"
+        fields.add("gather", f"{spec.ref} gathers over nothing: {spec.ref.step} has no axes", spec.ref.span, hint)
+    elif spec.ref.selector is not Selector.GATHER and target.across:
+        message = f"{spec.ref.step} has one picture for each {' and '.join(target.across)}"
+        fields.add("axis-lacking", message, spec.ref.span, f"write ${spec.ref.step}.* for all of them")
+    return len(fields.problems) == before
 
 
 def _check_after(pipeline: Pipeline, fields: Fields) -> None:
@@ -222,9 +255,14 @@ def _edges(pipeline: Pipeline, refs: Mapping[str, list[ImageRef]]) -> dict[str, 
 
 
 def _order(
-    pipeline: Pipeline, edges: Mapping[str, tuple[str, ...]], refs: Mapping[str, list[ImageRef]], fields: Fields
+    pipeline: Pipeline,
+    edges: Mapping[str, tuple[str, ...]],
+    refs: Mapping[str, list[ImageRef]],
+    fields: Fields,
+    faulty: set[ImageRef],
 ) -> list[str]:
-    """Steps in topological order, as written where the graph leaves a choice; a cycle is a problem."""
+    """Steps in topological order, as written where the graph leaves a choice. Each cycle is a problem; the references
+    that close it are faulty from then on."""
     position = {name: index for index, name in enumerate(pipeline.steps)}
     if all(position[other] < position[name] for name, others in edges.items() for other in others):
         # As written is an order already, and the first one; networkx takes longer to import than all else together.
@@ -234,14 +272,14 @@ def _order(
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(pipeline.steps)
     graph.add_edges_from((other, name) for name, others in edges.items() for other in others)
-    try:
-        return list(nx.lexicographical_topological_sort(graph, key=position.__getitem__))
-    except nx.NetworkXUnfeasible:
+    while not nx.is_directed_acyclic_graph(graph):
         cycle = [edge[0] for edge in nx.find_cycle(graph)]
         first = min(range(len(cycle)), key=lambda index: position[cycle[index]])
         cycle = cycle[first:] + cycle[:first]
         _report_cycle(cycle, pipeline, refs, fields)
-        return []
+        graph.remove_edge(cycle[-1], cycle[0])
+        faulty.update(ref for ref in refs[cycle[0]] if isinstance(ref, StepRef) and ref.step == cycle[-1])
+    return list(nx.lexicographical_topological_sort(graph, key=position.__getitem__))
 
 
 def _report_cycle(cycle: list[str], pipeline: Pipeline, refs: Mapping[str, list[ImageRef]], fields: Fields) -> None:
@@ -262,15 +300,11 @@ def _place(name: str, needed: str, pipeline: Pipeline, refs: Mapping[str, list[I
     return next((span for other, span in pipeline.steps[name].after if other == needed), pipeline.steps[name].span)
 
 
-def _wire(graph: Graph) -> None:
+def _wire(graph: Graph, fields: Fields) -> None:
     """Skips and needs, cell by cell in topological order."""
     edges = 0
     for cell in graph.cells.values():
-        if not cell.wanted:
-            graph.skipped[cell.id] = Skip()
-            graph.needs[cell.id] = ()
-            continue
-        needs = _needs(graph, cell)
+        needs = _needs(graph, cell) if cell.wanted else Skip()
         if isinstance(needs, Skip):
             graph.skipped[cell.id] = needs
             graph.needs[cell.id] = ()
@@ -278,7 +312,6 @@ def _wire(graph: Graph) -> None:
         graph.needs[cell.id] = needs
         edges += len(needs)
         if edges > MAX_EDGES:
-            fields = Fields()
             hint = "gather less, or split the pipeline"
             fields.add("too-many-edges", f"more than {MAX_EDGES:,} connections between cells", cell.step.span, hint)
             raise InvalidPipeline(fields.problems)
@@ -289,11 +322,10 @@ def _needs(graph: Graph, cell: Cell) -> tuple[str, ...] | Skip:
     for given in cell.params.values():
         for ref, _ in references(given.param):
             targets = graph.targets(ref, cell.at)
-            if not targets and isinstance(ref, StepRef):
-                upstream = graph.index.aligned(ref.step, cell.at)
-                return Skip(upstream[0].id if upstream else None)
+            if not targets and isinstance(ref, StepRef) and ref not in graph.faulty and graph.index.cells[ref.step]:
+                return Skip(graph.index.aligned(ref.step, cell.at)[0].id)
             found.update(dict.fromkeys(target.cell for target in targets if isinstance(target, FromCell)))
     for name, _ in cell.step.after:
-        waited = graph.index.aligned(name, cell.at)
+        waited = graph.index.aligned(name, cell.at) if name in graph.index.cells else ()
         found.update(dict.fromkeys(other.id for other in waited if other.id not in graph.skipped))
     return tuple(found)

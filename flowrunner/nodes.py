@@ -25,6 +25,11 @@ class Scalar:
     span: Span
     style: Style = Style.OTHER
 
+    @property
+    def text(self) -> str:
+        """The value as it is written: text itself, `1e3` and not 1000.0."""
+        return self.value if isinstance(self.value, str) else self.span.text
+
     def inside(self, start: int, end: int) -> Span:
         """The place of the value's code points `start` to `end`: exact where the value stands in the file as it is (one
         line, or a literal block), else the start of the whole value."""

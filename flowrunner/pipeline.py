@@ -111,34 +111,41 @@ class MapParam:
     span: Span
 
 
-Param: TypeAlias = Scalar | Template | TextFile | SizeOf | StepRef | InputRef | AxisRef | ListParam | MapParam
+@dataclass(frozen=True, slots=True)
+class Faulty:
+    """A value that is wrong in itself: that is told already, and it stands in for what was meant."""
+
+    span: Span
+
+
+Param: TypeAlias = Scalar | Template | TextFile | SizeOf | StepRef | InputRef | AxisRef | ListParam | MapParam | Faulty
 """The value of a parameter as written. A Scalar is literal: neither template nor reference."""
+
+
+def leaves(param: Param) -> Iterator[Param]:
+    """The values of a parameter that hold no others, in order."""
+    if isinstance(param, ListParam):
+        for item in param.items:
+            yield from leaves(item)
+    elif isinstance(param, MapParam):
+        for item in param.entries.values():
+            yield from leaves(item)
+    else:
+        yield param
 
 
 def references(param: Param) -> Iterator[tuple[ImageRef, bool]]:
     """Every reference in a parameter, and whether only the size of the image is asked for."""
-    if isinstance(param, StepRef | InputRef | AxisRef):
-        yield param, False
-    elif isinstance(param, SizeOf):
-        yield param.ref, True
-    elif isinstance(param, ListParam):
-        for item in param.items:
-            yield from references(item)
-    elif isinstance(param, MapParam):
-        for item in param.entries.values():
-            yield from references(item)
+    for leaf in leaves(param):
+        if isinstance(leaf, StepRef | InputRef | AxisRef):
+            yield leaf, False
+        elif isinstance(leaf, SizeOf):
+            yield leaf.ref, True
 
 
 def templates(param: Param) -> Iterator[Template]:
     """Every template in a parameter."""
-    if isinstance(param, Template):
-        yield param
-    elif isinstance(param, ListParam):
-        for item in param.items:
-            yield from templates(item)
-    elif isinstance(param, MapParam):
-        for item in param.entries.values():
-            yield from templates(item)
+    return (leaf for leaf in leaves(param) if isinstance(leaf, Template))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +208,20 @@ class Step:
     after: tuple[tuple[str, Span], ...] = ()
     timeout: float | None = None
     description: str = ""
+
+    @property
+    def written(self) -> Iterator[Param]:
+        """Every parameter of `with` and of the overrides, by themselves."""
+        yield from (given.param for given in self.params.values())
+        for override in self.overrides:
+            yield from (given.param for given in override.params.values())
+
+    @property
+    def templates(self) -> Iterator[Template]:
+        """Every template of the step."""
+        yield from (one for one in (self.model, self.when) if isinstance(one, Template))
+        for param in self.written:
+            yield from templates(param)
 
 
 class InputType(StrEnum):
@@ -280,6 +301,10 @@ class Pipeline:
     budget: Budget = Budget()
     inputs: Mapping[str, InputSpec] = field(default_factory=dict)
     axes: Mapping[str, Axis] = field(default_factory=dict)
+    unclear: frozenset[str] = frozenset()
+    """Axes that are declared, but not so that their values are known: it is told already what is wrong with them."""
+    incomplete: bool = False
+    """An include, or a group of names, could not be read: a name that nothing declares may stand there."""
     defaults: Mapping[str, Given] = field(default_factory=dict)
     timeout: float | None = None
     steps: Mapping[str, Step] = field(default_factory=dict)

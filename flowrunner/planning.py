@@ -245,7 +245,7 @@ class Planner:
 
     def _waiting(self, cell: Cell, bound: Bound) -> PlannedCell:
         model = cell.model
-        picks = [name for name in bound.pending if self._awaits_pick(name)]
+        picks = [name for name in bound.picks if self._awaits_pick(name)]
         behind = bool(picks) or any(self.planned[name].behind_pick for name in bound.pending if name in self.planned)
         names = picks or list(bound.pending)
         reason = _after(names, picked=bool(picks))

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from flowrunner.credentials import Operator
 from flowrunner.errors import InvalidPipeline, UsageError
 from flowrunner.files import WorkTree
 from flowrunner.given import Given, given
-from flowrunner.graph import Graph, build
-from flowrunner.loading import LOCK_SUFFIXES, load
+from flowrunner.graph import Graph, draw
+from flowrunner.loading import LOCK_SUFFIXES, read
 from flowrunner.loading.scope import Scope
 from flowrunner.pipeline import Pipeline
 from flowrunner.planning import Plan, Planner, plan
@@ -149,12 +149,10 @@ def open_pipeline(project: Project, path: Path, options: Options | None = None) 
     """Loads a pipeline and binds its inputs. InvalidPipeline with everything that is wrong."""
     options = options or Options()
     name = _named(project, path)
-    pipeline, warnings = load(project.files, name)
+    pipeline, problems = read(project.files, name)
     own = Edition(inputs=options.inputs_file.stem if options.inputs_file else None, simulated=options.simulate)
     lock_file = project.workspace.lock_file(name, own)
-    lock, lock_problems = lock_file.read()
-    if any(problem.is_error for problem in lock_problems):
-        raise InvalidPipeline(lock_problems)
+    lock = _sound(lock_file)
     values = given(
         pipeline,
         root=project.root,
@@ -167,11 +165,11 @@ def open_pipeline(project: Project, path: Path, options: Options | None = None) 
     if values.differs and not options.lock:
         edition = Edition(inputs=own.inputs, simulated=own.simulated, trial=trial_id(values.record))
         lock_file = project.workspace.lock_file(name, edition)
-        lock, _ = lock_file.read()
-    graph, graph_warnings = build(pipeline, Scope(pipeline, values.values), project.catalog)
+        lock = _over(lock, _sound(lock_file))
+    graph, more = draw(pipeline, Scope(pipeline, values.values), project.catalog)
     binder = Binder(graph, project.catalog, project.files, simulated=options.simulate)
     binder.images.inline.update(values.outside)
-    return Opened(
+    opened = Opened(
         project=project,
         pipeline=pipeline,
         given=values,
@@ -180,8 +178,28 @@ def open_pipeline(project: Project, path: Path, options: Options | None = None) 
         lock_file=lock_file,
         lock=lock,
         binder=binder,
-        warnings=[*warnings, *graph_warnings, *check_outputs(graph)],
+        warnings=[*problems, *more, *check_outputs(graph)],
         options=options,
+    )
+    if any(problem.is_error for problem in opened.warnings):
+        raise InvalidPipeline(checked(opened))
+    return opened
+
+
+def _sound(lock_file: LockFile) -> Lock:
+    lock, problems = lock_file.read()
+    if any(problem.is_error for problem in problems):
+        raise InvalidPipeline(problems)
+    return lock
+
+
+def _over(own: Lock, trial: Lock) -> Lock:
+    """What a trial knows: what its inputs do not touch is found in the pipeline's own lock, picks too."""
+    return Lock(
+        inputs=trial.inputs,
+        picks={**own.picks, **trial.picks},
+        models={**own.models, **trial.models},
+        cells={**own.cells, **trial.cells},
     )
 
 
@@ -193,16 +211,20 @@ def _named(project: Project, path: Path) -> str:
         twin = real.with_suffix(suffix)
         if twin != real and twin.exists() and real.suffix in SUFFIXES:
             message = f"{real.name} and {twin.name} would share one lock"
-            raise InvalidPipeline([error("twins", message, None, "rename one of them")])
+            name = real.relative_to(project.root).as_posix()
+            raise InvalidPipeline([replace(error("twins", message, None, "rename one of them"), file=name)])
     return real.relative_to(project.root).as_posix()
 
 
 def checked(opened: Opened, *, strictly: bool = False) -> list[Problem]:
     """Every problem of a pipeline that can be known before spending: each cell bound, nothing looked up."""
     found = list(opened.warnings)
+    told = {(problem.code, problem.span) for problem in found}
     for cell in opened.graph.cells.values():
         if cell.id not in opened.graph.skipped:
-            found += opened.binder.bind(cell, lambda _: None).problems
+            bound = opened.binder.bind(cell, lambda _: None)
+            # A name that nothing declares is told once, with its step, and not again by each cell that needs it.
+            found += [problem for problem in bound.problems if (problem.code, problem.span) not in told]
     found = tidy(found)
     return strict(found) if strictly else found
 
@@ -235,8 +257,11 @@ def planned(opened: Opened, making: Planner, *, bytes_needed: bool = True) -> Pl
     """The plan. UsageError while an input has no value; InvalidPipeline for a faulty request."""
     missing = opened.graph.scope.missing
     if missing:
-        spec = missing[0]
-        raise UsageError(f"input {spec.name} has no value", f"give it: -i {spec.name}=…, or a default at {spec.span}")
+        listed = " and ".join(spec.name for spec in missing)
+        hint = f"give it: -i {missing[0].name}=…, or a default at {missing[0].span}"
+        raise UsageError(
+            f"input {listed} has no value" if len(missing) == 1 else f"inputs {listed} have no value", hint
+        )
     objects = opened.project.workspace.objects()
     images = opened.binder.images
 

@@ -9,7 +9,7 @@ from flowrunner.files import IMAGE_LIMIT, FileProblem, Files
 from flowrunner.imagehead import BadImage, head
 from flowrunner.loading import data
 from flowrunner.loading.fields import Fields, did_you_mean
-from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style
+from flowrunner.nodes import ListNode, MapNode, Node, Scalar
 from flowrunner.pipeline import Axis, AxisValue
 from flowrunner.source import Span
 
@@ -23,7 +23,8 @@ _SLUG = 40
 def slug(text: str) -> str:
     """The part of a cell id that stands for an axis value: ASCII, lower case, at most 40 characters."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9._]+", "-", ascii_text).strip("-")[:_SLUG].strip("-")
+    # A dot at an end would make a hidden file, and two of them another folder.
+    return re.sub(r"[^a-z0-9._]+", "-", ascii_text).strip("-.")[:_SLUG].strip("-.")
 
 
 def axis(name: str, node: Node, at: Span, files: Files, fields: Fields, *, measured: bool) -> Axis | None:
@@ -50,8 +51,7 @@ def _has_problem(fields: Fields, node: Node) -> bool:
 
 def _listed(item: Node, fields: Fields) -> AxisValue | None:
     if isinstance(item, Scalar) and item.value is not None:
-        text = item.span.text if item.style is Style.PLAIN else str(item.value)
-        return AxisValue(id=text, slug=slug(text), node=item, span=item.span)
+        return AxisValue(id=item.text, slug=slug(item.text), node=item, span=item.span)
     hint = "for values with fields write a mapping: {lamp: {name: Lamp}}"
     fields.add("type", "a listed axis value is text or a number", item.span, hint)
     return None

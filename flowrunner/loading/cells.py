@@ -1,6 +1,6 @@
 """From steps to cells: combinations of axis values, their model, their merged parameters, and `when`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -13,8 +13,9 @@ from flowrunner.loading.params import template_problem
 from flowrunner.loading.scope import Scope
 from flowrunner.nodes import Scalar
 from flowrunner.pipeline import AxisValue, Given, Override, Pipeline, Step, Template, templates
-from flowrunner.problems import error, warning
-from flowrunner.templates import TemplateProblem, UsesUnknown, undeclared
+from flowrunner.problems import Problem, error, warning
+from flowrunner.source import Span
+from flowrunner.templates import TemplateProblem, Unknown, UsesUnknown, undeclared
 
 MAX_CELLS = 50_000
 
@@ -40,72 +41,92 @@ class Cell:
 
 
 def expand(pipeline: Pipeline, scope: Scope, catalog: Catalog, fields: Fields) -> dict[str, list[Cell]]:
-    """The cells of every step, in the order of the axes' values, last axis fastest."""
-    _count(pipeline)
+    """The cells of every step, in the order of the axes' values, last axis fastest. A step has none where it is told
+    already what is wrong with one of its axes. InvalidPipeline for more cells than can be looked at."""
+    _count(pipeline, fields)
     _declared(pipeline, scope, fields)
-    if any(problem.is_error for problem in fields.problems):
-        raise InvalidPipeline(fields.problems)
+    providers = {*catalog.providers}
+    _provider(pipeline.provider, pipeline.provider_span, providers, fields)
+    for step in pipeline.steps.values():
+        _provider(step.provider, step.provider_span, providers, fields)
     taken: set[str] = set()
     cells = {step.id: list(_cells(step, pipeline, scope, catalog, fields, taken)) for step in pipeline.steps.values()}
     for name, given in pipeline.defaults.items():
-        if name not in taken and all(cell.model for found in cells.values() for cell in found):
+        if name not in taken and all(found and all(cell.model for cell in found) for found in cells.values()):
             message = f"no step takes the default {name}"
             fields.problems.append(warning("unused-default", message, given.key, "remove it, or check its spelling"))
     return cells
 
 
-def _count(pipeline: Pipeline) -> None:
+def _is_clear(step: Step, pipeline: Pipeline) -> bool:
+    return all(name in pipeline.axes for name in step.across)
+
+
+def _count(pipeline: Pipeline, fields: Fields) -> None:
     """Counted before anything is built: a small file can ask for a million cells."""
     total = 0
     for step in pipeline.steps.values():
-        total += prod(len(pipeline.axes[name].values) for name in step.across)
+        total += prod(len(pipeline.axes[name].values) for name in step.across if name in pipeline.axes)
         if total > MAX_CELLS:
-            message = f"more than {MAX_CELLS:,} cells: step {step.id} crosses {' × '.join(step.across)}"
-            raise InvalidPipeline([error("too-many-cells", message, step.span, "split the pipeline")])
+            crossed = f": step {step.id} crosses {' × '.join(step.across)}" if step.across else ""
+            message = f"more than {MAX_CELLS:,} cells{crossed}"
+            raise InvalidPipeline([*fields.problems, error("too-many-cells", message, step.span, "split the pipeline")])
+
+
+def _provider(name: str | None, span: Span | None, providers: Collection[str], fields: Fields) -> None:
+    if name is not None and span is not None and name not in providers:
+        fields.add("unknown-provider", f"there is no provider {name}", span, did_you_mean(name, providers))
 
 
 def _declared(pipeline: Pipeline, scope: Scope, fields: Fields) -> None:
     """Names in templates must be declared, and axes be among the step's own."""
     for step in pipeline.steps.values():
-        own = {**scope.declared, "axis": set(step.across)}
-        for template in _step_templates(step):
-            _check(template, own, step, pipeline, fields)
+        for template in step.templates:
+            _check(template, scope.declared_for(step), step, pipeline, fields)
     for given in pipeline.defaults.values():
         for template in templates(given.param):
             _check(template, scope.declared, None, pipeline, fields)
     for output in pipeline.outputs.values():
-        if isinstance(output.name_as, Template) and output.ref.step in pipeline.steps:
-            step = pipeline.steps[output.ref.step]
-            _check(output.name_as, {**scope.declared, "axis": set(step.across)}, step, pipeline, fields)
+        step_of = pipeline.steps.get(output.ref.step)
+        if isinstance(output.name_as, Template) and step_of is not None:
+            _check(output.name_as, scope.declared_for(step_of), step_of, pipeline, fields)
 
 
 def _check(
-    template: Template, declared: Mapping[str, set[str]], step: Step | None, pipeline: Pipeline, fields: Fields
+    template: Template, declared: Mapping[str, Collection[str]], step: Step | None, pipeline: Pipeline, fields: Fields
 ) -> None:
     for fault in undeclared(template.compiled, declared):
-        problem = template_problem(fault, template.scalar)
-        used = next((use.path[1] for use in template.compiled.paths if use.path[:1] == ("axis",) and use.path[1:]), "")
-        if step and used in pipeline.axes and used not in declared["axis"] and used in fault.message:
-            hint = f"add {used} to across of {step.id}"
-            problem = error(problem.code, f"{step.id} has no axis {used}", problem.span, hint)
-        fields.problems.append(problem)
+        if not (pipeline.incomplete and fault.message.startswith(("vars.", "axis."))):
+            fields.problems.append(_undeclared(fault, template, declared, step, pipeline))
 
 
-def _step_templates(step: Step) -> Iterator[Template]:
-    if isinstance(step.model, Template):
-        yield step.model
-    if step.when is not None:
-        yield step.when
-    for given in step.params.values():
-        yield from templates(given.param)
-    for override in step.overrides:
-        for given in override.params.values():
-            yield from templates(given.param)
+def undeclared_names(template: Template, scope: Scope, step: Step) -> list[Problem]:
+    """The names of a text file's template that nothing declares for the step that reads it."""
+    fields = Fields()
+    _check(template, scope.declared_for(step), step, scope.pipeline, fields)
+    return fields.problems
+
+
+def _undeclared(
+    fault: TemplateProblem,
+    template: Template,
+    declared: Mapping[str, Collection[str]],
+    step: Step | None,
+    pipeline: Pipeline,
+) -> Problem:
+    problem = template_problem(fault, template.scalar)
+    word = fault.message.partition(" ")[0].removeprefix("axis.")
+    if step is None or word not in pipeline.axes or word in declared["axis"]:
+        return problem
+    hint = f"add {word} to across of {step.id}"
+    return error(problem.code, f"{step.id} has no axis {word}", problem.span, hint)
 
 
 def _cells(
     step: Step, pipeline: Pipeline, scope: Scope, catalog: Catalog, fields: Fields, taken: set[str]
 ) -> Iterator[Cell]:
+    if not _is_clear(step, pipeline):
+        return
     axes = [pipeline.axes[name] for name in step.across]
     _overrides(step, pipeline, fields)
     merged: dict[tuple[str, tuple[int, ...]], Mapping[str, Given]] = {}
@@ -169,12 +190,12 @@ def _model(
     found: dict[str, Model | None],
 ) -> Model | None:
     name = _model_id(step, at, scope, fields)
-    if name is None:
+    if name is None or (step.provider is not None and step.provider not in catalog.providers):
         return None
     if name not in found:
         known = catalog.find(name, provider=step.provider, default=pipeline.provider)
         if isinstance(known, NotFound):
-            fields.add("model", known.message, step.model.span, known.hint)
+            fields.add(known.code, known.message, step.model.span, known.hint)
         found[name] = None if isinstance(known, NotFound) else known
     return found[name]
 
@@ -189,7 +210,11 @@ def _model_id(step: Step, at: Mapping[str, AxisValue], scope: Scope, fields: Fie
     except TemplateProblem as fault:
         fields.problems.append(template_problem(fault, step.model.scalar))
         return None
-    return rendered if isinstance(rendered, str) else None
+    if isinstance(rendered, str):
+        return rendered
+    if not isinstance(rendered, Unknown):
+        fields.add("model", f"a model is named by text; this gives {rendered!r}", step.model.span)
+    return None
 
 
 def _wanted(step: Step, at: Mapping[str, AxisValue], scope: Scope, fields: Fields) -> bool:

@@ -228,7 +228,7 @@ class _Reader:
     def _key(self, parent: _Open, node: Node, event: Any) -> tuple[str, Span]:
         if not isinstance(node, Scalar):
             self._bad_key(event, parent)
-        text = node.value if isinstance(node.value, str) else node.span.text
+        text = node.text
         if text == "<<" and node.style is Style.PLAIN:
             hint = "merge keys are not read: list the fields, or share them with `include`, `vars` or `defaults`"
             self.errors.append(error("merge-key", "<< is a merge key", node.span, hint))

@@ -6,6 +6,7 @@ from flowrunner.loading.fields import Fields
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar
 from flowrunner.pipeline import (
     AxisRef,
+    Faulty,
     Given,
     ImageRef,
     InputRef,
@@ -75,6 +76,13 @@ def template(scalar: Scalar, fields: Fields, *, bare: bool = False) -> Template 
     return Template(compiled, scalar)
 
 
+def templated(node: Node, what: str, fields: Fields) -> Scalar | Template | None:
+    text = fields.text(node, what)
+    if text is None or not isinstance(node, Scalar):
+        return None
+    return template(node, fields) if any(mark in text for mark in MARKS) else node
+
+
 def template_problem(fault: TemplateProblem, scalar: Scalar) -> Problem:
     """A template's fault at its place in the file."""
     span = scalar.span if fault.start is None else scalar.inside(fault.start, fault.end or fault.start)
@@ -92,7 +100,7 @@ def _scalar(node: Scalar, fields: Fields) -> Param:
         if text.startswith("$$") and reference(text[1:], node.span):
             return Scalar(text[1:], node.span, node.style)
     if any(mark in text for mark in MARKS):
-        return template(node, fields) or Scalar(None, node.span)
+        return template(node, fields) or Faulty(node.span)
     return node
 
 
@@ -111,14 +119,15 @@ def _size_of(node: Node, whole: MapNode, fields: Fields) -> Param:
     if ref is None or (isinstance(ref, StepRef) and ref.is_list):
         hint = "write a reference such as $portrait or $inputs.photo"
         fields.add("size-of", "size_of takes a reference to one image", node.span, hint)
-        return Scalar(None, whole.span)
+        return Faulty(whole.span)
     return SizeOf(ref, whole.span)
 
 
 def _text_file(node: Node, whole: MapNode, fields: Fields) -> Param:
     text = fields.text(node, "file")
-    if text is None:
-        return Scalar(None, whole.span)
+    if text is None or not isinstance(node, Scalar):
+        return Faulty(whole.span)
     if any(mark in text for mark in MARKS):
         fields.add("file", "the path of a text file is no template", node.span, "choose between files with `when`")
-    return TextFile(node, whole.span) if isinstance(node, Scalar) else Scalar(None, whole.span)
+        return Faulty(whole.span)
+    return TextFile(node, whole.span)

@@ -1,13 +1,13 @@
 """What templates and references may see at a cell's coordinates: inputs, vars, axis values, the pipeline's name."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flowrunner.artifact import Artifact
 from flowrunner.call import Link
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, plain
-from flowrunner.pipeline import AxisValue, InputSpec, InputType, Pipeline
+from flowrunner.pipeline import AxisValue, InputSpec, InputType, Pipeline, Step
 from flowrunner.templates import Unknown
 
 
@@ -34,19 +34,24 @@ class Scope:
         inputs = {name: self._input(spec) for name, spec in pipeline.inputs.items()}
         variables = {name: plain(node) for name, node in pipeline.vars.items()}
         self._shared = {"inputs": inputs, "vars": variables, "pipeline": {"name": pipeline.name}}
-        self._plain = {
-            (axis.name, value.id): plain(value.node) for axis in pipeline.axes.values() for value in axis.values
+        # Each value is made once: many cells stand at it.
+        self._axis = {
+            (axis.name, value.id): _seen(axis.name, value) for axis in pipeline.axes.values() for value in axis.values
         }
 
     @property
-    def declared(self) -> dict[str, set[str]]:
+    def declared(self) -> dict[str, Collection[str]]:
         """The names below each root."""
         return {
             "inputs": set(self.pipeline.inputs),
             "vars": set(self.pipeline.vars),
             "pipeline": {"name"},
-            "axis": set(self.pipeline.axes),
+            "axis": {*self.pipeline.axes, *self.pipeline.unclear},
         }
+
+    def declared_for(self, step: Step) -> dict[str, Collection[str]]:
+        """The same for the templates of a step: it sees its own axes."""
+        return {**self.declared, "axis": step.across}
 
     @property
     def missing(self) -> list[InputSpec]:
@@ -57,9 +62,7 @@ class Scope:
         """The names of a template at these coordinates. `NAME.id` stands beside NAME, for scalars have no fields."""
         axis: dict[str, Any] = {}
         for name, value in coordinates.items():
-            found = self._plain[name, value.id]
-            axis[name] = {**found, "id": value.id} if isinstance(found, dict) else found
-            axis[f"{name}.id"] = value.id
+            axis.update(self._axis[name, value.id])
         return {**self._shared, "axis": axis}
 
     def node(self, path: tuple[str, ...], coordinates: Mapping[str, AxisValue]) -> Node | None:
@@ -90,3 +93,8 @@ class Scope:
         if value is not None:
             return value.data
         return Unknown("string" if spec.type is InputType.IMAGE else spec.type.value)
+
+
+def _seen(name: str, value: AxisValue) -> dict[str, Any]:
+    found = plain(value.node)
+    return {name: {**found, "id": value.id} if isinstance(found, dict) else found, f"{name}.id": value.id}

@@ -1,0 +1,156 @@
+"""Binds the cells of a graph in its order, and remembers what each was planned to give."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flowrunner.artifact import Artifact
+from flowrunner.binding import pictures, values
+from flowrunner.binding.bound import NOTHING, Bound, Known, Pending, PendingSize, Size, images_in, size_of, walk
+from flowrunner.binding.judging import judge
+from flowrunner.binding.work import Work
+from flowrunner.call import Call
+from flowrunner.catalog import Catalog
+from flowrunner.catalog.model import Model
+from flowrunner.catalog.sizes import output_size, planned_images
+from flowrunner.files import Files
+from flowrunner.graph import FromOutside, Graph
+from flowrunner.images import Images
+from flowrunner.loading import data
+from flowrunner.loading.cells import Cell, undeclared_names
+from flowrunner.loading.fields import Fields
+from flowrunner.loading.params import MARKS, template
+from flowrunner.nodes import Scalar
+from flowrunner.pipeline import Step, Template, TextFile
+from flowrunner.problems import Problem
+from flowrunner.providers.registry import LOCAL, PROVIDERS
+
+
+class Binder:
+    """Binds the cells of a graph in its order; it remembers what each was planned to give."""
+
+    def __init__(self, graph: Graph, catalog: Catalog, files: Files, *, simulated: bool = False) -> None:
+        self.graph = graph
+        self.catalog = catalog
+        self.files = files
+        self.simulated = simulated
+        self.images = Images(files)
+        self.bound: dict[str, Bound] = {}
+        self._texts: dict[str, Template | Scalar | None] = {}
+        self._siblings: dict[Model, Sequence[Model]] = {}
+
+    def bind(self, cell: Cell, known: Known) -> Bound:
+        """The cell's calls as far as `known` tells its images."""
+        bound = _bound(Work(self, cell, known))
+        self.bound[cell.id] = bound
+        return bound
+
+    def given(self, target: FromOutside, cell: Cell) -> Artifact | None:
+        """The image that an input or an axis value gives to a cell, where its bytes are ours."""
+        work = Work(self, cell, lambda _: None)
+        found = pictures.outside(work, target, target.ref.span, ())
+        return next((image for image in found if isinstance(image, Artifact)), None)
+
+    def siblings(self, model: Model) -> Sequence[Model]:
+        if model not in self._siblings:
+            self._siblings[model] = self.catalog.siblings(model)
+        return self._siblings[model]
+
+    def text_file(self, param: TextFile, step: Step, fields: Fields) -> Template | Scalar | None:
+        """The template or text of a file that lies beside the one in which its path is written."""
+        path = data.located(param.path.text, param.path.span, fields)
+        if path is None:
+            return None
+        if path not in self._texts:
+            text = data.text(self.files, path, param.path.span, fields)
+            if text is None:
+                return None
+            self._texts[path] = template(text, fields) if any(mark in text.text for mark in MARKS) else text
+        found = self._texts[path]
+        if isinstance(found, Template):
+            faults = undeclared_names(found, self.graph.scope, step)
+            fields.problems += faults
+            return None if faults else found
+        return found
+
+
+def _bound(work: Work) -> Bound:
+    cell, model = work.cell, work.cell.model
+    params = _params(work, model)
+    bound = Bound(cell=cell, params=params, origins=work.origins)
+    if model is not None:
+        _write_labels(work, model, params)
+        bound.images = planned_images(model, params)
+        bound.counted = model.count is None or (model.count,) not in work.untold
+        bound.size = _asked_size(model, params)
+        judge(work, model, bound)
+    pending = [leaf for leaf in images_in(params) if isinstance(leaf, Pending)]
+    bound.pending = tuple(dict.fromkeys(leaf.cell for leaf in pending))
+    bound.picks = tuple(dict.fromkeys(leaf.cell for leaf in pending if leaf.picked))
+    bound.problems = [_told(work, problem) for problem in work.fields.problems]
+    sound = not work.untold and not any(problem.is_error for problem in bound.problems)
+    if model is not None and sound and not pending and not _awaits_size(params):
+        bound.calls = _calls(work, model, params)
+    return bound
+
+
+def _params(work: Work, model: Model | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, given in work.cell.params.items():
+        work.keys[name] = given.key
+        value = values.parameter(work, model, name, given.param)
+        if value is not NOTHING:
+            found[name] = value
+    return found
+
+
+def _told(work: Work, problem: Problem) -> Problem:
+    step = work.cell.step
+    return replace(problem, cells=(work.cell.id,), of=len(work.binder.graph.index.cells[step.id]), step=step.span)
+
+
+def _awaits_size(params: dict[str, Any]) -> bool:
+    return any(isinstance(leaf, PendingSize) for leaf in walk(params))
+
+
+def _write_labels(work: Work, model: Model, params: dict[str, Any]) -> None:
+    """`labels: coordinates` becomes literal text before the key is made."""
+    if "labels" in model.parameters and model.images and params.get("labels") == "coordinates":
+        params["labels"] = list(work.labels)
+
+
+def _calls(work: Work, model: Model, params: dict[str, Any]) -> tuple[Call, ...]:
+    """One call for each sample: told apart by its seed where the model has one and one is given, else by a number."""
+    seed = params.get(model.seed) if model.seed else None
+    seeded = model.seed is not None and isinstance(seed, int)
+    return tuple(
+        Call(
+            provider=model.provider,
+            model=model.id,
+            adapter=_adapter(model.provider),
+            params={**params, str(model.seed): seed + index} if seeded and seed is not None else params,
+            sample=0 if seeded else index,
+            simulated=work.binder.simulated,
+        )
+        for index in range(work.cell.step.variants)
+    )
+
+
+def _adapter(provider: str) -> int:
+    if provider == LOCAL:
+        from flowrunner.providers import image
+
+        return image.ADAPTER
+    return PROVIDERS[provider].adapter
+
+
+def _asked_size(model: Model, params: Mapping[str, Any]) -> Size | None:
+    """The size of the result, as far as the request says it."""
+    if model.provider == LOCAL:
+        from flowrunner.providers import image
+
+        return image.output_size(model.id, params, size_of)
+    size = params.get(model.size) if model.size else None
+    if isinstance(size, PendingSize):
+        return size.size if size.known else None
+    return output_size(model, params)

@@ -1,0 +1,123 @@
+"""A cell as bound: its request as a tree, with what stands in it for pictures that are not there yet."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from flowrunner.artifact import Artifact
+from flowrunner.call import Call, File, Link
+from flowrunner.graph import FromCell
+from flowrunner.loading.cells import Cell
+from flowrunner.problems import Problem
+from flowrunner.source import Span
+
+Path: TypeAlias = tuple[str | int, ...]
+Size: TypeAlias = tuple[int, int]
+Known: TypeAlias = Callable[[FromCell], Sequence[Artifact] | None]
+"""The images that a target means, None while they are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An image that is not there yet. `size` is what its request asks for, where it says; `picked`: it is the one that
+    is picked, so that someone may have to choose first."""
+
+    cell: str
+    size: Size | None = None
+    picked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSize:
+    """A size that follows from an image which is not there yet; `size` is legal, and `known` says whether it is what
+    the image's request asks for, or only a stand-in."""
+
+    size: Size
+    known: bool
+
+
+class Nothing:
+    """The value of a parameter that is not sent."""
+
+
+NOTHING: Final = Nothing()
+UNTOLD: Final = Link("https://unknown.invalid/")
+"""Stands for an image of which nothing is known: of an input without a value, or of a reference that is wrong."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Bound:
+    """A cell as bound. `calls` is empty while something is pending or unknown, and where there are errors."""
+
+    cell: Cell
+    params: dict[str, Any]
+    calls: tuple[Call, ...] = ()
+    pending: tuple[str, ...] = ()
+    """Cells whose images are not known yet."""
+    picks: tuple[str, ...] = ()
+    """Those of them whose picked image is meant, not one that a number names."""
+    problems: list[Problem] = field(default_factory=list)
+    origins: dict[Path, Span] = field(default_factory=dict)
+    images: int = 1
+    """Images that one call is planned to give."""
+    counted: bool = True
+    """Whether that is known."""
+    size: Size | None = None
+    """Size that the result is asked to have, where that is known."""
+
+    @property
+    def candidates(self) -> int:
+        return self.images * self.cell.step.variants
+
+    @property
+    def input_sizes(self) -> list[Size | None]:
+        """The sizes of the images that are sent, in order, for the price."""
+        return [size_of(leaf) for leaf in images_in(self.params)]
+
+    @property
+    def span(self) -> Span:
+        return self.cell.step.span
+
+
+def walk(tree: Any) -> Iterator[Any]:
+    """The leaves of a request, in order."""
+    if isinstance(tree, dict):
+        for item in tree.values():
+            yield from walk(item)
+    elif isinstance(tree, list):
+        for item in tree:
+            yield from walk(item)
+    else:
+        yield tree
+
+
+def images_in(tree: Any) -> Iterator[Artifact | Link | Pending]:
+    """The images of a request, in order."""
+    return (leaf for leaf in walk(tree) if isinstance(leaf, Artifact | Link | Pending))
+
+
+def input_artifacts(bound: Bound) -> list[Artifact | File]:
+    """Inputs of which the bytes may be needed."""
+    return [leaf for leaf in walk(bound.params) if isinstance(leaf, Artifact | File)]
+
+
+def size_of(leaf: Any) -> Size | None:
+    """The size of an image, in pixels as displayed, where it is known."""
+    if isinstance(leaf, Artifact):
+        return leaf.width, leaf.height
+    return leaf.size if isinstance(leaf, Pending) else None
+
+
+def standing(tree: Any) -> Any:
+    """The request as a schema and a price see it: each image stands as a URL, a pending size as a legal one."""
+    if isinstance(tree, dict):
+        return {key: standing(item) for key, item in tree.items()}
+    if isinstance(tree, list):
+        return [standing(item) for item in tree]
+    if isinstance(tree, Link):
+        return tree.text
+    if isinstance(tree, Artifact | Pending | File):
+        return "https://picture.invalid/"
+    if isinstance(tree, PendingSize):
+        return {"width": tree.size[0], "height": tree.size[1]}
+    return tree

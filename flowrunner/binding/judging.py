@@ -1,0 +1,116 @@
+"""Judging a bound request: by what the provider published, and by what its author may have overlooked."""
+
+from typing import Any
+
+from flowrunner.binding.bound import Bound, images_in, size_of, standing
+from flowrunner.binding.work import Work
+from flowrunner.call import Link
+from flowrunner.catalog.check import check
+from flowrunner.catalog.faults import Fault
+from flowrunner.catalog.model import Model
+from flowrunner.catalog.sizes import planned_images
+from flowrunner.pipeline import AxisRef, InputRef, ListParam, Param, PickRule, StepRef
+from flowrunner.problems import Severity, error, warning
+from flowrunner.providers.base import Transport
+from flowrunner.providers.registry import LOCAL, PROVIDERS
+from flowrunner.source import Span
+
+_SHAPES = {
+    "square_hd": 1.0,
+    "square": 1.0,
+    "portrait_4_3": 3 / 4,
+    "portrait_16_9": 9 / 16,
+    "landscape_4_3": 4 / 3,
+    "landscape_16_9": 16 / 9,
+}
+"""Ratios that the presets' own names say; their sizes in pixels are published nowhere."""
+
+
+def judge(work: Work, model: Model, bound: Bound) -> None:
+    """Notes every fault of a request, each where its value is written, and what looks like an oversight."""
+    _check_assets(work, model, bound.params)
+    for fault in check(model, standing(bound.params), siblings=work.binder.siblings(model)):
+        if not _hidden(work, fault):
+            make = error if fault.severity is Severity.ERROR else warning
+            work.fields.problems.append(make(fault.code, fault.message, _place(work, fault), fault.hint))
+    _check_pick(work, bound)
+    _lint_count(work, model, bound.params)
+    _lint_reshape(work, model, bound.params)
+
+
+def _hidden(work: Work, fault: Fault) -> bool:
+    """Of a value that is not known, only its type can be wrong."""
+    for path, kind in work.untold.items():
+        if fault.path[: len(path)] == path and not (kind and fault.code == "wrong-type"):
+            return True
+    return False
+
+
+def _place(work: Work, fault: Fault) -> Span:
+    step = work.cell.step
+    if not fault.path:
+        return step.params_span or step.span
+    if fault.about_key and len(fault.path) == 1 and fault.path[0] in work.keys:
+        return work.keys[str(fault.path[0])]
+    for length in range(len(fault.path), 0, -1):
+        found = work.origins.get(tuple(fault.path[:length]))
+        if found is not None:
+            return found
+    return step.span
+
+
+def _check_assets(work: Work, model: Model, params: dict[str, Any]) -> None:
+    """An asset lies in a provider's own store, which no other provider reads."""
+    provider = PROVIDERS.get(model.provider)
+    if provider is not None and provider.transport is Transport.UPLOAD:
+        return
+    for name in model.images:
+        value = params.get(name)
+        for index, leaf in enumerate(value if isinstance(value, list) else [value]):
+            if isinstance(leaf, Link) and leaf.text.startswith("asset:"):
+                path = (name, index) if isinstance(value, list) else (name,)
+                message = f"{leaf.text} lies in another provider's store, where {model.short} cannot see it"
+                work.fields.add("asset", message, work.origins[path], "write an https URL, or the path of a file")
+                work.unknown(path)
+
+
+def _check_pick(work: Work, bound: Bound) -> None:
+    pick, planned = work.cell.step.pick, bound.candidates
+    if pick.rule is PickRule.NUMBER and pick.number > planned and pick.span is not None and bound.counted:
+        hint = f"choose 1 to {planned}, or raise variants" if planned > 1 else "leave pick out"
+        there = "is one" if planned == 1 else f"are {planned}"
+        work.fields.add("pick", f"pick is candidate {pick.number}; there {there}", pick.span, hint)
+
+
+def _lint_count(work: Work, model: Model, params: dict[str, Any]) -> None:
+    step = work.cell.step
+    if model.count and step.variants > 1 and model.count in params:
+        message = f"{model.count} and variants multiply: {planned_images(model, params)} × {step.variants} pictures"
+        hint = "one of them is enough; variants gives each picture a key and a seed of its own"
+        work.fields.problems.append(warning("count-and-variants", message, work.keys[model.count], hint))
+    if model.provider == LOCAL and step.variants > 1 and step.variants_span:
+        message = "a local operation gives the same picture each time"
+        work.fields.problems.append(warning("local-variants", message, step.variants_span, "leave variants out"))
+
+
+def _lint_reshape(work: Work, model: Model, params: dict[str, Any]) -> None:
+    """An edit without a size gives the model's default shape, which may not be that of the picture it edits."""
+    if not model.size or model.size in params or model.size in work.cell.params or not model.images:
+        return
+    default = model.parameters.get(model.size, {}).get("default")
+    shape = _SHAPES.get(default) if isinstance(default, str) else None
+    first = next(images_in(params), None)
+    size = size_of(first) if first is not None else None
+    if shape is None or size is None or abs(size[0] / size[1] / shape - 1) < 0.02:
+        return
+    message = f"the first image is {size[0]}x{size[1]}; without {model.size} the result is {default}"
+    given = work.cell.params.get(model.images[0])
+    shown = _first_reference(given.param) if given else ""
+    hint = f"add {model.size}: {{size_of: {shown}}}" if shown else f"add {model.size}"
+    place = given.key if given else work.cell.step.span
+    work.fields.problems.append(warning("edit-reshapes", message, place, hint))
+
+
+def _first_reference(param: Param) -> str:
+    item = param.items[0] if isinstance(param, ListParam) and param.items else param
+    return str(item) if isinstance(item, StepRef | InputRef | AxisRef) else ""

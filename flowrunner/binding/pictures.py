@@ -1,0 +1,239 @@
+"""The images of a request: what paths, URLs and `$` references in it mean at a cell's coordinates."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowrunner.artifact import Artifact
+from flowrunner.binding.bound import NOTHING, UNTOLD, Path, Pending, PendingSize, size_of
+from flowrunner.binding.work import Work
+from flowrunner.call import Link
+from flowrunner.catalog import schema
+from flowrunner.catalog.model import Model
+from flowrunner.catalog.sizes import legal_size
+from flowrunner.graph import FromCell, FromOutside, Target, field_of
+from flowrunner.images import NoImage
+from flowrunner.nodes import MapNode, Node, Scalar, plain
+from flowrunner.pipeline import (
+    AxisRef,
+    AxisValue,
+    Faulty,
+    ImageRef,
+    InputRef,
+    ListParam,
+    Param,
+    Selector,
+    SizeOf,
+    StepRef,
+    Template,
+)
+from flowrunner.source import Span
+
+
+def field(work: Work, model: Model, param: Param, path: Path) -> Any:
+    """A parameter that takes an image, or a list of them; NOTHING where none is given."""
+    work.origins[path] = param.span
+    takes_list = any(part.get("type") == "array" for part in schema.at(model, path))
+    if isinstance(param, ListParam):
+        return _spliced(work, param.items, path) if takes_list else _no_list(work, model, param, path)
+    found, is_list = _meant(work, param, path)
+    if takes_list:
+        return found if is_list or not found or found[0] is UNTOLD else _unwrapped(work, param, path)
+    if len(found) > 1 or (is_list and found):
+        hint = f"choose one: ${param.step}.1" if isinstance(param, StepRef) else "keep one of them"
+        work.fields.add("one-image", f"{path[0]} takes one image; {_shown(param)} is {len(found)}", param.span, hint)
+        return work.unknown(path)
+    return found[0] if found else NOTHING
+
+
+def _meant(work: Work, param: Param, path: Path) -> tuple[list[Any], bool]:
+    """The images of a value, and whether they are meant as a list: `.images`, `.*`, a template that gives one."""
+    if not isinstance(param, Template):
+        return _image(work, param, path), isinstance(param, StepRef) and param.is_list
+    value = _rendered(work, param, path)
+    return _named(work, value, param.span, path), isinstance(value, list)
+
+
+def _unwrapped(work: Work, param: Param, path: Path) -> Any:
+    work.fields.add("wrap", f"{path[0]} takes a list of images", param.span, f"write [{_shown(param)}]")
+    return work.unknown(path)
+
+
+def _no_list(work: Work, model: Model, param: ListParam, path: Path) -> Any:
+    count = len(param.items)
+    hint = f"write {_shown(param.items[0])}" if count == 1 else "keep one of them"
+    message = f"{path[0]} of {model.id} takes one image; this is a list of {count}"
+    work.fields.add("one-image", message, param.span, hint)
+    return work.unknown(path)
+
+
+def _spliced(work: Work, items: Sequence[Param], path: Path) -> list[Any]:
+    found: list[Any] = []
+    for item in items:
+        for image in _image(work, item, (*path, len(found))):
+            work.origins[(*path, len(found))] = item.span
+            found.append(image)
+    return found
+
+
+def _image(work: Work, param: Param, path: Path) -> list[Any]:
+    """The images that one value means: several for `.images`, `.*` and a template that gives a list."""
+    work.origins[path] = param.span
+    if isinstance(param, StepRef | InputRef | AxisRef):
+        return referred(work, param, path)
+    if isinstance(param, Faulty):
+        return _untold(work, path)
+    if isinstance(param, Template):
+        return _named(work, _rendered(work, param, path), param.span, path)
+    if isinstance(param, Scalar):
+        return _named(work, NOTHING if param.value is None else param.value, param.span, path)
+    work.fields.add("image", f"{path[0]} takes images: a path, a URL or a $ reference", param.span)
+    return _untold(work, path)
+
+
+def _rendered(work: Work, param: Template, path: Path) -> Any:
+    """What a template gives; a path in it is relative to the file that holds the template."""
+    value = work.rendered(param, path)
+    work.origins[path] = param.span
+    return UNTOLD if path in work.untold else value
+
+
+def _untold(work: Work, path: Path) -> list[Any]:
+    work.unknown(path)
+    return [UNTOLD]
+
+
+def _named(work: Work, value: Any, span: Span, path: Path) -> list[Any]:
+    """The image that a text names which is written at a place: a path is relative to that file."""
+    if value is NOTHING or value is UNTOLD:
+        return [] if value is NOTHING else [UNTOLD]
+    if isinstance(value, list):
+        return [image for item in value for image in _named(work, item, span, path)]
+    if not isinstance(value, str):
+        work.fields.add("image", "an image is a path, a URL or a $ reference", span)
+        return _untold(work, path)
+    try:
+        image = work.binder.images.named(value, span.file)
+    except NoImage as fault:
+        made = "a $ reference is written in the file itself, not made by a template" if value.startswith("$") else ""
+        work.fields.add("image", fault.message, span, made or fault.hint)
+        return _untold(work, path)
+    work.labels.append(_stem(value))
+    return [image]
+
+
+def referred(work: Work, ref: ImageRef, path: Path) -> list[Any]:
+    """The images that a reference means; nothing for an optional image that is not given."""
+    graph = work.binder.graph
+    unclear = isinstance(ref, StepRef) and ref not in graph.faulty and not graph.index.cells[ref.step]
+    if ref in graph.faulty or unclear:
+        return _untold(work, path)
+    return [image for target in graph.targets(ref, work.cell.at) for image in _target(work, target, ref, path)]
+
+
+def _target(work: Work, target: Target, ref: ImageRef, path: Path) -> list[Any]:
+    if isinstance(target, FromOutside):
+        return outside(work, target, ref.span, path)
+    upstream = work.binder.bound.get(target.cell)
+    planned = upstream.candidates if upstream else 1
+    counted = upstream is not None and upstream.counted
+    if target.selector is Selector.CANDIDATE and target.number > planned and counted:
+        message = f"{ref} is candidate {target.number}; {target.cell} has {planned}"
+        work.fields.add("candidate", message, ref.span, f"choose 1 to {planned}" if planned > 1 else "leave it out")
+        return _untold(work, path)
+    count = planned if target.selector is Selector.IMAGES else 1
+    _label(work, target, count)
+    known = work.known(target)
+    if known is not None:
+        return list(known)
+    picked = target.selector is Selector.PICKED
+    return [Pending(target.cell, upstream.size if upstream else None, picked)] * count
+
+
+def _label(work: Work, target: FromCell, count: int) -> None:
+    cell = work.binder.graph.cells[target.cell]
+    own = [value.id for name, value in cell.at.items() if name not in work.cell.at]
+    label = " · ".join(own) or cell.id
+    work.labels += [f"{label} {n + 1}" for n in range(count)] if count > 1 else [label]
+
+
+def outside(work: Work, target: FromOutside, span: Span, path: Path) -> list[Any]:
+    """The image that an input or an axis value gives; nothing where it is null."""
+    if isinstance(target.ref, InputRef):
+        return _input(work, target.ref, span, path)
+    return _axis(work, target.ref, target.at, span, path)
+
+
+def _axis(work: Work, ref: AxisRef, at: Mapping[str, AxisValue], span: Span, path: Path) -> list[Any]:
+    node = field_of(ref, at)
+    if node is None:
+        value = at[ref.axis]
+        message = f"{value.id} of axis {ref.axis} has no {'.'.join(ref.fields)}"
+        work.fields.add("reference", message, span, _fields_of(value.node))
+        return _untold(work, path)
+    if not isinstance(node, Scalar) or not isinstance(node.value, str | None):
+        work.fields.add("image", f"{ref} is not the path or URL of an image", node.span)
+        return _untold(work, path)
+    return _named(work, NOTHING if node.value is None else node.value, node.span, path)
+
+
+def _input(work: Work, ref: InputRef, span: Span, path: Path) -> list[Any]:
+    value = work.scope.values.get(ref.name)
+    if value is None:
+        return _untold(work, path)
+    if value.data is None:
+        return []
+    if value.image is not None:
+        work.labels.append(ref.name)
+        return [value.image]
+    if value.path is not None:
+        return _given(work, value.path, span, path)
+    return _named(work, value.data, value.node.span if value.node else span, path)
+
+
+def _given(work: Work, place: str, span: Span, path: Path) -> list[Any]:
+    try:
+        image = work.binder.images.at(place)
+    except NoImage as fault:
+        work.fields.add("image", fault.message, span, fault.hint)
+        return _untold(work, path)
+    work.labels.append(_stem(place))
+    return [image]
+
+
+def size(work: Work, param: SizeOf, path: Path) -> Any:
+    """`{size_of: $ref}`: the size of another image, as near as the model takes it."""
+    labels = len(work.labels)
+    images = referred(work, param.ref, path)
+    del work.labels[labels:]
+    model = work.cell.model
+    if not images or images[0] is UNTOLD or model is None:
+        return work.unknown(path) if images else NOTHING
+    image = images[0]
+    if isinstance(image, Link):
+        message = f"the size of {param.ref} is not known: it is a URL or an asset"
+        work.fields.add("size-of", message, param.span, "write width and height")
+        return work.unknown(path)
+    legal = legal_size(model, path, size_of(image))
+    if legal is None:
+        hint = "size_of stands where a width and a height are asked for"
+        work.fields.add("size-of", f"{path[0]} takes no width and height", param.span, hint)
+        return work.unknown(path)
+    if isinstance(image, Artifact):
+        return {"width": legal[0], "height": legal[1]}
+    return PendingSize(legal, known=size_of(image) is not None)
+
+
+def _shown(param: Param) -> str:
+    if isinstance(param, StepRef | InputRef | AxisRef):
+        return str(param)
+    return param.span.text if "\n" not in param.span.text else "it"
+
+
+def _fields_of(node: Node) -> str:
+    if isinstance(node, MapNode) and node.entries:
+        return f"it has {', '.join(list(node.entries)[:12])}"
+    return "it has no fields" if isinstance(node, MapNode) else f"it is the plain value {plain(node)}"
+
+
+def _stem(text: str) -> str:
+    return text.rstrip("/").rsplit("/", 1)[-1].rsplit(".", 1)[0][:40]

@@ -1,0 +1,84 @@
+"""One cell being bound: what it sees, what was found out so far, and its templates."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flowrunner.binding.bound import NOTHING, Known, Path
+from flowrunner.loading.cells import Cell
+from flowrunner.loading.fields import Fields
+from flowrunner.loading.params import template_problem
+from flowrunner.loading.scalars import clean
+from flowrunner.nodes import ListNode, MapNode, Node, Scalar
+from flowrunner.pipeline import Template
+from flowrunner.templates import TemplateProblem, Unknown, UsesUnknown
+
+if TYPE_CHECKING:
+    from flowrunner.binding.binder import Binder
+    from flowrunner.source import Span
+
+_STAND_INS: Mapping[str, Any] = {"integer": 1, "number": 1.0, "boolean": True}
+
+
+class Work:
+    """One cell being bound."""
+
+    def __init__(self, binder: "Binder", cell: Cell, known: Known) -> None:
+        self.binder = binder
+        self.cell = cell
+        self.known = known
+        self.scope = binder.graph.scope
+        self.names = self.scope.at(cell.at)
+        self.fields = Fields()
+        self.origins: dict[Path, Span] = {}
+        """Where each value is written: in the pipeline, in an included file, in a data file."""
+        self.keys: dict[str, Span] = {}
+        self.untold: dict[Path, str] = {}
+        """Values of which nothing can be said, with the type of the input that they wait for, if it is one."""
+        self.labels: list[str] = []
+        """What a contact sheet calls the images that are sent, in order."""
+
+    def rendered(self, param: Template, path: Path) -> Any:
+        """What a template gives; NOTHING for null and for what cannot be rendered."""
+        try:
+            value = param.compiled.render(self.names)
+        except UsesUnknown:
+            return self.unknown(path)
+        except TemplateProblem as fault:
+            self.fields.problems.append(template_problem(fault, param.scalar))
+            return self.unknown(path)
+        if isinstance(value, Unknown):
+            return self.unknown(path, value.type)
+        if param.compiled.path is not None:
+            node = self.scope.node(param.compiled.path, self.cell.at)
+            if node is not None:
+                self._places(node, path)
+        return NOTHING if value is None else plain(value)
+
+    def unknown(self, path: Path, kind: str = "") -> Any:
+        """A stand-in of the right type for a value of which no more can be said."""
+        self.untold[path] = kind
+        return _STAND_INS.get(kind, "…")
+
+    def _places(self, node: Node, path: Path) -> None:
+        """A value that stands in an included or a data file is faulted there."""
+        self.origins[path] = node.span
+        if isinstance(node, MapNode):
+            for key, item in node.entries.items():
+                self._places(item, (*path, key))
+        elif isinstance(node, ListNode):
+            sent = (item for item in node.items if not (isinstance(item, Scalar) and item.value is None))
+            for index, item in enumerate(sent):
+                self._places(item, (*path, index))
+
+
+def plain(value: Any) -> Any:
+    """A value as it is sent and hashed: composed text, whole numbers without a fraction, nulls left out."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [plain(item) for item in value if item is not None]
+    return value
