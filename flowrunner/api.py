@@ -9,6 +9,7 @@ from flowrunner.errors import InvalidPipeline
 from flowrunner.events import Event
 from flowrunner.planning import Plan
 from flowrunner.problems import Problem
+from flowrunner.problems import strict as strictly
 from flowrunner.project import Opened, Options, checked, open_pipeline, open_project, planned, planner
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def validate(path: str | Path, *, environment: Mapping[str, str] | None = None, 
     try:
         return checked(open_pipeline(open_project(place, environment), place), strictly=strict)
     except InvalidPipeline as fault:
-        return fault.problems
+        return strictly(fault.problems) if strict else fault.problems
 
 
 def plan(pipeline: str | Path | PipelineFile, **options: Any) -> Plan:
