@@ -22,7 +22,8 @@ def _frozen(opened: Opened, found: Plan) -> RunRefused | None:
     missing = [cell.cell.id for cell in found.of(Decision.MISSING)]
     faults = []
     if unlocked:
-        faults.append(f"{len(unlocked)} of {len(found.cells)} cells are not in {opened.lock_name}: {names(unlocked)}")
+        are = "is" if len(unlocked) == 1 else "are"
+        faults.append(f"{len(unlocked)} of {len(found.cells)} cells {are} not in {opened.lock_name}: {names(unlocked)}")
     if missing:
         faults.append(f"the pictures of {len(missing)} cells are not here: {names(missing)}")
     if not faults:
