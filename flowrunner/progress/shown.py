@@ -1,0 +1,156 @@
+"""Showing a run while it goes on: plain lines anywhere, a live display on a terminal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from flowrunner import escape, money
+from flowrunner.call import Billed
+from flowrunner.events import Begun, Done, Event, Failed, Noted, Retried, Sent
+from flowrunner.progress.facts import Facts
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live as RichLive
+
+Write: TypeAlias = Callable[[str], None]
+"""Takes one line, without its line feed."""
+
+
+class Lines:
+    """Every fact as a plain line, as it happens. A reader that goes away does not end a run that pays."""
+
+    def __init__(self, facts: Facts, write: Write) -> None:
+        self.facts = facts
+        self._write: Write | None = write
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left open."""
+
+    def __call__(self, event: Event) -> None:
+        for text in self.facts.lines(event):
+            self.say(text)
+
+    def say(self, text: str) -> None:
+        if self._write is None:
+            return
+        try:
+            self._write(text)
+        except OSError:
+            self._write = None
+
+
+@dataclass(slots=True)
+class _Active:
+    """A call under way, as the live display shows it."""
+
+    label: str
+    doing: str
+    since: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Live:
+    """On a terminal: one line for each active cell with its time, and one with the money of the whole run. What went
+    wrong stays above it; the rest is gone when it ends."""
+
+    facts: Facts
+    console: "Console"
+    clock: Callable[[], float]
+    active: dict[tuple[str, int], _Active] = field(default_factory=dict)
+    done: int = 0
+    paid: money.Nano = 0
+    _begun: float = 0.0
+    _live: "RichLive | None" = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Begun():
+                self._start()
+            case Sent():
+                self._note(event.cell, event.sample, self.facts.model(event.cell))
+            case Retried():
+                self._note(event.cell, event.sample, f"again in {event.wait:.0f} s: {escape.line(event.reason, 60)}")
+            case Done() | Failed():
+                self._ended(event)
+            case _:
+                pass
+        if isinstance(event, Begun | Failed | Noted):
+            for text in self.facts.lines(event):
+                self.say(text)
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        from rich.text import Text
+
+        self.console.print(Text.from_ansi(text), soft_wrap=True)
+
+    def _start(self) -> None:
+        from rich.live import Live as RichLive
+
+        self._begun = self.clock()
+        self._live = RichLive(
+            console=self.console,
+            get_renderable=self._shown,
+            refresh_per_second=8,
+            transient=True,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def _note(self, cell: str, sample: int, doing: str) -> None:
+        known = self.active.get((cell, sample))
+        since = known.since if known else self.clock()
+        self.active[cell, sample] = _Active(self.facts.label(cell, sample), doing, since)
+
+    def _ended(self, event: Done | Failed) -> None:
+        self.active.pop((event.cell, event.sample), None)
+        if isinstance(event, Done) and not event.local and not event.replayed:
+            self.done += 1
+            self.paid += event.paid or 0
+        elif isinstance(event, Failed) and event.failure.billed is Billed.YES:
+            self.paid += event.failure.paid or 0
+
+    def _shown(self) -> "RenderableType":
+        from rich.console import Group
+        from rich.text import Text
+
+        now = self.clock()
+        active = list(self.active.values())
+        room = max(1, self.console.size.height - 3)
+        width = max((escape.width(one.label) for one in active), default=0)
+        rows = [
+            Text.assemble(
+                (f"  {one.label}{' ' * (width - escape.width(one.label))}", "bold"),
+                (f"  {now - one.since:6.1f} s", "cyan"),
+                (f"  {one.doing}", "dim"),
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+            for one in active[:room]
+        ]
+        if len(active) > room:
+            rows.append(Text(f"  … and {len(active) - room} more", style="dim"))
+        return Group(*rows, Text(self._total(now), no_wrap=True, overflow="ellipsis"))
+
+    def _total(self, now: float) -> str:
+        plan = self.facts.plan
+        planned = sum(cell.to_send for cell in plan.before_picks) if plan else 0
+        minutes, seconds = divmod(int(now - self._begun), 60)
+        paid = f"{'simulated' if self.facts.simulated else 'paid'} {money.about(self.paid)}"
+        return f"  {self.done} of {planned} calls  {paid}  {minutes}:{seconds:02d}"
+
+
+Progress: TypeAlias = Lines | Live

@@ -1,0 +1,106 @@
+"""How a run ended, in lines: what was left, what waits, what was made, what it cost."""
+
+import posixpath
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from flowrunner import escape
+from flowrunner.call import Billed
+from flowrunner.events import Waits
+from flowrunner.planning import Decision
+from flowrunner.progress.facts import Facts
+from flowrunner.report.groups import plural
+from flowrunner.scheduler import CellResult, Status
+
+if TYPE_CHECKING:
+    from flowrunner.api import RunResult
+
+_MOST = 8
+"""Lines of one kind."""
+_NAMES = 3
+"""Cells that a line names."""
+
+
+def summary(result: "RunResult", waits: Sequence[Waits], facts: Facts) -> list[str]:
+    """All lines but the last, `next`. What failed was told when it happened."""
+    lines = [
+        *_grouped("left", result.of(Status.PENDING), facts),
+        *_grouped("skip", [one for one in result.of(Status.SKIPPED) if _is_consequence(one)], facts),
+        *_grouped("lack", result.of(Status.MISSING), facts),
+        *_waiting(waits, facts),
+        *_made(result, facts),
+    ]
+    return [*lines, facts.line("end", result.status.value, _end(result, facts))]
+
+
+def _is_consequence(result: CellResult) -> bool:
+    """Skipped by what happened, not by `when`."""
+    return result.planned is None or result.planned.decision is not Decision.SKIP
+
+
+def _grouped(word: str, results: Iterable[CellResult], facts: Facts) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for result in results:
+        by_reason.setdefault(result.reason, []).append(result.cell.id)
+    lines = [
+        facts.line(word, names(cells), escape.line(facts.mask(reason), 300)) for reason, cells in by_reason.items()
+    ]
+    return _first(lines, lambda more: facts.line(word, f"… and {plural(more, 'other reason')}"))
+
+
+def _waiting(waits: Sequence[Waits], facts: Facts) -> list[str]:
+    lines = [
+        facts.line("wait", escape.visible(one.cell), f"choose one of {one.candidates}: {escape.visible(one.sheet)}")
+        for one in waits
+    ]
+    return _first(lines, lambda more: facts.line("wait", f"… and {plural(more, 'more cell')}"))
+
+
+def _made(result: "RunResult", facts: Facts) -> list[str]:
+    """Where the pictures are: by output, or all of them where the pipeline names no outputs."""
+    outputs = {name: paths for name, paths in result.published.outputs.items() if paths}
+    if not outputs:
+        paths = [path for found in result.published.candidates.values() for path in found if path]
+        outputs = {"": paths} if paths else {}
+    lines = [
+        facts.line("made", name, plural(len(paths), "picture"), escape.visible(_where(paths)))
+        for name, paths in outputs.items()
+    ]
+    return _first(lines, lambda more: facts.line("made", f"… and {plural(more, 'more output')}"))
+
+
+def _where(paths: Sequence[str]) -> str:
+    """The one path, or the deepest folder that holds all of them."""
+    if len(paths) == 1:
+        return paths[0]
+    return f"{posixpath.commonpath([posixpath.dirname(path) for path in paths]) or '.'}/"
+
+
+def _end(result: "RunResult", facts: Facts) -> str:
+    maybe = sum(one.billed is Billed.MAYBE for found in result.results.values() for one in found.failures)
+    cost = f"{plural(result.calls, 'call')}, {facts.charge(result.paid)}, {maybe} may have been billed"
+    tail = ", ".join(_tally(result))
+    return f"{cost}; {tail}" if tail else cost
+
+
+def _tally(result: "RunResult") -> list[str]:
+    behind = [one for one in result.of(Status.WAITING) if not one.candidates]
+    counts = {
+        "reused": len(result.of(Status.REUSED)),
+        "failed": len(result.of(Status.FAILED, Status.UNKNOWN)),
+        "not tried": len(result.of(Status.PENDING)),
+        "skipped": sum(_is_consequence(one) for one in result.of(Status.SKIPPED)),
+        "missing": len(result.of(Status.MISSING)),
+    }
+    found = [f"{number:,} {word}" for word, number in counts.items() if number]
+    return found + ([f"{plural(len(behind), 'cell')} wait{'s' if len(behind) == 1 else ''}"] if behind else [])
+
+
+def _first(lines: list[str], rest: Callable[[int], str]) -> list[str]:
+    return lines if len(lines) <= _MOST else [*lines[:_MOST], rest(len(lines) - _MOST)]
+
+
+def names(cells: Sequence[str]) -> str:
+    """A few cells by name, and how many more."""
+    more = f" and {len(cells) - _NAMES:,} more" if len(cells) > _NAMES else ""
+    return escape.visible(", ".join(cells[:_NAMES])) + more
