@@ -1,0 +1,7 @@
+"""`python -m flowrunner`."""
+
+import sys
+
+from flowrunner.cli import main
+
+sys.exit(main())

@@ -1,0 +1,119 @@
+"""Arguments that several commands share, and what they mean."""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowrunner import money
+from flowrunner.commands.parsing import dollars, takes_files, whole
+from flowrunner.errors import UsageError
+
+if TYPE_CHECKING:
+    from flowrunner.project import Options
+
+BARE = {"--allow-unpriced": "*"}
+"""Options whose value may be left out."""
+
+
+def add_paths(parser: argparse.ArgumentParser) -> None:
+    shown = "a pipeline file, or a folder with pipelines directly in it"
+    takes_files(parser.add_argument("paths", metavar="PATH", nargs="+", help=shown))
+
+
+def add_path(parser: argparse.ArgumentParser) -> None:
+    takes_files(parser.add_argument("path", metavar="PATH", help="a pipeline file"))
+
+
+def add_format(parser: argparse.ArgumentParser, *others: str) -> None:
+    choices = ("text", "json", *others)
+    parser.add_argument("--format", choices=choices, default="text", help=f"{', '.join(choices)} (default: text)")
+
+
+def add_binding(parser: argparse.ArgumentParser) -> None:
+    """What says which inputs, and so which lock, are meant."""
+    shown = "a value for an input; may be repeated"
+    parser.add_argument("-i", dest="inputs", metavar="NAME=VALUE", action="append", default=[], help=shown)
+    shown = "a YAML file of inputs, with a lock and outputs of its own"
+    takes_files(parser.add_argument("--inputs", dest="inputs_file", metavar="FILE", help=shown))
+    shown = "with simulated replies and prices: offline, free, with a lock and outputs of its own"
+    parser.add_argument("--simulate", action="store_true", help=shown)
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """The options of `run`, which `plan` takes too: a command line becomes the other's by one word."""
+    parser.add_argument("--frozen", action="store_true", help="pay for nothing: everything has to be in the lock")
+    shown = "only these cells and what they need: step, step/lamp, step/*/de, locale=de; may be repeated"
+    parser.add_argument("--only", metavar="SEL", action="append", default=[], help=shown)
+    shown = "pay anew for these cells; may be repeated"
+    parser.add_argument("--force", metavar="SEL", action="append", default=[], help=shown)
+    parser.add_argument("--concurrency", metavar="N", type=whole(1, 64), help="calls at once to each provider")
+    parser.add_argument("--max-usd", metavar="X", type=dollars, help="the most that this run may cost, in dollars")
+    parser.add_argument("--max-calls", metavar="N", type=whole(0, 10**6), help="the most calls that this run may pay")
+    shown = "under a limit in dollars, let calls of unknown price pass: those of MODEL, or all"
+    parser.add_argument("--allow-unpriced", metavar="MODEL", action="append", default=[], help=shown)
+    shown = "what to do about calls that may have been billed and gave no picture (default: stop)"
+    parser.add_argument("--on-unknown", choices=("stop", "resend"), default="stop", help=shown)
+    shown = "keep given inputs that differ in the pipeline's own lock, instead of making a trial"
+    parser.add_argument("--lock", action="store_true", help=shown)
+    parser.add_argument("--yes", action="store_true", help="do not ask before paying")
+    shown = "where the pictures go (default: outputs/ at the project's root)"
+    takes_files(parser.add_argument("--output", metavar="DIR", help=shown))
+
+
+def options_of(arguments: argparse.Namespace) -> "Options":
+    """The Options that a command line means. UsageError for an input that is none."""
+    from flowrunner.project import Options
+
+    given: dict[str, Any] = {"inputs": _inputs(arguments.inputs), "simulate": arguments.simulate}
+    given["inputs_file"] = Path(arguments.inputs_file) if arguments.inputs_file else None
+    if "frozen" not in arguments:
+        return Options(**given)
+    return Options(
+        **given,
+        frozen=arguments.frozen,
+        only=tuple(arguments.only),
+        force=tuple(arguments.force),
+        lock=arguments.lock,
+        concurrency=arguments.concurrency,
+        max_usd=arguments.max_usd,
+        max_calls=arguments.max_calls,
+        allow_unpriced=frozenset(arguments.allow_unpriced),
+        resend=arguments.on_unknown == "resend",
+        output=Path(arguments.output) if arguments.output else None,
+    )
+
+
+def _inputs(lines: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if not equals or not name:
+            raise UsageError(f"-i {line} is no input", "write -i NAME=VALUE")
+        if name in found:
+            raise UsageError(f"-i {name} is given twice")
+        found[name] = value
+    return found
+
+
+def command(arguments: argparse.Namespace, path: Path, verb: str, *words: str) -> str:
+    """A command line for the same pipeline, inputs and limits: `command(…, "run --simulate")` as one calls it next.
+    `words` stand behind the path, as they are."""
+    name, *options = verb.split()
+    line = ["flowrunner", name, shlex.quote(str(path)), *words, *options]
+    line += [f"-i {shlex.quote(given)}" for given in arguments.inputs]
+    line += [f"--inputs {shlex.quote(arguments.inputs_file)}"] if arguments.inputs_file else []
+    line += ["--simulate"] if arguments.simulate and "--simulate" not in options else []
+    line += _limits(arguments, options) if name in ("run", "plan") and "frozen" in arguments else []
+    return " ".join(line)
+
+
+def _limits(arguments: argparse.Namespace, said: list[str]) -> list[str]:
+    """What was asked of the run, but for what must not be done twice: paying anew, and paying for what is unknown."""
+    given = [f"--only {shlex.quote(selector)}" for selector in arguments.only]
+    given += [f"--max-usd {money.text(arguments.max_usd)}"] if arguments.max_usd is not None else []
+    given += [f"--max-calls {arguments.max_calls}"] if arguments.max_calls is not None else []
+    given += [f"--allow-unpriced={shlex.quote(model)}" for model in arguments.allow_unpriced]
+    given += ["--lock"] if arguments.lock else []
+    given += [f"--output {shlex.quote(arguments.output)}"] if arguments.output else []
+    return [one for one in given if one not in said]

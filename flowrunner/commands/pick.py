@@ -1,0 +1,177 @@
+"""Lists the cells that wait for a choice, or records one in the lock.
+
+With PATH alone it lists, and exits 4 while something waits. The lines of --from are `CELL N[@DIGEST] [REASON]`.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowrunner import escape
+from flowrunner.commands import ending, pipelines
+from flowrunner.commands.arguments import add_binding, add_format, command, options_of
+from flowrunner.commands.output import paint, print_json
+from flowrunner.commands.parsing import takes_files
+from flowrunner.commands.pipelines import Ended
+from flowrunner.errors import FlowError, UsageError
+from flowrunner.paint import Tone
+
+if TYPE_CHECKING:
+    from flowrunner.api import PipelineFile
+    from flowrunner.picking import Candidate, WaitingCell, Wish
+    from flowrunner.project import Options
+
+_WAITS = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    shown = "a pipeline file; to list, also a folder with pipelines directly in it"
+    takes_files(parser.add_argument("path", metavar="PATH", help=shown))
+    parser.add_argument("cell", metavar="CELL", nargs="?", help="the cell in which to choose, as the list names it")
+    shown = "the number of the candidate, the start of its digest, or none"
+    parser.add_argument("choice", metavar="N", nargs="?", help=shown)
+    parser.add_argument("--why", metavar="TEXT", default="", help="the reason, kept in the lock")
+    shown = "a file of choices, one a line; - is stdin"
+    takes_files(parser.add_argument("--from", dest="source", metavar="FILE", help=shown))
+    add_format(parser)
+    add_binding(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.cell is None and arguments.source is None:
+        return _list(arguments)
+    return _record(arguments, Path(arguments.path))
+
+
+def _opened(path: Path, options: "Options") -> "PipelineFile":
+    from flowrunner.api import PipelineFile
+    from flowrunner.project import open_pipeline, open_project
+
+    return PipelineFile(open_pipeline(open_project(path), path, options))
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    options = options_of(arguments)
+    if arguments.why:
+        raise UsageError("--why without a choice", "write flowrunner pick PATH CELL N --why TEXT")
+
+    def do(path: Path) -> Ended:
+        from flowrunner.picking import waiting
+
+        pipeline = _opened(path, options)
+        found = waiting(pipeline)
+        if arguments.format == "text":
+            _show(arguments, path, pipeline.name, found)
+        return Ended(_WAITS if found else 0, _document(pipeline, found))
+
+    def failed(path: Path, fault: FlowError) -> Ended:
+        return Ended(ending.told(fault), ending.document(fault, path.as_posix()))
+
+    arguments.paths = [arguments.path]
+    return pipelines.each(arguments, do, failed)
+
+
+def _show(arguments: argparse.Namespace, path: Path, name: str, found: list["WaitingCell"]) -> None:
+    from flowrunner.report.groups import plural
+
+    if not found:
+        print(f"nothing waits in {escape.line(name)}")
+        return
+    tone = paint()
+    print(
+        f"{plural(len(found), 'cell')} wait{'s' if len(found) == 1 else ''} in {tone(escape.line(name), Tone.STRONG)}\n"
+    )
+    for cell in found:
+        print("\n".join(_cell(cell)) + "\n")
+    print(f"next  {_pick(arguments, path, found[0].cell)}")
+
+
+def _cell(cell: "WaitingCell") -> list[str]:
+    from flowrunner.planning import Choice
+    from flowrunner.report.columns import columns
+
+    why = {Choice.NEW: "", Choice.STALE: "stale", Choice.NONE: "none will do"}[cell.state]
+    reason = ": ".join(part for part in (why, escape.line(cell.why, 400)) if part)
+    sheet = escape.visible(cell.sheet) or "no sheet here: the pictures are missing"
+    head = f"{paint()(escape.visible(cell.cell), Tone.NOTICE)}  {sheet}"
+    rows = [_candidate(candidate) for candidate in cell.candidates]
+    return [head, *([f"  {reason}"] if reason else []), *(f"  {row}" for row in columns(rows, right=(0,)))]
+
+
+def _candidate(candidate: "Candidate") -> tuple[str, ...]:
+    artifact = candidate.artifact
+    size = f"{artifact.width}x{artifact.height}"
+    return str(candidate.number), size, artifact.sha256[:6], escape.visible(candidate.path) or "not here"
+
+
+def _document(pipeline: "PipelineFile", found: list["WaitingCell"]) -> dict[str, Any]:
+    return {"pipeline": pipeline.opened.pipeline.file, "waiting": [_waiting(cell) for cell in found]}
+
+
+def _waiting(cell: "WaitingCell") -> dict[str, Any]:
+    candidates = [
+        {
+            "n": candidate.number,
+            "path": candidate.path or None,
+            "sha256": candidate.artifact.sha256,
+            "width": candidate.artifact.width,
+            "height": candidate.artifact.height,
+        }
+        for candidate in cell.candidates
+    ]
+    shown = {"cell": cell.cell, "state": cell.state.value, "why": cell.why, "sheet": cell.sheet or None}
+    return shown | {"candidates": candidates}
+
+
+def _record(arguments: argparse.Namespace, path: Path) -> int:
+    from flowrunner.picking import record, waiting
+
+    asked = _wishes(arguments)
+    pipeline = _opened(path, options_of(arguments))
+    picks = record(pipeline, asked)
+    left = waiting(_opened(path, options_of(arguments)))
+    if arguments.format == "json":
+        print_json(_document(pipeline, left))
+        return 0
+    for cell, pick in picks.items():
+        chosen = "none of them" if pick.image is None else f"{pick.image}  {pick.digest[:6]}"
+        why = f"  {escape.line(pick.why, 200)}" if pick.why else ""
+        print(f"pick  {escape.visible(cell)}  {chosen}{why}")
+    open_cells = [cell for cell in left if cell.cell not in picks]
+    following = _pick(arguments, path, open_cells[0].cell) if open_cells else command(arguments, path, "run")
+    print(f"next  {following}")
+    return 0
+
+
+def _pick(arguments: argparse.Namespace, path: Path, cell: str) -> str:
+    return command(arguments, path, "pick", f'{cell} N --why "…"')
+
+
+def _wishes(arguments: argparse.Namespace) -> list["Wish"]:
+    from flowrunner.picking import wish, wishes
+
+    if arguments.source is not None:
+        if arguments.cell is not None or arguments.why:
+            raise UsageError("--from and a choice on the command line", "give one of them")
+        found = wishes(_lines(arguments.source))
+        if not found:
+            raise UsageError(f"{arguments.source} holds no pick", "write CELL N[@DIGEST] [REASON], one a line")
+        return found
+    if arguments.choice is None:
+        raise UsageError(
+            f"which candidate of {arguments.cell}?", f"flowrunner pick {arguments.path} {arguments.cell} N"
+        )
+    return [wish(arguments.cell, arguments.choice, arguments.why)]
+
+
+def _lines(source: str) -> list[str]:
+    from flowrunner.files import TEXT_LIMIT
+
+    try:
+        data = sys.stdin.buffer.read(TEXT_LIMIT) if source == "-" else Path(source).read_bytes()[:TEXT_LIMIT]
+        return data.decode("utf-8-sig").splitlines()
+    except OSError as fault:
+        raise UsageError(f"{source} cannot be read: {fault.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{source} is not UTF-8") from None

@@ -1,0 +1,56 @@
+"""Commands over several pipelines: one after another, one result each, one exit code."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from flowrunner.commands import ending
+from flowrunner.commands.output import print_json
+from flowrunner.errors import FlowError
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One pipeline's exit code, and its document for machines."""
+
+    code: int
+    document: Any = None
+
+
+Do: TypeAlias = Callable[[Path], Ended]
+Failed: TypeAlias = Callable[[Path, FlowError], Ended]
+
+
+def each(arguments: argparse.Namespace, do: Do, failed: Failed) -> int:
+    """Does it for every pipeline that `paths` mean; `failed` says what became of one that cannot be done."""
+    paths, several = found(arguments.paths)
+    ended = []
+    for path in paths:
+        try:
+            ended.append(do(path))
+        except FlowError as fault:
+            ended.append(failed(path, fault))
+        if ended[-1].code == ending.INTERRUPTED:
+            break
+    if arguments.format == "json":
+        documents = [one.document for one in ended]
+        print_json({"pipelines": documents} if several else documents[0])
+    return ending.combined(one.code for one in ended)
+
+
+def found(given: Sequence[str]) -> tuple[list[Path], bool]:
+    """The pipelines, and whether they are a list for machines: several paths, or a folder. A path that does not exist
+    stands for itself, and is told when it is opened."""
+    from flowrunner.project import pipelines_below
+
+    paths: list[Path] = []
+    for name in given:
+        path = Path(name)
+        below = pipelines_below(path) if path.is_dir() else [path]
+        if path.is_dir():
+            print(f"{len(below)} pipeline{'' if len(below) == 1 else 's'} in {path}", file=sys.stderr)
+        paths += below
+    return list(dict.fromkeys(paths)), len(given) > 1 or Path(given[0]).is_dir()

@@ -1,0 +1,202 @@
+"""Does the plan: pays for what is not known yet, and goes on with whatever was begun.
+
+What was paid for once is not paid again. On a terminal it says what it will pay and asks once.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from flowrunner import money, problems
+from flowrunner.commands import ending, pipelines
+from flowrunner.commands.arguments import BARE, add_binding, add_format, add_paths, add_run, command, options_of
+from flowrunner.commands.pipelines import Ended
+from flowrunner.errors import FlowError
+from flowrunner.paint import is_terminal, paint_for
+
+if TYPE_CHECKING:
+    from flowrunner.commands.session import Session
+    from flowrunner.progress.facts import Facts
+    from flowrunner.progress.shown import Progress
+    from flowrunner.project import Opened
+    from flowrunner.result import RunResult
+
+__all__ = ["BARE", "add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_paths(parser)
+    add_format(parser)
+    add_binding(parser)
+    add_run(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    options = options_of(arguments)
+
+    def do(path: Path) -> Ended:
+        from flowrunner.project import open_pipeline, open_project
+
+        return _run(arguments, path, open_pipeline(open_project(path), path, options))
+
+    def failed(path: Path, fault: FlowError) -> Ended:
+        return Ended(ending.told(fault, spent=ending.NOTHING), _refused(arguments, path, fault))
+
+    code = pipelines.each(arguments, do, failed)
+    if code == ending.INTERRUPTED:
+        _leave(code)
+    return code
+
+
+def _leave(code: int) -> None:
+    """Ends the process where threads still draw: whoever interrupts twice does not wait for them. All is written."""
+    import threading
+
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _run(arguments: argparse.Namespace, path: Path, opened: "Opened") -> Ended:
+    from flowrunner.commands.session import Session
+
+    stream = sys.stderr if arguments.format == "json" else sys.stdout
+    facts = _facts(opened, stream)
+    progress = _progress(facts, stream)
+    if opened.warnings:
+        found = problems.tidy(opened.warnings)
+        progress.say(facts.line("note", f"{ending.tally(found)}: flowrunner validate {shlex.quote(str(path))}"))
+    session = Session(opened, progress, asks=stream if _asks(arguments, stream) else None)
+    try:
+        result = session.run()
+    except FlowError as fault:
+        return _given_up(arguments, path, session, fault)
+    if result is None:
+        return _halted(arguments, path, session)
+    _close(arguments, path, session, result)
+    return Ended(result.exit_code, _document(result))
+
+
+def _facts(opened: "Opened", stream: TextIO) -> "Facts":
+    from flowrunner.progress.facts import Facts
+
+    caps = [cap for cap in (opened.options.max_usd, opened.pipeline.budget.max_usd) if cap is not None]
+    return Facts(
+        simulated=opened.options.simulate,
+        cap=min(caps) if caps else None,
+        paint=paint_for(stream, os.environ),
+        mask=opened.project.operator.mask,
+    )
+
+
+def _progress(facts: "Facts", stream: TextIO) -> "Progress":
+    from flowrunner.progress.shown import Lines, Live
+
+    if not is_terminal(stream, os.environ):
+        return Lines(facts, lambda line: print(line, file=stream, flush=True))
+    from rich.console import Console
+
+    return Live(facts=facts, console=Console(file=stream, highlight=False, emoji=False), clock=time.monotonic)
+
+
+def _asks(arguments: argparse.Namespace, stream: TextIO) -> bool:
+    return not arguments.yes and not arguments.simulate and sys.stdin.isatty() and is_terminal(stream, os.environ)
+
+
+def _close(arguments: argparse.Namespace, path: Path, session: "Session", result: "RunResult") -> None:
+    from flowrunner.progress.summary import summary
+
+    facts = session.progress.facts
+    for text in summary(result, session.waits, facts):
+        session.progress.say(text)
+    following = _next(arguments, path, session, result)
+    if following:
+        session.progress.say(facts.line("next", following))
+
+
+def _next(arguments: argparse.Namespace, path: Path, session: "Session", result: "RunResult") -> str:
+    """The one command that goes on from here; nothing where all is done and written down."""
+    from flowrunner.scheduler import Status
+    from flowrunner.store.records import RunStatus
+
+    if result.status is RunStatus.WAITING:
+        first = f'{session.waits[0].cell} N --why "…"' if session.waits else ""
+        return command(arguments, path, "pick", *([first] if first else []))
+    if result.maybe_billed:
+        return f"flowrunner runs show {result.run}"
+    missing = result.of(Status.MISSING)
+    if missing:
+        return command(arguments, path, f"run --force {missing[0].cell.id}")
+    if result.status is RunStatus.REFUSED:
+        return command(arguments, path, "plan")
+    if result.status is not RunStatus.DONE:
+        return command(arguments, path, "run")
+    return ""
+
+
+def _given_up(arguments: argparse.Namespace, path: Path, session: "Session", fault: FlowError) -> Ended:
+    """Refused, or stopped by a store that cannot be written: before anything was sent, or in the middle."""
+    from flowrunner.errors import RunRefused
+
+    begun = session.record()
+    following = command(arguments, path, fault.command if isinstance(fault, RunRefused) else "run")
+    if begun is None:
+        next_command = following if isinstance(fault, RunRefused) else ""
+        code = ending.told(fault, spent=ending.NOTHING, next_command=next_command)
+        return Ended(code, _refused(arguments, path, fault, session.opened))
+    spent = f"{begun.calls} calls were sent and may be paid, {money.exact(begun.paid)} for certain."
+    return Ended(
+        ending.told(fault, spent=spent, next_command=following), _refused(arguments, path, fault, session.opened)
+    )
+
+
+def _halted(arguments: argparse.Namespace, path: Path, session: "Session") -> Ended:
+    """Interrupted twice: what was under way is written down as perhaps billed."""
+    facts = session.progress.facts
+    begun = session.record()
+    if begun is None:
+        session.progress.say(facts.line("end", "interrupted", ending.NOTHING))
+        return Ended(ending.INTERRUPTED)
+    calls = f"{begun.calls} calls, {facts.charge(begun.paid)}, {begun.maybe_billed} may have been billed"
+    session.progress.say(facts.line("end", "interrupted", calls))
+    verb = f"flowrunner runs show {begun.id}" if begun.maybe_billed else command(arguments, path, "run")
+    session.progress.say(facts.line("next", verb))
+    maybe = list(dict.fromkeys(one.cell for one in begun.attempts if one.maybe_billed))
+    shape = _shape(begun.id, session.opened.pipeline.file, arguments, "interrupted")
+    return Ended(
+        ending.INTERRUPTED,
+        shape | {"paid_calls": begun.calls, "paid_usd": money.text(begun.paid), "maybe_billed": maybe},
+    )
+
+
+def _document(result: "RunResult") -> dict[str, Any]:
+    from flowrunner.documents import run_document
+
+    return run_document(result)
+
+
+def _refused(
+    arguments: argparse.Namespace, path: Path, fault: FlowError, opened: "Opened | None" = None
+) -> dict[str, Any]:
+    file = opened.pipeline.file if opened else path.as_posix()
+    return _shape(None, file, arguments, "refused") | ending.document(fault, file)
+
+
+def _shape(run_id: str | None, file: str, arguments: argparse.Namespace, status: str) -> dict[str, Any]:
+    """The document of a run that has no results."""
+    return {
+        "run": run_id,
+        "pipeline": file,
+        "simulated": arguments.simulate,
+        "status": status,
+        "cells": [],
+        "outputs": {},
+        "paid_calls": 0,
+        "paid_usd": "0.00",
+        "maybe_billed": [],
+    }

@@ -1,0 +1,174 @@
+"""Lists what ran here and what it cost, the newest first; `runs show ID` shows one run."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowrunner import escape, money
+from flowrunner.commands.arguments import add_format
+from flowrunner.commands.output import print_json
+from flowrunner.errors import UsageError
+
+if TYPE_CHECKING:
+    from flowrunner.store.ledger import Ledger
+    from flowrunner.store.records import Attempt, RunRecord
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_format(parser)
+    below = parser.add_subparsers(dest="what", metavar="show ID")
+    show = below.add_parser("show", help="one run with its calls", description="One run with its calls.")
+    show.add_argument("run", metavar="ID", help="as the list names it: r-7f3a")
+    show.add_argument(
+        "--format", choices=("text", "json"), default=argparse.SUPPRESS, help="text, json (default: text)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from flowrunner.project import open_project
+
+    with open_project(Path.cwd()).workspace.ledger(create=False) as ledger:
+        if arguments.what == "show":
+            return _show(arguments, ledger)
+        return _list(arguments, ledger.runs())
+
+
+def _list(arguments: argparse.Namespace, found: list["RunRecord"]) -> int:
+    from flowrunner.report.columns import columns
+
+    if arguments.format == "json":
+        print_json({"runs": [_summary(record) for record in found]})
+    elif not found:
+        print("nothing has run here yet")
+    else:
+        heads = ("run", "started", "pipeline", "status", "calls", "paid", "maybe billed")
+        print("\n".join(columns([heads, *map(_row, found)], right=(4, 5, 6))))
+    return 0
+
+
+def _summary(record: "RunRecord") -> dict[str, Any]:
+    return {
+        "run": record.id,
+        "pipeline": record.pipeline,
+        "status": record.status.value,
+        "simulated": record.simulated,
+        "started": _time(record.started, "seconds"),
+        "calls": record.calls,
+        "paid_usd": money.text(record.paid),
+        "maybe_billed": record.maybe_billed,
+    }
+
+
+def _row(record: "RunRecord") -> tuple[str, ...]:
+    return (
+        record.id,
+        _clock(record.started),
+        escape.line(record.pipeline, 80),
+        record.status.value,
+        str(record.calls),
+        _charge(record.paid, simulated=record.simulated),
+        str(record.maybe_billed or ""),
+    )
+
+
+def _charge(amount: money.Nano, *, simulated: bool) -> str:
+    return f"{'simulated ' if simulated else ''}{money.exact(amount)}"
+
+
+def _time(seconds: float, unit: str = "seconds") -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec=unit).replace("+00:00", "Z")
+
+
+def _clock(seconds: float) -> str:
+    """For people: the time of their own clock."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _show(arguments: argparse.Namespace, ledger: "Ledger") -> int:
+    record = ledger.run(arguments.run)
+    if record is None:
+        recent = ", ".join(one.id for one in ledger.runs()[:5])
+        raise UsageError(
+            f"no run {arguments.run} here", f"the latest are {recent}" if recent else "nothing has run here yet"
+        )
+    if arguments.format == "json":
+        print_json(_document(record))
+    else:
+        print("\n".join(_text(record)))
+    return 0
+
+
+def _document(record: "RunRecord") -> dict[str, Any]:
+    """What the run said at its end; of one that said nothing, what the ledger knows. The calls stand beside it."""
+    document = dict(record.document or _unsaid(record))
+    return document | {"status": record.status.value, "calls": [_call(attempt) for attempt in record.attempts]}
+
+
+def _unsaid(record: "RunRecord") -> dict[str, Any]:
+    return {
+        "run": record.id,
+        "pipeline": record.pipeline,
+        "simulated": record.simulated,
+        "cells": [],
+        "outputs": {},
+        "paid_calls": record.calls,
+        "paid_usd": money.text(record.paid),
+        "maybe_billed": list(dict.fromkeys(one.cell for one in record.attempts if one.maybe_billed)),
+    }
+
+
+def _call(attempt: "Attempt") -> dict[str, Any]:
+    return {
+        "cell": attempt.cell,
+        "key": attempt.key,
+        "provider": attempt.provider,
+        "model": attempt.model,
+        "attempt": attempt.attempt,
+        "state": attempt.state.value,
+        "billed": attempt.billed.value,
+        "paid_usd": None if attempt.paid is None else money.text(attempt.paid),
+        "reserved_usd": None if attempt.reserved is None else money.text(attempt.reserved),
+        "client_request_id": attempt.client_request_id,
+        "request_id": attempt.request_id,
+        "error": attempt.error,
+    }
+
+
+def _text(record: "RunRecord") -> list[str]:
+    from flowrunner.report.columns import columns
+    from flowrunner.report.groups import plural
+
+    kind = ", simulated" if record.simulated else ""
+    unstated = f", {plural(record.unstated, 'charge')} not stated" if record.unstated else ""
+    paid = f"{'simulated' if record.simulated else 'paid'} {money.exact(record.paid)}"
+    lines = [
+        f"{record.id}  {escape.line(record.pipeline)}  {record.status.value}{kind}  {_clock(record.started)}",
+        f"{plural(record.calls, 'call')}, {paid}{unstated}, {record.maybe_billed} may have been billed",
+    ]
+    paid_calls = [attempt for attempt in record.attempts if attempt.client_request_id]
+    if paid_calls:
+        lines += ["", *columns([_attempt_row(attempt) for attempt in paid_calls])]
+    return lines + _doubtful(record)
+
+
+def _attempt_row(attempt: "Attempt") -> tuple[str, ...]:
+    price = money.exact(attempt.paid) if attempt.paid else ""
+    error = escape.line(attempt.error, 200)
+    return attempt.state.value, escape.visible(attempt.cell), escape.line(attempt.model), price, error
+
+
+def _doubtful(record: "RunRecord") -> list[str]:
+    """Calls that may have been billed, and by which names their provider knows them."""
+    found = [attempt for attempt in record.attempts if attempt.maybe_billed]
+    if not found:
+        return []
+    lines = ["", "may have been billed:"]
+    for attempt in found:
+        most = f", up to {money.about(attempt.reserved)}" if attempt.reserved is not None else ""
+        sent = f", sent {_time(attempt.begun)}"
+        lines.append(f"  {escape.visible(attempt.cell)}  {attempt.provider} {escape.line(attempt.model)}{most}{sent}")
+        names = [f"X-Client-Request-Id {attempt.client_request_id}"]
+        names += [f"request {escape.line(attempt.request_id, 100)}"] if attempt.request_id else []
+        lines.append(f"      = look for {' or '.join(names)} in the usage log of {attempt.provider}")
+    return [*lines, "Such a call is not sent again unless `run --on-unknown resend` says so."]

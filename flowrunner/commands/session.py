@@ -1,0 +1,117 @@
+"""One run at a terminal or in a job: its event loop, the question before paying, and what a signal does."""
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from flowrunner import escape
+from flowrunner.api import PipelineFile, arun
+from flowrunner.events import Begun, Done, Event, Failed, Retried, Sent, Waits
+from flowrunner.jobs import INTERRUPTED, Stop
+from flowrunner.report.groups import plural
+from flowrunner.report.text import costs
+
+if TYPE_CHECKING:
+    from flowrunner.planning import Plan
+    from flowrunner.progress.shown import Progress
+    from flowrunner.project import Opened
+    from flowrunner.result import RunResult
+    from flowrunner.store.records import RunRecord
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Session:
+    """`run` may be called once. The first SIGINT or SIGTERM lets what is under way end, within the time of its calls;
+    the second cancels it, and the ledger holds it as perhaps billed. Before the run has begun they are what they
+    always are: nothing was sent."""
+
+    def __init__(self, opened: "Opened", progress: "Progress", *, asks: TextIO | None) -> None:
+        """`asks` is where the question before paying goes; None where nobody is asked."""
+        self.opened = opened
+        self.progress = progress
+        self.waits: list[Waits] = []
+        self._asks = asks
+        self._run = ""
+        self._stop = Stop()
+        self._under_way: set[tuple[str, int]] = set()
+        self._task: asyncio.Task[RunResult] | None = None
+        self._halted = False
+
+    def run(self) -> "RunResult | None":
+        """What the run did; None where it was interrupted twice."""
+        loop = asyncio.new_event_loop()
+        try:
+            with self.progress:
+                return loop.run_until_complete(self._main(loop))
+        finally:
+            _cancel_all(loop)
+            if not self._halted:  # a thread that draws cannot be cancelled, and somebody said "at once"
+                loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    def record(self) -> "RunRecord | None":
+        """What the ledger knows of this run; None where it did not begin."""
+        if not self._run:
+            return None
+        with self.opened.project.workspace.ledger(create=False) as ledger:
+            return ledger.run(self._run)
+
+    async def _main(self, loop: asyncio.AbstractEventLoop) -> "RunResult | None":
+        work = arun(PipelineFile(self.opened), emit=self._heard, confirm=self._confirmed, stop=self._stop)
+        self._task = loop.create_task(work)
+        try:
+            return await self._task
+        except asyncio.CancelledError:
+            if self._halted:
+                return None
+            raise
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _confirmed(self, found: "Plan") -> bool:
+        self.progress.facts.planned(found)
+        if self._asks is None or not any(cell.to_send for cell in found.before_picks):
+            return True
+        facts = self.progress.facts
+        name = escape.line(found.graph.pipeline.name)
+        print(f"{name}: {costs(found, simulated=facts.simulated, cap=facts.cap)}", file=self._asks)
+        print("Go on? [y/N] ", end="", file=self._asks, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def _heard(self, event: Event) -> None:
+        match event:
+            case Begun():
+                self._run = event.run
+                for number in _SIGNALS:
+                    asyncio.get_running_loop().add_signal_handler(number, self._interrupted)
+            case Sent():
+                self._under_way.add((event.cell, event.sample))
+            case Done() | Failed() | Retried():
+                self._under_way.discard((event.cell, event.sample))
+            case Waits():
+                self.waits.append(event)
+            case _:
+                pass
+        self.progress(event)
+
+    def _interrupted(self) -> None:
+        if self._stop.reason != INTERRUPTED:
+            self._stop.reason = ""
+            self._stop.request(INTERRUPTED)
+            calls = plural(len(self._under_way), "call")
+            self.progress.say(self.progress.facts.line("note", f"finishing {calls} in flight; again to stop at once"))
+        elif self._task is not None:
+            self._halted = True
+            self._task.cancel()
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left))
+    loop.run_until_complete(loop.shutdown_asyncgens())
