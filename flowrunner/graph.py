@@ -290,7 +290,7 @@ def _report_cycle(cycle: list[str], pipeline: Pipeline, refs: Mapping[str, list[
     for name, before in zip(cycle, [cycle[-1], *cycle[:-1]], strict=True):
         span = _place(name, before, pipeline, refs)
         round_trip = " → ".join((*cycle, cycle[0]))
-        fields.add("cycle", f"{name} needs {before}, which needs {name}: {round_trip}", span, "break the circle here")
+        fields.add("cycle", f"{name} needs {before}, and so itself: {round_trip}", span, "break the circle here")
 
 
 def _place(name: str, needed: str, pipeline: Pipeline, refs: Mapping[str, list[ImageRef]]) -> Span:

@@ -30,6 +30,10 @@ class Images:
 
     def named(self, text: str, home: str) -> Artifact | Link:
         """The image that a text names which is written in the file `home`. NoImage with a sentence otherwise."""
+        bare = next((kind for start, kind in _BARE.items() if text.startswith(start) and len(text) > _SHORTEST), None)
+        if bare:
+            shown = f"data:image/{bare};base64,{text[:12]}…"
+            raise NoImage("this is base64 without its data: prefix", f"write {shown}")
         lower = text[:16].lower()
         if lower.startswith(("https://", "http://")):
             return Link(text)
@@ -42,7 +46,8 @@ class Images:
         try:
             return self.at(join(home, text))
         except FileProblem as fault:
-            raise NoImage(fault.message, fault.hint or _hint(text)) from None
+            hint = fault.hint or "write a path relative to this file, a URL, or a $ reference"
+            raise NoImage(fault.message, hint) from None
 
     def at(self, path: str) -> Artifact:
         """The image at a path from the project root."""
@@ -79,7 +84,7 @@ class Images:
         return found
 
 
-def _hint(text: str) -> str:
-    if len(text) > 200 and " " not in text:
-        return "base64 is written as data:image/png;base64,…"
-    return "write a path relative to this file, a URL, or a $ reference"
+_BARE = {"iVBORw0KGgo": "png", "/9j/": "jpeg", "UklGR": "webp"}
+"""How PNG, JPEG and WEBP files begin as base64."""
+_SHORTEST = 40
+"""Characters: no picture is shorter, and hardly a path that begins so is longer."""

@@ -250,34 +250,39 @@ def _fitting(place: str, artifact: Artifact) -> str:
 
 
 def check_outputs(graph: Graph) -> list[Problem]:
-    """Names that leave their folder, are not usable, or stand for two files."""
-    problems: list[Problem] = []
+    """Names that leave their folder, are not usable, or stand for two files; of each output the first of its kind."""
     taken: dict[str, str] = {}
-    for spec in graph.pipeline.outputs.values():
-        span = spec.name_as.span if spec.name_as is not None else spec.span
-        for _, cell in graph.output(spec):
-            try:
-                name = name_of(spec, graph, cell, 0, "")
-            except UsesUnknown:
-                continue
-            except TemplateProblem as fault:
-                assert isinstance(spec.name_as, Template)
-                problems.append(template_problem(fault, spec.name_as.scalar))
-                continue
-            fault_message = _unusable(name, spec)
-            if fault_message:
-                problems.append(error("output", fault_message, span, "write a relative path such as de/lamp.png"))
-            elif name.lower() in taken:
-                message = f"{name} would be written by {taken[name.lower()]} and by {cell.id}"
-                problems.append(error("output", message, span, "name what tells them apart in as"))
-            taken.setdefault(name.lower(), cell.id)
-    return problems
+    return [fault for spec in graph.pipeline.outputs.values() for fault in _faults(spec, graph, taken).values()]
+
+
+def _faults(spec: OutputSpec, graph: Graph, taken: dict[str, str]) -> dict[str, Problem]:
+    found: dict[str, Problem] = {}
+    span = spec.name_as.span if spec.name_as is not None else spec.span
+    for _, cell in graph.output(spec):
+        try:
+            name = name_of(spec, graph, cell, 0, "")
+        except UsesUnknown:
+            continue
+        except TemplateProblem as fault:
+            assert isinstance(spec.name_as, Template)
+            found.setdefault("template", template_problem(fault, spec.name_as.scalar))
+            continue
+        path = PurePosixPath(name.lower())
+        other = next((taken[str(place)] for place in (path, *path.parents) if str(place) in taken), "")
+        sentence = _unusable(name, spec)
+        if sentence:
+            found.setdefault("name", error("output", sentence, span, "write a relative path such as de/lamp.png"))
+        elif other:
+            message = f"{name} would be written by {other} and by {cell.id}"
+            found.setdefault("taken", error("output", message, span, "name what tells them apart in as"))
+        taken.setdefault(str(path), cell.id)
+    return found
 
 
 def _unusable(name: str, spec: OutputSpec) -> str:
     inner = name.removeprefix(f"{spec.name}/") if spec.name_as is not None else name
     parts = PurePosixPath(inner).parts
-    if not inner.strip() or inner.startswith(("/", "~")) or ".." in parts:
+    if not inner.strip(" ./") or inner.startswith(("/", "~")) or ".." in parts:
         return f"{inner!r} leaves the folder of output {spec.name}"
     if any(not character.isprintable() or character in '\\:*?"<>|' for character in inner):
         return f"{inner!r} cannot be a file name everywhere"

@@ -11,6 +11,9 @@ from flowrunner.binding.judging import judge
 from flowrunner.binding.work import Work
 from flowrunner.call import Call
 from flowrunner.catalog import Catalog
+from flowrunner.catalog.check import check
+from flowrunner.catalog.faults import Fault
+from flowrunner.catalog.form import form
 from flowrunner.catalog.model import Model
 from flowrunner.catalog.sizes import output_size, planned_images
 from flowrunner.files import Files
@@ -38,6 +41,7 @@ class Binder:
         self.bound: dict[str, Bound] = {}
         self._texts: dict[str, Template | Scalar | None] = {}
         self._siblings: dict[Model, Sequence[Model]] = {}
+        self._faults: dict[tuple[Model, str], list[Fault]] = {}
 
     def bind(self, cell: Cell, known: Known) -> Bound:
         """The cell's calls as far as `known` tells its images."""
@@ -55,6 +59,13 @@ class Binder:
         if model not in self._siblings:
             self._siblings[model] = self.catalog.siblings(model)
         return self._siblings[model]
+
+    def faults(self, model: Model, request: Mapping[str, Any]) -> list[Fault]:
+        """What the catalogue says against a request; requests of one form are checked once."""
+        key = model, form(model, request)
+        if key not in self._faults:
+            self._faults[key] = check(model, request, siblings=self.siblings(model))
+        return self._faults[key]
 
     def text_file(self, param: TextFile, step: Step, fields: Fields) -> Template | Scalar | None:
         """The template or text of a file that lies beside the one in which its path is written."""

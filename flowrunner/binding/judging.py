@@ -5,7 +5,6 @@ from typing import Any
 from flowrunner.binding.bound import Bound, images_in, size_of, standing
 from flowrunner.binding.work import Work
 from flowrunner.call import Link
-from flowrunner.catalog.check import check
 from flowrunner.catalog.faults import Fault
 from flowrunner.catalog.model import Model
 from flowrunner.catalog.sizes import planned_images
@@ -29,10 +28,14 @@ _SHAPES = {
 def judge(work: Work, model: Model, bound: Bound) -> None:
     """Notes every fault of a request, each where its value is written, and what looks like an oversight."""
     _check_assets(work, model, bound.params)
-    for fault in check(model, standing(bound.params), siblings=work.binder.siblings(model)):
+    faults = work.binder.faults(model, standing(bound.params))
+    for fault in faults:
         if not _hidden(work, fault):
             make = error if fault.severity is Severity.ERROR else warning
             work.fields.problems.append(make(fault.code, fault.message, _place(work, fault), fault.hint))
+    unknown = {fault.path[0] for fault in faults if fault.about_key and fault.severity is Severity.ERROR}
+    for name, misplaced in work.misplaced.items():
+        work.fields.problems += misplaced if name not in unknown else ()
     _check_pick(work, bound)
     _lint_count(work, model, bound.params)
     _lint_reshape(work, model, bound.params)

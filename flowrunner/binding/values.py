@@ -10,6 +10,7 @@ from flowrunner.catalog.model import Model
 from flowrunner.errors import FlowError
 from flowrunner.nodes import Scalar
 from flowrunner.pipeline import Faulty, ImageRef, ListParam, MapParam, Param, SizeOf, Template, TextFile
+from flowrunner.problems import error
 
 
 def parameter(work: Work, model: Model | None, name: str, param: Param) -> Any:
@@ -54,9 +55,10 @@ def _list(work: Work, param: ListParam, path: Path) -> list[Any]:
 
 
 def _misplaced(work: Work, ref: ImageRef, path: Path) -> Any:
-    if work.cell.model is not None:
-        hint = f"to send the text itself write $${str(ref)[1:]}"
-        work.fields.add("reference-in-text", f"{path[0]} takes no image, and {ref} is one", ref.span, hint)
+    name = str(path[0])
+    hint = f"to send the text itself write $${str(ref)[1:]}"
+    fault = error("reference-in-text", f"{name} takes no image, and {ref} is one", ref.span, hint)
+    work.misplaced.setdefault(name, []).append(fault)
     return work.unknown(path)
 
 

@@ -14,6 +14,7 @@ from flowrunner.templates import TemplateProblem, Unknown, UsesUnknown
 
 if TYPE_CHECKING:
     from flowrunner.binding.binder import Binder
+    from flowrunner.problems import Problem
     from flowrunner.source import Span
 
 _STAND_INS: Mapping[str, Any] = {"integer": 1, "number": 1.0, "boolean": True}
@@ -34,6 +35,8 @@ class Work:
         self.keys: dict[str, Span] = {}
         self.untold: dict[Path, str] = {}
         """Values of which nothing can be said, with the type of the input that they wait for, if it is one."""
+        self.misplaced: dict[str, list[Problem]] = {}
+        """References that stand where no image is taken, by parameter."""
         self.labels: list[str] = []
         """What a contact sheet calls the images that are sent, in order."""
 
@@ -44,7 +47,8 @@ class Work:
         except UsesUnknown:
             return self.unknown(path)
         except TemplateProblem as fault:
-            self.fields.problems.append(template_problem(fault, param.scalar))
+            if not (fault.code == "undefined" and self.scope.pipeline.incomplete):
+                self.fields.problems.append(template_problem(fault, param.scalar))
             return self.unknown(path)
         if isinstance(value, Unknown):
             return self.unknown(path, value.type)

@@ -29,6 +29,7 @@ def slug(text: str) -> str:
 
 def axis(name: str, node: Node, at: Span, files: Files, fields: Fields, *, measured: bool) -> Axis | None:
     """One axis. `measured`: templates ask for the size of its images, so their headers are read."""
+    before = len(fields.problems)
     if isinstance(node, ListNode):
         values = [_listed(item, fields) for item in node.items]
     elif isinstance(node, MapNode) and "from" in node.entries:
@@ -39,14 +40,10 @@ def axis(name: str, node: Node, at: Span, files: Files, fields: Fields, *, measu
         fields.add("type", f"axis {name} is a list, a mapping of fields by id, or {{from: FILES}}", node.span)
         return None
     found = [value for value in values if value is not None]
-    if not found and len(values) == len(found) and not _has_problem(fields, node):
+    if not found and len(fields.problems) == before:
         fields.add("empty-axis", f"axis {name} has no values", node.span)
     _distinct(name, found, fields)
     return Axis(name=name, values=tuple(found), span=at)
-
-
-def _has_problem(fields: Fields, node: Node) -> bool:
-    return any(problem.span is not None and problem.span.source is node.span.source for problem in fields.problems)
 
 
 def _listed(item: Node, fields: Fields) -> AxisValue | None:
@@ -126,6 +123,7 @@ def _csv(path: str, node: MapNode, at: Span, files: Files, fields: Fields) -> li
     if "key" not in node.entries:
         fields.add("axis-from", "an axis from CSV names the column of its ids", at, "add key: COLUMN")
         return []
+    before = len(fields.problems)
     column = fields.text(node.entries["key"], "key")
     found = data.source(files, path, at, fields)
     if column is None or found is None:
@@ -137,11 +135,14 @@ def _csv(path: str, node: MapNode, at: Span, files: Files, fields: Fields) -> li
             hint = did_you_mean(column, list(row.entries))
             fields.add("axis-from", f"{path} has no column {column}", node.entries["key"].span, hint)
             return []
+        if "id" in row.entries and column != "id" and not values:
+            hint = "take it as the key, or call the column something else"
+            fields.add("axis-id", "id is the value's own name and cannot be a column beside it", row.key("id"), hint)
         assert isinstance(cell, Scalar)
         key = str(cell.value).strip()
         rest = {name: item for name, item in row.entries.items() if name != "id"}
         values.append(AxisValue(id=key, slug=slug(key), node=MapNode(rest, row.span, row.keys), span=cell.span))
-    if not values and not fields.problems:
+    if not values and len(fields.problems) == before:
         fields.add("empty-axis", f"{path} has no rows", at)
     return values
 

@@ -4,15 +4,15 @@ import csv
 import io
 import json
 import re
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
 from flowrunner.errors import InvalidPipeline
 from flowrunner.files import FileProblem, Files, join
-from flowrunner.loading.document import DEPTH, EXACT, decode, parse
+from flowrunner.loading.document import DEPTH, decode, parse
 from flowrunner.loading.fields import Fields
-from flowrunner.nodes import ListNode, MapNode, Node, Scalar
+from flowrunner.loading.scalars import Inexact, clean, meant
+from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style
 from flowrunner.problems import Problem, error
 from flowrunner.source import Source, Span
 
@@ -46,7 +46,7 @@ def text(files: Files, path: str, at: Span, fields: Fields) -> Scalar | None:
     if found is None:
         return None
     value = found.text.removesuffix("\n")
-    return Scalar(unicodedata.normalize("NFC", value), Span(found, 0, len(value)))
+    return Scalar(clean(value), Span(found, 0, len(value)), Style.PLAIN)
 
 
 def nodes(files: Files, path: str, at: Span, fields: Fields) -> Node | None:
@@ -87,20 +87,17 @@ def rows(found: Source, fields: Fields) -> Iterator[MapNode]:
 
 
 def _row(header: dict[str, Span], row: list[str], spans: list[Span]) -> MapNode:
-    cells = {
-        name: Scalar(unicodedata.normalize("NFC", cell), span)
-        for name, cell, span in zip(header, row, spans, strict=True)
-    }
+    cells = {name: Scalar(clean(cell), span) for name, cell, span in zip(header, row, spans, strict=True)}
     return MapNode(cells, Span(spans[0].source, spans[0].start, spans[-1].end), dict(zip(header, spans, strict=True)))
 
 
 def _header(row: list[str], spans: list[Span], fields: Fields) -> dict[str, Span]:
     header: dict[str, Span] = {}
     for name, span in zip(row, spans, strict=True):
-        clean = unicodedata.normalize("NFC", name.strip())
-        if not clean or clean in header:
-            fields.add("csv", f"the header names {clean!r} twice" if clean else "a column has no name", span)
-        header[clean or f"column {len(header) + 1}"] = span
+        column = clean(name.strip())
+        if not column or column in header:
+            fields.add("csv", f"the header names {column!r} twice" if column else "a column has no name", span)
+        header[column or f"column {len(header) + 1}"] = span
     return header
 
 
@@ -119,7 +116,10 @@ def _cells(found: Source, first: int, row: list[str]) -> list[Span]:
 def _json(found: Source) -> Node:
     whole = Span(found, 0, 0)
     try:
-        return _node(json.loads(found.text, object_pairs_hook=_Pairs, parse_constant=_constant), whole, 0)
+        value = json.loads(
+            found.text, object_pairs_hook=_Pairs, parse_constant=_constant, parse_float=_number, parse_int=_number
+        )
+        return _node(value, whole, 0)
     except json.JSONDecodeError as fault:
         span = Span(found, fault.pos, fault.pos)
         raise InvalidPipeline([error("json", f"not JSON: {fault.msg}", span)]) from None
@@ -132,28 +132,33 @@ class _Pairs(list[tuple[str, Any]]):
     """The members of a JSON object, in order."""
 
 
-def _constant(word: str) -> Any:
-    raise ValueError(f"{word} is no number that every reader holds")
+def _number(text: str) -> Any:
+    try:
+        return meant(text)
+    except Inexact:
+        return _constant(text)
+
+
+def _constant(text: str) -> Any:
+    raise ValueError(f"{text[:24]} is no number that every reader holds exactly")
 
 
 def _node(value: Any, span: Span, depth: int) -> Node:
     if depth > DEPTH:
         raise RecursionError
     if isinstance(value, _Pairs):
-        entries = {key: _node(item, span, depth + 1) for key, item in value}
+        entries = {clean(key): _node(item, span, depth + 1) for key, item in value}
         if len(entries) != len(value):
             raise InvalidPipeline([_twice(value, span)])
         return MapNode(entries, span, dict.fromkeys(entries, span))
     if isinstance(value, list):
         return ListNode(tuple(_node(item, span, depth + 1) for item in value), span)
-    if isinstance(value, int | float) and not isinstance(value, bool) and not abs(value) <= EXACT:
-        raise ValueError(f"{value:.6g} is no number that every reader holds exactly")
     if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("a text holds half a surrogate pair")
-    return Scalar(unicodedata.normalize("NFC", value) if isinstance(value, str) else value, span)
+    return Scalar(clean(value) if isinstance(value, str) else value, span)
 
 
 def _twice(pairs: _Pairs, span: Span) -> Problem:
-    names = [key for key, _ in pairs]
+    names = [clean(key) for key, _ in pairs]
     double = next(key for key in names if names.count(key) > 1)
     return error("duplicate-key", f"{double} stands twice in one mapping", span)

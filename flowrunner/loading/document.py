@@ -374,7 +374,9 @@ def _syntax(source: Source, fault: Any) -> Problem:
             start = source.starts[number - 1] + found.start(1)
             return _unquoted(Span(source, start, start + 2), found[1].rstrip())
     context = f" {fault.context}" if fault.context else ""
-    return error("yaml", f"not YAML: {fault.problem or 'unreadable'}{context}".replace("\n", " "), span)
+    begun = fault.context_mark
+    hint = f"it begins at line {begun.line + 1}, column {begun.column + 1}" if begun and begun.index < at else ""
+    return error("yaml", f"not YAML: {fault.problem or 'unreadable'}{context}".replace("\n", " "), span, hint)
 
 
 def _unquoted(span: Span, whole: str) -> Problem:

@@ -116,6 +116,9 @@ class Fields:
 
     def names(self, node: Node, what: str) -> list[tuple[str, Span]]:
         """One text, or a list of texts, each with its place."""
+        if isinstance(node, MapNode):
+            self.add("type", f"{what} is a name or a list of names; this is a mapping", node.span)
+            return []
         items = node.items if isinstance(node, ListNode) else (node,)
         found = []
         for item in items:

@@ -44,10 +44,11 @@ def _input(name: str, node: Node, span: Span, fields: Fields) -> InputSpec:
         min_length=lengths.get("minLength"),
         max_length=lengths.get("maxLength"),
     )
-    if default is not None and default.value is not None:
+    if default is not None and default.value is not None and (kind or "type" not in entries):
         fault = mismatch(spec, default.value)
         if fault:
-            fields.add("input", fault, default.span)
+            textual = spec.type is InputType.STRING and not isinstance(default.value, str)
+            fields.add("input", fault, default.span, f'write "{default.text}"' if textual else "")
     return spec
 
 

@@ -124,7 +124,12 @@ def _otherwise(node: Node | None, fields: Fields) -> ImageRef | None:
         return None
     ref = reference(str(node.value), node.span) if isinstance(node, Scalar) else None
     if ref is None or (isinstance(ref, StepRef) and ref.is_list):
-        fields.add("else", "else is a reference to one image", node.span, "write $step, $step.N or $inputs.NAME")
+        fields.add(
+            "else",
+            "else is a reference to one image",
+            node.span,
+            "write $step, $step.N, $inputs.NAME or $axis.NAME.FIELD",
+        )
         return None
     return ref
 
@@ -147,7 +152,7 @@ def _override(node: Node, fields: Fields) -> Override | None:
     missing = [key for key in ("at", "with") if key not in mapping.entries]
     if missing:
         fields.add(
-            "override", f"an override has {' and '.join(missing)}", mapping.span, "write {at: {axis: id}, with: …}"
+            "override", f"an override needs {' and '.join(missing)}", mapping.span, "write {at: {axis: id}, with: …}"
         )
         return None
     at = fields.mapping(mapping.entries["at"], "at")
