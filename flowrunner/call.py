@@ -1,7 +1,7 @@
 """One call of a model, as bound, and what came of it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -43,10 +43,16 @@ class Call:
     sample: int = 0
     """Tells equal requests apart; 0 where a seed does."""
     simulated: bool = False
+    _key: str = field(init=False, repr=False, compare=False, default="")
 
     @property
     def key(self) -> str:
-        """The request key: 64 hexadecimal digits over everything above."""
+        """The request key: 64 hexadecimal digits over everything above. It is made once: many ask for it."""
+        if not self._key:
+            object.__setattr__(self, "_key", self._digest())
+        return self._key
+
+    def _digest(self) -> str:
         return tagged(
             "call/1",
             {
@@ -73,7 +79,9 @@ class Call:
 
 def replaced(tree: Any, leaf: Any) -> Any:
     """The JSON tree with every `Input` leaf replaced by `leaf(input)`."""
-    if isinstance(tree, Mapping):
+    if isinstance(tree, str):
+        return tree
+    if isinstance(tree, dict | Mapping):
         return {key: replaced(item, leaf) for key, item in tree.items()}
     if isinstance(tree, list | tuple):
         return [replaced(item, leaf) for item in tree]

@@ -24,10 +24,13 @@ def canonical(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    # Told apart in the order of what is common: a large plan makes a million of these.
+    if isinstance(value, str):
+        return value
     if isinstance(value, float):
         return int(value) if math.isfinite(value) and value.is_integer() else value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, list | Sequence):
         return [_plain(item) for item in value]
     return value

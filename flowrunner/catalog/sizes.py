@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from flowrunner.catalog import schema
@@ -21,12 +22,14 @@ def planned_images(model: Model, params: Mapping[str, Any]) -> int:
     return int(asked) if isinstance(asked, int | float) and not isinstance(asked, bool) and asked >= 1 else 1
 
 
+@lru_cache(maxsize=4096)
 def takes_size(model: Model, path: Path) -> bool:
     """Whether the value at `path` is a mapping of width and height."""
     named = schema.properties(schema.at(model, path)) if path else {}
     return {"width", "height"} <= named.keys()
 
 
+@lru_cache(maxsize=4096)
 def legal_size(model: Model, path: Path, wish: Size | None) -> Size | None:
     """The size at `path` that comes nearest to a wished one: scaled as a whole into the bounds, then each side to the
     nearest allowed step, a tie going up. Without a wish it is the largest one, so that what is priced by it is an upper
@@ -52,6 +55,7 @@ def output_size(model: Model, params: Mapping[str, Any]) -> Size | None:
     return (width, height) if width and height else None
 
 
+@lru_cache(maxsize=512)
 def largest_size(model: Model) -> Size | None:
     """The largest size that a request may name; None where the schema has no bounds or no size."""
     if model.size is None:
@@ -86,5 +90,6 @@ def _side(model: Model, where: Path, side: str) -> _Side:
 
 
 def _asked(model: Model, asked: Mapping[str, Any], path: Path) -> int | None:
-    value = asked.get(str(path[-1]), schema.limit(schema.at(model, path), "default"))
+    side = str(path[-1])
+    value = asked[side] if side in asked else schema.limit(schema.at(model, path), "default")
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1 else None
