@@ -17,6 +17,7 @@ from flowrunner.files import WorkTree
 from flowrunner.given import Given, given
 from flowrunner.graph import Graph, draw
 from flowrunner.loading import LOCK_SUFFIXES, read
+from flowrunner.loading.document import uncollected
 from flowrunner.loading.scope import Scope
 from flowrunner.pipeline import Pipeline
 from flowrunner.planning import Plan, Planner, plan
@@ -145,6 +146,7 @@ class Opened:
         return frozenset(selected(self.graph, self.options.force)) if self.options.force else frozenset()
 
 
+@uncollected()
 def open_pipeline(project: Project, path: Path, options: Options | None = None) -> Opened:
     """Loads a pipeline and binds its inputs. InvalidPipeline with everything that is wrong."""
     options = options or Options()
@@ -216,6 +218,7 @@ def _named(project: Project, path: Path) -> str:
     return real.relative_to(project.root).as_posix()
 
 
+@uncollected()
 def checked(opened: Opened, *, strictly: bool = False) -> list[Problem]:
     """Every problem of a pipeline that can be known before spending: each cell bound, nothing looked up."""
     found = list(opened.warnings)
@@ -253,6 +256,7 @@ def planner(opened: Opened, ledger: Ledger) -> Planner:
     )
 
 
+@uncollected()
 def planned(opened: Opened, making: Planner, *, bytes_needed: bool = True) -> Plan:
     """The plan. UsageError while an input has no value; InvalidPipeline for a faulty request."""
     missing = opened.graph.scope.missing

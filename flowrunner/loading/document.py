@@ -16,7 +16,7 @@ from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style
 from flowrunner.problems import Problem, error, warning
 from flowrunner.source import Source, Span
 
-__all__ = ["DEPTH", "EVENTS", "EXACT", "NODES", "decode", "parse"]
+__all__ = ["DEPTH", "EVENTS", "EXACT", "NODES", "decode", "parse", "uncollected"]
 
 DEPTH = 64
 EVENTS = 400_000
@@ -124,7 +124,7 @@ class _Reader:
         if large:
             self._count()
         count = 0
-        with _parser(self.source) as parser, _uncollected() if large else nullcontext():
+        with _parser(self.source) as parser, uncollected() if large else nullcontext():
             while (event := parser.get_event()) is not None:
                 count += 1
                 if count > self.limit_events:
@@ -334,7 +334,7 @@ _STYLES = {"'": Style.QUOTED, '"': Style.QUOTED, "|": Style.LITERAL, ">": Style.
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Nothing of what is built meanwhile is garbage: the collector would only walk through all of it, a dozen times."""
     import gc
 
