@@ -117,3 +117,11 @@ def _limits(arguments: argparse.Namespace, said: list[str]) -> list[str]:
     given += ["--lock"] if arguments.lock else []
     given += [f"--output {shlex.quote(arguments.output)}"] if arguments.output else []
     return [one for one in given if one not in said]
+
+
+def placed(root: Path, path: str) -> str:
+    """A path from the project's root, as it is reached from here."""
+    here = Path.cwd()
+    if root == here:
+        return path
+    return str(Path(root, path).relative_to(here) if root.is_relative_to(here) else Path(root, path))

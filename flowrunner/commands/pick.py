@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowrunner import escape
 from flowrunner.commands import ending, pipelines
-from flowrunner.commands.arguments import add_binding, add_format, command, options_of
+from flowrunner.commands.arguments import add_binding, add_format, command, options_of, placed
 from flowrunner.commands.output import paint, print_json
 from flowrunner.commands.parsing import takes_files
 from flowrunner.commands.pipelines import Ended
@@ -62,7 +62,7 @@ def _list(arguments: argparse.Namespace) -> int:
         pipeline = _opened(path, options)
         found = waiting(pipeline)
         if arguments.format == "text":
-            _show(arguments, path, pipeline.name, found)
+            _show(arguments, path, pipeline, found)
         return Ended(_WAITS if found else 0, _document(pipeline, found))
 
     def failed(path: Path, fault: FlowError) -> Ended:
@@ -72,37 +72,36 @@ def _list(arguments: argparse.Namespace) -> int:
     return pipelines.each(arguments, do, failed)
 
 
-def _show(arguments: argparse.Namespace, path: Path, name: str, found: list["WaitingCell"]) -> None:
+def _show(arguments: argparse.Namespace, path: Path, pipeline: "PipelineFile", found: list["WaitingCell"]) -> None:
     from flowrunner.report.groups import plural
 
+    name = escape.line(pipeline.name)
     if not found:
-        print(f"nothing waits in {escape.line(name)}")
+        print(f"nothing waits in {name}")
         return
-    tone = paint()
-    print(
-        f"{plural(len(found), 'cell')} wait{'s' if len(found) == 1 else ''} in {tone(escape.line(name), Tone.STRONG)}\n"
-    )
+    print(f"{plural(len(found), 'cell')} wait{'s' if len(found) == 1 else ''} in {paint()(name, Tone.STRONG)}\n")
     for cell in found:
-        print("\n".join(_cell(cell)) + "\n")
+        print("\n".join(_cell(cell, pipeline.opened.project.root)) + "\n")
     print(f"next  {_pick(arguments, path, found[0].cell)}")
 
 
-def _cell(cell: "WaitingCell") -> list[str]:
+def _cell(cell: "WaitingCell", root: Path) -> list[str]:
     from flowrunner.planning import Choice
     from flowrunner.report.columns import columns
 
     why = {Choice.NEW: "", Choice.STALE: "stale", Choice.NONE: "none will do"}[cell.state]
     reason = ": ".join(part for part in (why, escape.line(cell.why, 400)) if part)
-    sheet = escape.visible(cell.sheet) or "no sheet here: the pictures are missing"
+    sheet = escape.visible(placed(root, cell.sheet)) if cell.sheet else "no sheet here: the pictures are missing"
     head = f"{paint()(escape.visible(cell.cell), Tone.NOTICE)}  {sheet}"
-    rows = [_candidate(candidate) for candidate in cell.candidates]
+    rows = [_candidate(candidate, root) for candidate in cell.candidates]
     return [head, *([f"  {reason}"] if reason else []), *(f"  {row}" for row in columns(rows, right=(0,)))]
 
 
-def _candidate(candidate: "Candidate") -> tuple[str, ...]:
+def _candidate(candidate: "Candidate", root: Path) -> tuple[str, ...]:
     artifact = candidate.artifact
     size = f"{artifact.width}x{artifact.height}"
-    return str(candidate.number), size, artifact.sha256[:6], escape.visible(candidate.path) or "not here"
+    path = escape.visible(placed(root, candidate.path)) if candidate.path else "not here"
+    return str(candidate.number), size, artifact.sha256[:6], path
 
 
 def _document(pipeline: "PipelineFile", found: list["WaitingCell"]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from flowrunner import money, problems
 from flowrunner.commands import ending, pipelines
-from flowrunner.commands.arguments import BARE, add_binding, add_format, add_paths, add_run, command, options_of
+from flowrunner.commands.arguments import BARE, add_binding, add_format, add_paths, add_run, command, options_of, placed
 from flowrunner.commands.pipelines import Ended
 from flowrunner.errors import FlowError
 from flowrunner.paint import is_terminal, paint_for
@@ -91,6 +91,7 @@ def _facts(opened: "Opened", stream: TextIO) -> "Facts":
         cap=min(caps) if caps else None,
         paint=paint_for(stream, os.environ),
         mask=opened.project.operator.mask,
+        place=lambda path: placed(opened.project.root, path),
     )
 
 
@@ -136,7 +137,10 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
         return command(arguments, path, "plan")
     if result.status is not RunStatus.DONE:
         return command(arguments, path, "run")
-    return ""
+    if result.simulated:
+        return f"flowrunner plan {shlex.quote(str(path))}"
+    lock = shlex.quote(session.progress.facts.place(result.opened.lock_name))
+    return f"git add {lock}" if result.lock_written and not result.opened.edition.trial else ""
 
 
 def _given_up(arguments: argparse.Namespace, path: Path, session: "Session", fault: FlowError) -> Ended:

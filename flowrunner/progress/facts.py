@@ -50,6 +50,8 @@ class Facts:
     paint: Paint = plain
     mask: Callable[[str], str] = str
     """Takes keys out of what providers say."""
+    place: Callable[[str], str] = str
+    """Turns a path from the project's root into one that is good where the command runs."""
     plan: Plan | None = None
     _width: int = 0
 

@@ -50,7 +50,11 @@ def _grouped(word: str, results: Iterable[CellResult], facts: Facts) -> list[str
 
 def _waiting(waits: Sequence[Waits], facts: Facts) -> list[str]:
     lines = [
-        facts.line("wait", escape.visible(one.cell), f"choose one of {one.candidates}: {escape.visible(one.sheet)}")
+        facts.line(
+            "wait",
+            escape.visible(one.cell),
+            f"choose one of {one.candidates}: {escape.visible(facts.place(one.sheet))}",
+        )
         for one in waits
     ]
     return _first(lines, lambda more: facts.line("wait", f"… and {plural(more, 'more cell')}"))
@@ -63,7 +67,7 @@ def _made(result: "RunResult", facts: Facts) -> list[str]:
         paths = [path for found in result.published.candidates.values() for path in found if path]
         outputs = {"": paths} if paths else {}
     lines = [
-        facts.line("made", name, plural(len(paths), "picture"), escape.visible(_where(paths)))
+        facts.line("made", name, plural(len(paths), "picture"), escape.visible(facts.place(_where(paths))))
         for name, paths in outputs.items()
     ]
     return _first(lines, lambda more: facts.line("made", f"… and {plural(more, 'more output')}"))
