@@ -96,6 +96,12 @@ def test_a_command_in_the_documents_prints_what_stands_below_it(
     assert said.out + said.err == shown
 
 
+def test_the_drawing_in_the_readme_is_that_of_the_example(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = blocks("mermaid")
+    assert cli.main(["graph", "pipelines/spring-hero.yaml"]) == 0
+    assert capsys.readouterr().out == block
+
+
 def test_settings_in_the_documents_are_settings(tmp_path: Path) -> None:
     (block,) = blocks("toml")
     (tmp_path / settings.NAME).write_text(block, encoding="utf-8")
