@@ -1,11 +1,13 @@
-"""One profile for all property tests: the same examples everywhere, and no clock that a busy machine could lose to.
+"""What every test has: one profile for properties, and a provider in this process.
 
-`FLOWRUNNER_EXPLORE=1` looks for new examples instead.
+The same examples are tried everywhere, and no clock is run against; `FLOWRUNNER_EXPLORE=1` looks for new examples.
 """
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+from wire import Wire
 
 settings.register_profile(
     "flowrunner",
@@ -14,3 +16,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("flowrunner")
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """Stands where the simulator would: simulated runs send to it."""
+    made = Wire()
+    monkeypatch.setattr("flowrunner.simulator.transport.transport", lambda _: made)
+    return made

@@ -8,6 +8,7 @@ from flowrunner.artifact import Artifact
 from flowrunner.call import Call, File, Link
 from flowrunner.graph import FromCell
 from flowrunner.loading.cells import Cell
+from flowrunner.pipeline import Template
 from flowrunner.problems import Problem
 from flowrunner.source import Span
 
@@ -58,6 +59,9 @@ class Bound:
     """Those of them whose picked image is meant, not one that a number names."""
     problems: list[Problem] = field(default_factory=list)
     origins: dict[Path, Span] = field(default_factory=dict)
+    """Where each value is written."""
+    templates: dict[Path, Template] = field(default_factory=dict)
+    """The template that gave each value, where one did."""
     images: int = 1
     """Images that one call is planned to give."""
     counted: bool = True

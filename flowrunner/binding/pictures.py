@@ -84,6 +84,10 @@ def _image(work: Work, param: Param, path: Path) -> list[Any]:
         return _untold(work, path)
     if isinstance(param, Template):
         return _named(work, _rendered(work, param, path), param.span, path)
+    if isinstance(param, Scalar) and param.text.startswith("$"):
+        hint = "references are $STEP, $STEP.N, $STEP.images, $STEP.*, $inputs.NAME and $axis.NAME.FIELD"
+        work.fields.add("image", f"{param.text} is no reference", param.span, hint)
+        return _untold(work, path)
     if isinstance(param, Scalar):
         return _named(work, NOTHING if param.value is None else param.value, param.span, path)
     work.fields.add("image", f"{path[0]} takes images: a path, a URL or a $ reference", param.span)

@@ -32,6 +32,8 @@ class Work:
         self.fields = Fields()
         self.origins: dict[Path, Span] = {}
         """Where each value is written: in the pipeline, in an included file, in a data file."""
+        self.templates: dict[Path, Template] = {}
+        """The template that gave each value, where one did."""
         self.keys: dict[str, Span] = {}
         self.untold: dict[Path, str] = {}
         """Values of which nothing can be said, with the type of the input that they wait for, if it is one."""
@@ -42,6 +44,7 @@ class Work:
 
     def rendered(self, param: Template, path: Path) -> Any:
         """What a template gives; NOTHING for null and for what cannot be rendered."""
+        self.templates[path] = param
         try:
             value = param.compiled.render(self.names)
         except UsesUnknown:

@@ -1,6 +1,7 @@
 """Inputs as declared: types, defaults and bounds; and whether a value fits."""
 
 from flowrunner.loading.fields import NAME, Fields
+from flowrunner.loading.scalars import EXACT
 from flowrunner.nodes import ListNode, Node, Scalar, noun
 from flowrunner.pipeline import InputSpec, InputType
 from flowrunner.source import Span
@@ -87,6 +88,8 @@ def mismatch(spec: InputSpec, value: object) -> str:
     if wrong or (isinstance(value, bool) and spec.type is not InputType.BOOLEAN):
         wanted = nouns.get(spec.type, "a whole number" if spec.type is InputType.INTEGER else "a number")
         return f"input {spec.name} is {wanted}; {value!r} is not"
+    if isinstance(value, int | float) and not abs(value) <= EXACT:  # not a number, too
+        return f"input {spec.name} is a number that every reader holds exactly; {value} is not"
     if spec.enum and value not in spec.enum:
         return f"input {spec.name} is one of {', '.join(str(item) for item in spec.enum)}; {value!r} is not"
     if isinstance(value, str):
