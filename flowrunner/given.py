@@ -10,9 +10,9 @@ from flowrunner.call import Link
 from flowrunner.errors import FlowError, UsageError
 from flowrunner.files import IMAGE_LIMIT, FileProblem, WorkTree
 from flowrunner.imagehead import artifact
-from flowrunner.loading.inputs import mismatch
 from flowrunner.loading.document import decode, parse
 from flowrunner.loading.fields import did_you_mean
+from flowrunner.loading.inputs import mismatch
 from flowrunner.loading.scope import Value
 from flowrunner.nodes import MapNode, Scalar
 from flowrunner.pipeline import InputSpec, InputType, Pipeline
