@@ -3,14 +3,17 @@
 import html
 import re
 import unicodedata
+from itertools import accumulate
 
 LIMIT = 200
 """Code points of foreign text shown in one message."""
 
-# C0 and C1 controls, line and paragraph separators, bidi controls, zero-width and tag characters, lone surrogates.
+# C0 and C1 controls, line and paragraph separators, lone surrogates, and what Unicode calls default ignorable (bidi
+# controls, zero-width and tag characters, fillers), without the variation selectors of emoji.
 _UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e0fff]"
+    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
 )
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\x1b": "\\e"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&@:$])")
@@ -22,9 +25,12 @@ def visible(text: str) -> str:
 
 
 def line(text: str, limit: int = LIMIT) -> str:
-    """`visible`, cut at `limit` code points."""
+    """`visible`, cut at `limit` code points, those of what is spelled out counted too."""
     shown = visible(text[: limit + 1])
-    return shown if len(text) <= limit else f"{visible(text[:limit])}…"
+    if len(shown) <= limit:
+        return shown
+    whole = accumulate(len(visible(character)) for character in text[:limit])
+    return f"{visible(text[: sum(length <= limit for length in whole)])}…"
 
 
 def block(text: str) -> str:
