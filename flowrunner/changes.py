@@ -8,8 +8,10 @@ from typing import Any
 from flowrunner.binding import Bound
 from flowrunner.digest import canonical
 from flowrunner.loading.cells import Cell
+from flowrunner.loading.scope import Scope
+from flowrunner.nodes import ListNode, MapNode, Node, Scalar
 from flowrunner.source import Span
-from flowrunner.store.locked import LockedCell
+from flowrunner.store.locked import LockedCell, cell_key
 
 _WORD = re.compile(r"\S+")
 _CONTEXT = 60
@@ -32,12 +34,12 @@ class Change:
             return f"{self.path} is new: {_short(self.after)}{place}"
         if self.after is None:
             return f"{self.path} is gone, was {_short(self.before)}"
-        if isinstance(self.before, str) and isinstance(self.after, str):
+        if _are_texts(self.before, self.after):
             return f"{self.path}: {words(self.before, self.after)}{place}"
         return f"{self.path}: {_short(self.before)} → {_short(self.after)}{place}"
 
 
-def changes(locked: LockedCell | None, cell: Cell, bound: Bound) -> tuple[Change, ...]:
+def changes(locked: LockedCell | None, cell: Cell, bound: Bound, scope: Scope) -> tuple[Change, ...]:
     """The fields in which a cell's request differs from its locked one, in order of their names."""
     if locked is None or not bound.calls:
         return ()
@@ -49,9 +51,9 @@ def changes(locked: LockedCell | None, cell: Cell, bound: Bound) -> tuple[Change
     for path in sorted(before.keys() | after.keys(), key=_order):
         one, two = before.get(path), after.get(path)
         if canonical(one) != canonical(two):
-            found.append(Change(path=_named(path), before=one, after=two, span=_place(path, bound)))
-    if not found and len(locked.samples) != len(bound.calls):
-        before_count, after_count = len(locked.samples), len(bound.calls)
+            found.append(Change(path=_named(path), before=one, after=two, span=_Place(bound, scope).of(path, one, two)))
+    before_count, after_count = len(locked.samples), len(bound.calls)
+    if not found and before_count != after_count and locked.key != cell_key([call.key for call in bound.calls]):
         span = cell.step.variants_span
         found.append(Change(path="variants", before=before_count, after=after_count, span=span))
     return tuple(found)
@@ -59,19 +61,88 @@ def changes(locked: LockedCell | None, cell: Cell, bound: Bound) -> tuple[Change
 
 def words(before: str, after: str) -> str:
     """The differing words of two texts with nothing of what they share: `oak → walnut`."""
-    one, two = _WORD.findall(before), _WORD.findall(after)
-    start = 0
-    while start < min(len(one), len(two)) and one[start] == two[start]:
-        start += 1
-    end = 0
-    while end < min(len(one), len(two)) - start and one[-1 - end] == two[-1 - end]:
-        end += 1
-    gone, new = " ".join(one[start : len(one) - end]), " ".join(two[start : len(two) - end])
+    gone, new = _cut(_differing(before, after)), _cut(_differing(after, before))
     if not gone and not new:
         return "only blanks or line ends changed"
     if not gone:
-        return f"+ {_cut(new)}"
-    return f"{_cut(gone)} → {_cut(new)}" if new else f"− {_cut(gone)}"
+        return f"+ {new}"
+    return f"{gone} → {new}" if new else f"− {gone}"
+
+
+def _differing(text: str, other: str) -> str:
+    """The words of a text between those that it begins and ends with like the other."""
+    start, end = _region(text, other)
+    return " ".join(text[start:end].split())
+
+
+def _region(text: str, other: str) -> tuple[int, int]:
+    """Where those words begin and end in the text; two equal offsets where it only lacks some."""
+    one, two = list(_WORD.finditer(text)), _WORD.findall(other)
+    least = min(len(one), len(two))
+    first = 0
+    while first < least and one[first][0] == two[first]:
+        first += 1
+    last = 0
+    while last < least - first and one[-1 - last][0] == two[-1 - last]:
+        last += 1
+    if first < len(one) - last:
+        return one[first].start(), one[len(one) - last - 1].end()
+    at = one[first - 1].end() if first else 0
+    return at, at
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Finds where a changed value is written: for words, the line in which they stand, be it of a data file."""
+
+    bound: Bound
+    scope: Scope
+
+    def of(self, path: tuple[str | int, ...], before: Any, after: Any) -> Span | None:
+        span = self._origin(path)
+        if span is None or not isinstance(before, str) or not isinstance(after, str):
+            return span
+        region = _region(after, before)
+        template = self.bound.templates.get(path)
+        if template is not None and template.compiled.path is None:
+            span = self._inserted(path, after, region) or span
+        return _line(span, _WORD.findall(after[region[0] : region[1]]))
+
+    def _origin(self, path: tuple[str | int, ...]) -> Span | None:
+        for length in range(len(path), 0, -1):
+            found = self.bound.origins.get(path[:length])
+            if found is not None:
+                return found
+        return None
+
+    def _inserted(self, path: tuple[str | int, ...], text: str, region: tuple[int, int]) -> Span | None:
+        """The value that a template took in from elsewhere and in which the changed words stand."""
+        start, end = region
+        found: list[Scalar] = []
+        for use in self.bound.templates[path].compiled.paths:
+            for leaf in _leaves(self.scope.node(use.path, self.bound.cell.at)):
+                reach = re.finditer(re.escape(leaf.text), text, re.IGNORECASE) if leaf.text else ()
+                if any(one.start() < max(end, start + 1) and one.end() > start - (start == end) for one in reach):
+                    found.append(leaf)
+        return max(found, key=lambda leaf: len(leaf.text)).span if found else None
+
+
+def _leaves(node: Node | None) -> Iterator[Scalar]:
+    if isinstance(node, Scalar):
+        yield node
+    elif isinstance(node, MapNode | ListNode):
+        for item in node.entries.values() if isinstance(node, MapNode) else node.items:
+            yield from _leaves(item)
+
+
+def _line(span: Span, changed: list[str]) -> Span:
+    """The changed words within a value, the whole value where they do not stand in it as they are."""
+    for part in (changed, changed[:1]):
+        pattern = r"\s+".join(re.escape(word) for word in part)
+        found = re.search(pattern, span.text) if part else None
+        if found:
+            return Span(span.source, span.start + found.start(), span.start + found.end())
+    return span
 
 
 def _flat(tree: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
@@ -96,12 +167,8 @@ def _named(path: tuple[str | int, ...]) -> str:
     return named
 
 
-def _place(path: tuple[str | int, ...], bound: Bound) -> Span | None:
-    for length in range(len(path), 0, -1):
-        found = bound.origins.get(path[:length])
-        if found is not None:
-            return found
-    return None
+def _are_texts(*values: Any) -> bool:
+    return all(isinstance(value, str) and not value.startswith("sha256:") for value in values)
 
 
 def _short(value: Any) -> str:

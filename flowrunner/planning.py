@@ -1,120 +1,36 @@
 """Planning: what would run, what is reused, what waits, and why. A plan is a run with the effects withheld."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Protocol
 
 from flowrunner.artifact import Artifact
-from flowrunner.binding import Binder, Bound, input_artifacts, standing
-from flowrunner.call import Call, File, Outcome
+from flowrunner.binding import Binder, Bound, standing
+from flowrunner.call import Outcome
 from flowrunner.catalog.model import Model, Price
 from flowrunner.catalog.price import estimate
 from flowrunner.changes import Change, changes
+from flowrunner.decisions import Choice, Decision, PickState, Plan, PlannedCall, PlannedCell
 from flowrunner.graph import FromCell, Graph
 from flowrunner.loading.cells import Cell
+from flowrunner.missing import Present, Search
 from flowrunner.money import Nano
 from flowrunner.pipeline import PickRule, Selector
-from flowrunner.problems import Problem
 from flowrunner.store.locked import Lock, LockedCell, cell_key
 from flowrunner.store.locked import Pick as LockedPick
 
-
-class Decision(StrEnum):
-    """What becomes of a cell."""
-
-    REUSE = "reuse"
-    RUN = "run"
-    AWAIT = "await"
-    SKIP = "skip"
-    MISSING = "missing"
-
-
-class Choice(StrEnum):
-    """Where a cell's choice among its candidates stands."""
-
-    MADE = "made"
-    NEW = "new"
-    STALE = "stale"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PickState:
-    """The choice of one cell: `number` of the picked candidate where it is made; `why` it is open otherwise."""
-
-    choice: Choice
-    number: int = 0
-    why: str = ""
-
-    @property
-    def is_open(self) -> bool:
-        return self.choice is not Choice.MADE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedCall:
-    """One sample: its key (None while something it needs is not known) and whether it is sent."""
-
-    key: str | None
-    decision: Decision
-    call: Call | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedCell:
-    """A cell with what would be done, why, and at most for how much."""
-
-    cell: Cell
-    bound: Bound | None
-    decision: Decision
-    reason: str = ""
-    because: tuple[str, ...] = ()
-    calls: tuple[PlannedCall, ...] = ()
-    estimate: Nano | None = 0
-    """Upper bound of what its calls that are sent cost; None where the price of one is unknown."""
-    behind_pick: bool = False
-    pick: PickState | None = None
-    changes: tuple[Change, ...] = ()
-    remake: bool = False
-    """A local result that is locked but not here, and is needed: it is made again and must give the same pixels."""
-
-    @property
-    def to_send(self) -> int:
-        """Calls that would be sent to a paid provider."""
-        if self.decision not in (Decision.RUN, Decision.AWAIT) or _is_local(self.cell):
-            return 0
-        return sum(call.decision in (Decision.RUN, Decision.AWAIT) for call in self.calls)
-
-    @property
-    def unpriced(self) -> int:
-        return self.to_send if self.estimate is None else 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """All cells of a run, in order."""
-
-    graph: Graph
-    cells: Mapping[str, PlannedCell]
-    problems: tuple[Problem, ...] = ()
-
-    def of(self, *decisions: Decision) -> list[PlannedCell]:
-        return [cell for cell in self.cells.values() if cell.decision in decisions]
-
-    @property
-    def before_picks(self) -> list[PlannedCell]:
-        """Cells that are sent, or follow without a choice."""
-        return [cell for cell in self.of(Decision.RUN, Decision.AWAIT) if not cell.behind_pick]
-
-    @property
-    def after_picks(self) -> list[PlannedCell]:
-        return [cell for cell in self.of(Decision.RUN, Decision.AWAIT) if cell.behind_pick]
-
-    @property
-    def open_picks(self) -> list[PlannedCell]:
-        """Cells that someone must choose in, now or once they have run."""
-        return [cell for cell in self.cells.values() if cell.pick is not None and cell.pick.is_open]
+__all__ = [
+    "Choice",
+    "Decision",
+    "History",
+    "PickState",
+    "Plan",
+    "PlannedCall",
+    "PlannedCell",
+    "Planner",
+    "Settled",
+    "plan",
+]
 
 
 class History(Protocol):
@@ -131,6 +47,16 @@ class Settled:
     key: str
     candidates: tuple[Artifact | None, ...]
     pick: PickState
+
+    def gave(self, digests: Collection[str]) -> bool:
+        return any(artifact is not None and artifact.sha256 in digests for artifact in self.candidates)
+
+
+_CHANGED = "the request behind the pick has changed"
+
+
+def _stale(why: str) -> PickState:
+    return PickState(choice=Choice.STALE, why=why)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -161,6 +87,19 @@ class Planner:
         """What becomes of a cell, given what is settled. Its outcomes are settled here if all are known."""
         planned = self._decide(cell)
         self.planned[cell.id] = planned
+        return planned
+
+    def foresee(self, cell: Cell, sent: dict[str, str]) -> PlannedCell:
+        """The same for a plan, in which nothing is sent. `sent` holds the keys of the calls that cells before it send,
+        and takes those of this one. Where only some of the samples are known, these are settled: so does a run."""
+        planned = self.decide(cell)
+        bound = planned.bound
+        if planned.decision is Decision.RUN and cell.id not in self.force and bound is not None:
+            outcomes = [self.outcome(call.key) for call in bound.calls]
+            planned = _once(planned, sent)
+            if any(outcomes):
+                planned = replace(planned, pick=self.settle(cell, bound, outcomes).pick)
+            self.planned[cell.id] = planned
         return planned
 
     def outcome(self, key: str) -> Outcome | None:
@@ -230,16 +169,18 @@ class Planner:
         )
         sent = sum(call.decision is Decision.RUN for call in calls)
         price = self.price(cell.model, bound)
-        found = changes(self._locked_cell(cell), cell, bound)
+        found = changes(self._locked_cell(cell), cell, bound, self.graph.scope)
         reason = "forced" if forced else self._why_run(cell, sent, len(calls), found)
+        key = cell_key([call.key for call in bound.calls])
         return PlannedCell(
             cell=cell,
             bound=bound,
             decision=Decision.RUN,
             reason=reason,
+            because=() if forced else self._gave(cell, found),
             calls=calls,
             estimate=None if price is None else price * sent,
-            pick=_open_pick(cell),
+            pick=self._open_pick(cell, key),
             changes=found,
         )
 
@@ -261,7 +202,7 @@ class Planner:
             calls=calls,
             estimate=None if price is None else price * samples,
             behind_pick=behind,
-            pick=_open_pick(cell),
+            pick=self._open_pick(cell, ""),
         )
 
     def _awaits_pick(self, name: str) -> bool:
@@ -279,111 +220,88 @@ class Planner:
         if pick is None and written is not None and not written.for_:
             pick = written  # by hand, for whatever stands here now
         if pick is None:
-            why = "the request behind the pick has changed" if written else ""
-            return PickState(choice=Choice.STALE if written else Choice.NEW, why=why)
+            return _stale(_CHANGED) if written else PickState(choice=Choice.NEW)
         if pick.image is None:
             return PickState(choice=Choice.NONE, why=pick.why)
         slot = slots[pick.image - 1] if 1 <= pick.image <= len(slots) else None
         if slot is None or (pick.digest and pick.digest.removeprefix("sha256:") != slot.sha256):
-            return PickState(choice=Choice.STALE, why=f"candidate {pick.image} is not the picture that was picked")
+            return _stale(f"candidate {pick.image} is not the picture that was picked")
         return PickState(choice=Choice.MADE, number=pick.image)
+
+    def _open_pick(self, cell: Cell, key: str) -> PickState | None:
+        """The choice in a cell that has no candidates yet. `key` is empty while its request is not known."""
+        if cell.step.pick.rule is not PickRule.HUMAN:
+            return None
+        written = self.lock.picks.get(cell.id)
+        return _stale(_CHANGED) if written and key and written.for_ not in ("", key) else PickState(choice=Choice.NEW)
+
+    def _gave(self, cell: Cell, found: Sequence[Change]) -> tuple[str, ...]:
+        """The cells whose new pictures change the request."""
+        new = {change.after.removeprefix("sha256:") for change in found if isinstance(change.after, str)}
+        needs = self.graph.needs[cell.id] if found else ()
+        return tuple(name for name in needs if name in self.settled and self.settled[name].gave(new))
 
     def _locked_cell(self, cell: Cell) -> LockedCell | None:
         return self.lock.cells.get(cell.id)
 
     def _why_reused(self, cell: Cell, settled: Settled) -> str:
-        if settled.pick.choice in (Choice.NEW, Choice.STALE, Choice.NONE):
-            return {"new": "waits for a pick", "stale": "its pick is stale", "none": "no candidate will do"}[
-                settled.pick.choice
-            ]
+        why = f": {settled.pick.why}" if settled.pick.why else ""
+        match settled.pick.choice:
+            case Choice.NEW:
+                return "waits for a pick"
+            case Choice.STALE:
+                return f"its pick is stale{why}"
+            case Choice.NONE:
+                return f"no candidate will do{why}"
         return "locked" if self._locked_cell(cell) else "done before"
 
     def _why_run(self, cell: Cell, sent: int, planned: int, found: tuple[Change, ...]) -> str:
+        if found:
+            return found[0].sentence
         if sent < planned:
-            return f"{sent} of {planned} samples are missing"
-        if self._locked_cell(cell) is None:
-            return "new"
-        return found[0].sentence if found else "nothing is known of it here"
+            return f"{sent} of {planned} samples {'is' if sent == 1 else 'are'} missing"
+        return "nothing is known of it here" if self._locked_cell(cell) else "new"
 
 
-def plan(
-    planner: Planner, wanted: Collection[str] | None = None, present: Callable[[Artifact | File], bool] | None = None
-) -> Plan:
+def plan(planner: Planner, wanted: Collection[str] | None = None, present: Present | None = None) -> Plan:
     """The plan of all cells, or of those wanted. `present` says whether an artifact's bytes are at hand: what is
     missing is marked; without it nothing is looked up (a fork's check needs no bytes)."""
+    sent: dict[str, str] = {}
     for cell in planner.graph.cells.values():
         if wanted is None or cell.id in wanted:
-            planner.decide(cell)
+            planner.foresee(cell, sent)
     if present is not None:
-        _mark_missing(planner, present)
+        made = {name: settled.candidates for name, settled in planner.settled.items()}
+        search = Search(graph=planner.graph, planned=planner.planned, made=made, present=present)
+        search.mark(_published(planner))
     problems = [problem for bound in planner.binder.bound.values() for problem in bound.problems]
     return Plan(graph=planner.graph, cells=planner.planned, problems=tuple(problems))
 
 
-def _mark_missing(planner: Planner, present: Callable[[Artifact | File], bool]) -> None:
-    """Bytes that a call or an output needs and that are not here: a local result is made again, others are missing."""
-    makers = {
-        artifact.sha256: name
-        for name, settled in planner.settled.items()
-        for artifact in settled.candidates
-        if artifact is not None
-    }
-    for name in reversed(list(planner.planned)):
-        planned = planner.planned[name]
-        needs_inputs = planned.decision in (Decision.RUN, Decision.AWAIT) and not planned.behind_pick
-        if needs_inputs and planned.bound is not None:
-            for artifact in input_artifacts(planned.bound):
-                _need(planner, artifact, makers, present, consumer=name)
+def _published(planner: Planner) -> Iterator[tuple[str, Artifact]]:
+    """The pictures of the outputs that are known, each with its cell."""
     for spec in planner.graph.pipeline.outputs.values():
         for target, _ in planner.graph.output(spec):
             if isinstance(target, FromCell) and target.cell in planner.planned:
-                for artifact in planner.known(target) or ():
-                    _need(planner, artifact, makers, present)
+                yield from ((target.cell, artifact) for artifact in planner.known(target) or ())
 
 
-def _need(
-    planner: Planner,
-    artifact: Artifact | File,
-    makers: Mapping[str, str],
-    present: Callable[[Artifact | File], bool],
-    consumer: str | None = None,
-) -> None:
-    if present(artifact):
-        return
-    maker = makers.get(artifact.sha256)
-    planned = planner.planned.get(maker) if maker else None
-    if planned is None or maker is None:
-        return
-    if planned.decision is Decision.REUSE and _is_local(planned.cell):
-        calls = tuple(replace(call, decision=Decision.RUN) for call in planned.calls)
-        reason = "its picture is not here: made again"
-        planner.planned[maker] = replace(planned, decision=Decision.RUN, reason=reason, calls=calls, remake=True)
-        for needed in input_artifacts(planned.bound) if planned.bound else ():
-            _need(planner, needed, makers, present, consumer=maker)
-        planned = planner.planned[maker]
-    elif planned.decision is Decision.REUSE:
-        planned = replace(planned, decision=Decision.MISSING, reason="its locked picture is not here")
-        planner.planned[maker] = planned
-    if planned.decision is Decision.MISSING and consumer is not None:
-        _lacks(planner, consumer, maker)
-
-
-def _lacks(planner: Planner, name: str, maker: str) -> None:
-    planned = planner.planned[name]
-    if planned.decision is not Decision.MISSING:
-        reason = f"the picture of {maker} is not here"
-        planner.planned[name] = replace(planned, decision=Decision.MISSING, reason=reason, because=(maker,))
-        for behind, needs in planner.graph.needs.items():
-            if name in needs and behind in planner.planned and planner.planned[behind].decision is not Decision.REUSE:
-                _lacks(planner, behind, name)
-
-
-def _open_pick(cell: Cell) -> PickState | None:
-    return PickState(choice=Choice.NEW) if cell.step.pick.rule is PickRule.HUMAN else None
-
-
-def _is_local(cell: Cell) -> bool:
-    return cell.model is not None and cell.model.provider == "image"
+def _once(planned: PlannedCell, sent: dict[str, str]) -> PlannedCell:
+    """A request that an earlier cell of the plan sends is not sent again: its pictures are those of that cell."""
+    keys = [call.key for call in planned.calls if call.decision is Decision.RUN and call.key is not None]
+    again = [key for key in keys if key in sent]
+    sent.update({key: planned.cell.id for key in keys if key not in sent})
+    if not again:
+        return planned
+    calls = tuple(replace(call, decision=Decision.REUSE) if call.key in again else call for call in planned.calls)
+    left = len(keys) - len(again)
+    price = None if planned.estimate is None else planned.estimate // len(keys) * left
+    if left:
+        return replace(planned, calls=calls, estimate=price)
+    reason = f"the same request as {sent[again[0]]}"
+    return replace(
+        planned, decision=Decision.REUSE, calls=calls, estimate=price, reason=reason, because=(sent[again[0]],)
+    )
 
 
 def _after(names: Sequence[str], *, picked: bool) -> str:

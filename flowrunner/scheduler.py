@@ -138,6 +138,8 @@ class Scheduler:
 
     async def _cell(self, cell: Cell) -> CellResult:
         if cell.id in self.missing:
+            # Its bytes are not here, but its digest may be known, and what is locked behind it follows from that.
+            self.planner.decide(cell)
             planned = self.missing[cell.id]
             return CellResult(cell=cell, status=Status.MISSING, reason=planned.reason, planned=planned)
         held = self._held_by_after(cell)

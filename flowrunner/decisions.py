@@ -1,0 +1,117 @@
+"""What a plan says: of every cell what becomes of it, why, and for how much at most."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from flowrunner.binding import Bound
+from flowrunner.call import Call
+from flowrunner.changes import Change
+from flowrunner.graph import Graph
+from flowrunner.loading.cells import Cell
+from flowrunner.money import Nano
+from flowrunner.problems import Problem
+from flowrunner.providers.registry import LOCAL
+
+
+class Decision(StrEnum):
+    """What becomes of a cell."""
+
+    REUSE = "reuse"
+    RUN = "run"
+    AWAIT = "await"
+    SKIP = "skip"
+    MISSING = "missing"
+
+
+class Choice(StrEnum):
+    """Where a cell's choice among its candidates stands."""
+
+    MADE = "made"
+    NEW = "new"
+    STALE = "stale"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickState:
+    """The choice of one cell: `number` of the picked candidate where it is made; `why` it is open otherwise."""
+
+    choice: Choice
+    number: int = 0
+    why: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.choice is not Choice.MADE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCall:
+    """One sample: its key (None while something it needs is not known) and whether it is sent."""
+
+    key: str | None
+    decision: Decision
+    call: Call | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCell:
+    """A cell with what would be done, why, and at most for how much."""
+
+    cell: Cell
+    bound: Bound | None
+    decision: Decision
+    reason: str = ""
+    because: tuple[str, ...] = ()
+    """Cells that the reason is about: what it waits for, what is skipped or missing, whose new picture it takes."""
+    calls: tuple[PlannedCall, ...] = ()
+    estimate: Nano | None = 0
+    """Upper bound of what its calls that are sent cost; None where the price of one is unknown."""
+    behind_pick: bool = False
+    pick: PickState | None = None
+    changes: tuple[Change, ...] = ()
+    remake: bool = False
+    """A local result that is locked but not here, and is needed: it is made again and must give the same pixels."""
+
+    @property
+    def is_local(self) -> bool:
+        """Nobody is paid for it."""
+        return self.cell.model is not None and self.cell.model.provider == LOCAL
+
+    @property
+    def to_send(self) -> int:
+        """Calls that would be sent to a paid provider."""
+        if self.decision not in (Decision.RUN, Decision.AWAIT) or self.is_local:
+            return 0
+        return sum(call.decision in (Decision.RUN, Decision.AWAIT) for call in self.calls)
+
+    @property
+    def unpriced(self) -> int:
+        return self.to_send if self.estimate is None else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All cells of a run, in order."""
+
+    graph: Graph
+    cells: Mapping[str, PlannedCell]
+    problems: tuple[Problem, ...] = ()
+
+    def of(self, *decisions: Decision) -> list[PlannedCell]:
+        return [cell for cell in self.cells.values() if cell.decision in decisions]
+
+    @property
+    def before_picks(self) -> list[PlannedCell]:
+        """Cells that are sent, or follow without a choice."""
+        return [cell for cell in self.of(Decision.RUN, Decision.AWAIT) if not cell.behind_pick]
+
+    @property
+    def after_picks(self) -> list[PlannedCell]:
+        return [cell for cell in self.of(Decision.RUN, Decision.AWAIT) if cell.behind_pick]
+
+    @property
+    def open_picks(self) -> list[PlannedCell]:
+        """Cells that someone must choose in, now or once they have run."""
+        return [cell for cell in self.cells.values() if cell.pick is not None and cell.pick.is_open]

@@ -1,0 +1,82 @@
+"""Results that are locked and whose bytes are not here, as far as a call or an output needs them.
+
+A local operation is done again. What was paid for is missing, and with it what would be made of it; a key follows from
+a digest alone, so that all that is locked behind it still stands.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from flowrunner.artifact import Artifact
+from flowrunner.binding import input_artifacts
+from flowrunner.call import File
+from flowrunner.decisions import Decision, PlannedCell
+from flowrunner.graph import Graph
+
+Present: TypeAlias = Callable[[Artifact | File], bool]
+"""Whether the bytes of an artifact are at hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """One look for what is needed and not here. `planned` is changed in place; `made` holds what every settled cell
+    has given."""
+
+    graph: Graph
+    planned: dict[str, PlannedCell]
+    made: Mapping[str, Sequence[Artifact | None]]
+    present: Present
+
+    def mark(self, published: Iterable[tuple[str, Artifact]]) -> None:
+        """`published` are the pictures of the outputs, each with its cell."""
+        for name, artifact in published:
+            if not self.present(artifact):
+                self._lost(name)
+        lacking = {}
+        # From the end: whatever is made again needs pictures of its own, of cells that come before it.
+        for name in reversed(list(self.planned)):
+            lacked = self._lacks(self.planned[name])
+            if lacked:
+                lacking[name] = lacked
+        self._pass_on(lacking)
+
+    def _lost(self, name: str) -> None:
+        planned = self.planned[name]
+        if planned.decision is not Decision.REUSE:
+            return
+        if not planned.is_local:
+            self.planned[name] = replace(planned, decision=Decision.MISSING, reason="its locked picture is not here")
+            return
+        calls = tuple(replace(call, decision=Decision.RUN) for call in planned.calls)
+        reason = "its picture is not here: made again"
+        self.planned[name] = replace(planned, decision=Decision.RUN, reason=reason, calls=calls, remake=True)
+
+    def _lacks(self, planned: PlannedCell) -> str:
+        """The first cell whose missing picture the calls of this one need."""
+        sent = planned.decision in (Decision.RUN, Decision.AWAIT) and not planned.behind_pick
+        if not sent or planned.bound is None:
+            return ""
+        gone = {artifact.sha256 for artifact in input_artifacts(planned.bound) if not self.present(artifact)}
+        makers = [name for name in self._sources(planned.cell.id) if gone and self._gave(name, gone)]
+        for name in makers:
+            self._lost(name)
+        return next((name for name in makers if self.planned[name].decision is Decision.MISSING), "")
+
+    def _sources(self, name: str) -> list[str]:
+        return [need for need in self.graph.needs[name] if need in self.planned]
+
+    def _gave(self, name: str, gone: set[str]) -> bool:
+        return any(artifact is not None and artifact.sha256 in gone for artifact in self.made.get(name, ()))
+
+    def _pass_on(self, lacking: Mapping[str, str]) -> None:
+        """What lacks a picture is not made, nor is what would be made of it."""
+        unmade: set[str] = set()
+        for name, planned in self.planned.items():
+            if planned.decision in (Decision.REUSE, Decision.SKIP, Decision.MISSING):
+                continue
+            lacked = lacking.get(name) or next((need for need in self._sources(name) if need in unmade), "")
+            if lacked:
+                unmade.add(name)
+                reason = f"the picture of {lacked} is not here"
+                self.planned[name] = replace(planned, decision=Decision.MISSING, reason=reason, because=(lacked,))
