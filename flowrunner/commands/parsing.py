@@ -43,6 +43,8 @@ class Parser(argparse.ArgumentParser):
         # The plain parser takes no options among paths, and this one no commands below a command.
         if self._subparsers is None:
             return self.parse_known_intermixed_args(words)
+        if words and words[0].startswith("-") and words[0].partition("=")[0] not in self.options:
+            raise self._unknown(words[0])
         return self.parse_known_args(words)
 
     def error(self, message: str) -> NoReturn:

@@ -37,32 +37,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     options = options_of(arguments)
+    sessions: list[Session] = []
 
     def do(path: Path) -> Ended:
         from flowrunner.project import open_pipeline, open_project
 
-        return _run(arguments, path, open_pipeline(open_project(path), path, options))
+        return _run(arguments, path, open_pipeline(open_project(path), path, options), sessions)
 
     def failed(path: Path, fault: FlowError) -> Ended:
         return Ended(ending.told(fault, spent=ending.NOTHING), _refused(arguments, path, fault))
 
     code = pipelines.each(arguments, do, failed)
-    if code == ending.INTERRUPTED:
+    if any(session.halted for session in sessions):
         _leave(code)
     return code
 
 
 def _leave(code: int) -> None:
-    """Ends the process where threads still draw: whoever interrupts twice does not wait for them. All is written."""
-    import threading
-
-    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    """Ends the process while threads still draw: whoever interrupts twice does not wait for them. All is written."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
-def _run(arguments: argparse.Namespace, path: Path, opened: "Opened") -> Ended:
+def _run(arguments: argparse.Namespace, path: Path, opened: "Opened", sessions: "list[Session]") -> Ended:
     from flowrunner.commands.session import Session
 
     stream = sys.stderr if arguments.format == "json" else sys.stdout
@@ -72,10 +70,13 @@ def _run(arguments: argparse.Namespace, path: Path, opened: "Opened") -> Ended:
         found = problems.tidy(opened.warnings)
         progress.say(facts.line("note", f"{ending.tally(found)}: flowrunner validate {shlex.quote(str(path))}"))
     session = Session(opened, progress, asks=stream if _asks(arguments, stream) else None)
+    sessions.append(session)
     try:
         result = session.run()
     except FlowError as fault:
         return _given_up(arguments, path, session, fault)
+    except KeyboardInterrupt:  # at the question
+        result = None
     if result is None:
         return _halted(arguments, path, session)
     _close(arguments, path, session, result)
@@ -165,7 +166,7 @@ def _halted(arguments: argparse.Namespace, path: Path, session: "Session") -> En
     begun = session.record()
     if begun is None:
         session.progress.say(facts.line("end", "interrupted", ending.NOTHING))
-        return Ended(ending.INTERRUPTED)
+        return Ended(ending.INTERRUPTED, _shape(None, session.opened.pipeline.file, arguments, "interrupted"))
     calls = f"{begun.calls} calls, {facts.charge(begun.paid)}, {begun.maybe_billed} may have been billed"
     session.progress.say(facts.line("end", "interrupted", calls))
     verb = f"flowrunner runs show {begun.id}" if begun.maybe_billed else command(arguments, path, "run")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowrunner import escape, money
+from flowrunner.call import Billed
 from flowrunner.commands.arguments import add_format
 from flowrunner.commands.output import print_json
 from flowrunner.errors import UsageError
@@ -153,9 +154,13 @@ def _text(record: "RunRecord") -> list[str]:
 
 
 def _attempt_row(attempt: "Attempt") -> tuple[str, ...]:
-    price = money.exact(attempt.paid) if attempt.paid else ""
-    error = escape.line(attempt.error, 200)
-    return attempt.state.value, escape.visible(attempt.cell), escape.line(attempt.model), price, error
+    charge = {Billed.NO: "not billed", Billed.MAYBE: "maybe billed"}.get(attempt.billed) or _paid(attempt)
+    return escape.visible(attempt.cell), escape.line(attempt.model), charge, escape.line(attempt.error, 200)
+
+
+def _paid(attempt: "Attempt") -> str:
+    word = "simulated" if attempt.simulated else "paid"
+    return f"{word} {money.exact(attempt.paid)}" if attempt.paid is not None else "charge not stated"
 
 
 def _doubtful(record: "RunRecord") -> list[str]:
@@ -169,6 +174,7 @@ def _doubtful(record: "RunRecord") -> list[str]:
         sent = f", sent {_time(attempt.begun)}"
         lines.append(f"  {escape.visible(attempt.cell)}  {attempt.provider} {escape.line(attempt.model)}{most}{sent}")
         names = [f"X-Client-Request-Id {attempt.client_request_id}"]
-        names += [f"request {escape.line(attempt.request_id, 100)}"] if attempt.request_id else []
+        if attempt.request_id not in ("", attempt.client_request_id):
+            names.append(f"request {escape.line(attempt.request_id, 100)}")
         lines.append(f"      = look for {' or '.join(names)} in the usage log of {attempt.provider}")
     return [*lines, "Such a call is not sent again unless `run --on-unknown resend` says so."]

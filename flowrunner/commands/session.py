@@ -37,7 +37,7 @@ class Session:
         self._stop = Stop()
         self._under_way: set[tuple[str, int]] = set()
         self._task: asyncio.Task[RunResult] | None = None
-        self._halted = False
+        self.halted = False
 
     def run(self) -> "RunResult | None":
         """What the run did; None where it was interrupted twice."""
@@ -47,7 +47,7 @@ class Session:
                 return loop.run_until_complete(self._main(loop))
         finally:
             _cancel_all(loop)
-            if not self._halted:  # a thread that draws cannot be cancelled, and somebody said "at once"
+            if not self.halted:  # a thread that draws cannot be cancelled, and somebody said "at once"
                 loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
@@ -64,7 +64,7 @@ class Session:
         try:
             return await self._task
         except asyncio.CancelledError:
-            if self._halted:
+            if self.halted:
                 return None
             raise
         finally:
@@ -79,7 +79,11 @@ class Session:
         name = escape.line(found.graph.pipeline.name)
         print(f"{name}: {costs(found, simulated=facts.simulated, cap=facts.cap)}", file=self._asks)
         print("Go on? [y/N] ", end="", file=self._asks, flush=True)
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        try:
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+        except KeyboardInterrupt:
+            print(file=self._asks)
+            raise
 
     def _heard(self, event: Event) -> None:
         match event:
@@ -101,10 +105,10 @@ class Session:
         if self._stop.reason != INTERRUPTED:
             self._stop.reason = ""
             self._stop.request(INTERRUPTED)
-            calls = plural(len(self._under_way), "call")
-            self.progress.say(self.progress.facts.line("note", f"finishing {calls} in flight; again to stop at once"))
+            doing = f"finishing {plural(len(self._under_way), 'call')} in flight" if self._under_way else "stopping"
+            self.progress.say(self.progress.facts.line("note", f"{doing}; again to stop at once"))
         elif self._task is not None:
-            self._halted = True
+            self.halted = True
             self._task.cancel()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 
 from flowrunner import escape, money
 from flowrunner.call import Billed
+from flowrunner.documents import estimate
 from flowrunner.events import Begun, Done, Event, Failed, Noted, Retried, Sent
 from flowrunner.progress.facts import Facts
 
@@ -146,11 +147,12 @@ class Live:
         return Group(*rows, Text(self._total(now), no_wrap=True, overflow="ellipsis"))
 
     def _total(self, now: float) -> str:
-        plan = self.facts.plan
-        planned = sum(cell.to_send for cell in plan.before_picks) if plan else 0
+        sent = [cell for cell in self.facts.plan.before_picks if cell.to_send] if self.facts.plan else []
         minutes, seconds = divmod(int(now - self._begun), 60)
         paid = f"{'simulated' if self.facts.simulated else 'paid'} {money.about(self.paid)}"
-        return f"  {self.done} of {planned} calls  {paid}  {minutes}:{seconds:02d}"
+        whole = estimate(sent)
+        of = f" of about {money.about(whole)}" if whole is not None else ""
+        return f"  {self.done} of {sum(cell.to_send for cell in sent)} calls  {paid}{of}  {minutes}:{seconds:02d}"
 
 
 Progress: TypeAlias = Lines | Live

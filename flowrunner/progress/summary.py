@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flowrunner import escape
 from flowrunner.call import Billed
 from flowrunner.events import Waits
-from flowrunner.planning import Decision
+from flowrunner.planning import Choice, Decision
 from flowrunner.progress.facts import Facts
 from flowrunner.report.groups import plural
 from flowrunner.scheduler import CellResult, Status
@@ -27,7 +27,7 @@ def summary(result: "RunResult", waits: Sequence[Waits], facts: Facts) -> list[s
         *_grouped("left", result.of(Status.PENDING), facts),
         *_grouped("skip", [one for one in result.of(Status.SKIPPED) if _is_consequence(one)], facts),
         *_grouped("lack", result.of(Status.MISSING), facts),
-        *_waiting(waits, facts),
+        *_waiting(waits, result, facts),
         *_made(result, facts),
     ]
     return [*lines, facts.line("end", result.status.value, _end(result, facts))]
@@ -48,16 +48,20 @@ def _grouped(word: str, results: Iterable[CellResult], facts: Facts) -> list[str
     return _first(lines, lambda more: facts.line(word, f"… and {plural(more, 'other reason')}"))
 
 
-def _waiting(waits: Sequence[Waits], facts: Facts) -> list[str]:
+def _waiting(waits: Sequence[Waits], result: "RunResult", facts: Facts) -> list[str]:
     lines = [
-        facts.line(
-            "wait",
-            escape.visible(one.cell),
-            f"choose one of {one.candidates}: {escape.visible(facts.place(one.sheet))}",
-        )
-        for one in waits
+        facts.line("wait", escape.visible(one.cell), _choice(one, result.results[one.cell], facts)) for one in waits
     ]
     return _first(lines, lambda more: facts.line("wait", f"… and {plural(more, 'more cell')}"))
+
+
+def _choice(waits: Waits, result: CellResult, facts: Facts) -> str:
+    """`choose one of 4: …/candidates.png`, and what became of an earlier choice."""
+    pick = result.planned.pick if result.planned else None
+    earlier = {Choice.STALE: "stale", Choice.NONE: "none would do"}.get(pick.choice, "") if pick else ""
+    why = ": ".join(part for part in (earlier, escape.line(pick.why, 200) if pick else "") if part)
+    sheet = escape.visible(facts.place(waits.sheet))
+    return f"choose one of {waits.candidates}: {sheet}" + (f"  ({why})" if why else "")
 
 
 def _made(result: "RunResult", facts: Facts) -> list[str]:
@@ -67,17 +71,17 @@ def _made(result: "RunResult", facts: Facts) -> list[str]:
         paths = [path for found in result.published.candidates.values() for path in found if path]
         outputs = {"": paths} if paths else {}
     lines = [
-        facts.line("made", name, plural(len(paths), "picture"), escape.visible(facts.place(_where(paths))))
-        for name, paths in outputs.items()
+        facts.line("made", name, plural(len(paths), "picture"), _where(paths, facts)) for name, paths in outputs.items()
     ]
     return _first(lines, lambda more: facts.line("made", f"… and {plural(more, 'more output')}"))
 
 
-def _where(paths: Sequence[str]) -> str:
+def _where(paths: Sequence[str], facts: Facts) -> str:
     """The one path, or the deepest folder that holds all of them."""
     if len(paths) == 1:
-        return paths[0]
-    return f"{posixpath.commonpath([posixpath.dirname(path) for path in paths]) or '.'}/"
+        return escape.visible(facts.place(paths[0]))
+    shared = posixpath.commonpath([posixpath.dirname(path) for path in paths])
+    return f"{escape.visible(facts.place(shared))}/"
 
 
 def _end(result: "RunResult", facts: Facts) -> str:

@@ -1,0 +1,240 @@
+"""The table of commands, what every command obeys, and how mistakes and bugs end."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import cli, environment, project
+
+from flowrunner.cli import COMMANDS
+from flowrunner.commands import ending
+from flowrunner.errors import FlowError, InvalidPipeline, RunRefused, UsageError
+from flowrunner.problems import error
+
+NAMES = [command.name for command in COMMANDS]
+CHAIN = """\
+flowrunner: 1
+provider: aimlapi
+steps:
+  one: {model: blackforestlabs/flux-2, with: {prompt: x, image_size: {width: 512, height: 512}}}
+"""
+HEAVY = (
+    "networkx",
+    "httpx",
+    "jinja2",
+    "jsonschema",
+    "referencing",
+    "PIL",
+    "asyncio",
+    "rich",
+    "shtab",
+    "yaml",
+    "sqlite3",
+)
+ALLOWED = {
+    "--help": set(),
+    "--version": set(),
+    "models": set(),
+    "models show blackforestlabs/flux-2": set(),
+    "models --format json": set(),
+    "schema": set(),
+    "schema --check": set(),
+    "init new": set(),
+    "runs": {"sqlite3"},
+    "validate one.yaml": {"networkx", "jsonschema", "referencing", "yaml"},
+    "plan one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
+    "pick one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
+    "graph one.yaml": {"networkx", "yaml"},
+    # httpx brings rich for a command line of its own, where it is installed.
+    "run one.yaml --simulate": set(HEAVY) - {"shtab", "jinja2"},
+}
+"""What a command line may load beside the standard library and flowrunner itself."""
+
+
+@pytest.mark.parametrize("line", ALLOWED)
+def test_a_command_loads_only_what_it_needs(tmp_path: Path, line: str) -> None:
+    project(tmp_path, {"one.yaml": CHAIN})
+    script = (
+        "import sys\nfrom flowrunner.cli import main\n"
+        f"main({line.split()!r})\n"
+        f"print(*(name for name in {HEAVY!r} if name in sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(done.stderr.splitlines()[-1].split()) <= ALLOWED[line]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help(tmp_path: Path, name: str) -> None:
+    result = cli(name, "--help", cwd=tmp_path)
+    assert result.exit_code == 0
+    assert result.out.startswith(f"usage: flowrunner {name} ")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_refuses_an_option_that_it_has_not(tmp_path: Path, name: str) -> None:
+    result = cli(name, "--frobnicate", "x", cwd=tmp_path)
+    assert (result.exit_code, result.out) == (2, "")
+    assert result.err.startswith(f"error: flowrunner {name}: there is no option --frobnicate")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_command_is_a_module_with_two_doors_and_a_docstring(name: str) -> None:
+    module = next(command for command in COMMANDS if command.name == name).module
+    assert module.__doc__
+    assert callable(module.add_arguments)
+    assert callable(module.run)
+
+
+def test_help_lists_every_command_and_needs_no_command(tmp_path: Path) -> None:
+    bare = cli(cwd=tmp_path)
+    assert bare == cli("--help", cwd=tmp_path)
+    assert all(f"\n  {name} " in bare.out for name in NAMES)
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    import flowrunner
+
+    assert cli("--version", cwd=tmp_path).out == f"flowrunner {flowrunner.__version__}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_a_shell_completes_commands_options_and_files(tmp_path: Path, shell: str) -> None:
+    script = cli("--print-completion", shell, cwd=tmp_path).out
+    assert all(name in script for name in NAMES)
+    assert "simulate" in script
+
+
+def test_bash_completes_file_names_for_a_path(tmp_path: Path) -> None:
+    script = cli("--print-completion", "bash", cwd=tmp_path).out
+    assert "_shtab_flowrunner_validate_pos_0_COMPGEN=_shtab_compgen_files" in script
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("validat", "there is no command validat", "did you mean validate?"),
+        ("frobnicate", "there is no command frobnicate", "flowrunner --help lists the commands"),
+        ("--verson", "flowrunner: there is no option --verson", "did you mean --version?"),
+        ("run x.yaml --simulat", "flowrunner run: there is no option --simulat", "did you mean --simulate?"),
+        ("run x.yaml --max-usd=lots", "flowrunner run: --max-usd: 'lots' is not an amount of dollars", ""),
+        ("run x.yaml --concurrency 0", "flowrunner run: --concurrency: 0 is not a whole number from 1 to 64", ""),
+        ("run", "flowrunner run: PATH is missing", ""),
+        ("run x.yaml --only", "flowrunner run: --only: a value is missing", ""),
+        ("run x.yaml --yes=no", "flowrunner run: --yes: it takes no value", ""),
+        ("run x.yaml -i season", "-i season is no input", "write -i NAME=VALUE"),
+        ("run x.yaml -i a=1 -i a=2", "-i a is given twice", ""),
+        ("plan x.yaml --format xml", "flowrunner plan: --format: xml is none of text, json, markdown", ""),
+        ("simulate --latency soon", "flowrunner simulate: --latency: soon is not a number of seconds", ""),
+        ("graph x.yaml y.yaml", "flowrunner graph: nothing takes 'y.yaml'", ""),
+        ("runs shaw r-1", "flowrunner runs: ", ""),
+        ("models show", "flowrunner models show: ID is missing", ""),
+        ("models show flux-2-pro", "no model flux-2-pro", "did you mean blackforestlabs/flux-2-pro?"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_told_with_what_to_write(
+    tmp_path: Path, line: str, message: str, hint: str
+) -> None:
+    result = cli(*line.split(), cwd=project(tmp_path, {}))
+    assert (result.exit_code, result.out) == (2, "")
+    first, *rest = result.err.splitlines()
+    assert first.startswith(f"error: {message}")
+    assert hint in "\n".join(rest)
+
+
+def test_options_may_stand_among_paths(tmp_path: Path) -> None:
+    project(tmp_path, {"one.yaml": CHAIN, "two.yaml": CHAIN})
+    result = cli("plan", "one.yaml", "--max-usd", "1", "two.yaml", "--allow-unpriced", "--format", "json", cwd=tmp_path)
+    assert [found["pipeline"] for found in result.json["pipelines"]] == ["one.yaml", "two.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [([0, 4, 1, 3, 130, 2], 2), ([0, 4, 1, 3, 130], 130), ([1, 3], 3), ([4, 1], 1), ([0, 4], 4), ([], 0)],
+)
+def test_of_several_exit_codes_the_worst_is_told(codes: list[int], code: int) -> None:
+    assert ending.combined(codes) == code
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (FlowError("x"), 1),
+        (UsageError("x"), 2),
+        (InvalidPipeline([error("x", "y")]), 2),
+        (RunRefused("x"), 3),
+        (KeyboardInterrupt(), 130),
+        (PermissionError(13, "Permission denied", "/secret"), 1),
+        (ValueError("x"), 1),
+    ],
+)
+def test_every_exception_has_its_exit_code_and_no_traceback(
+    fault: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ending.told(fault) == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def _send(key: str) -> None:
+    raise ValueError(f"sent {key}")
+
+
+def test_what_nobody_expected_is_told_as_a_bug_and_keys_are_masked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIMLAPI_API_KEY", "sk-live-0123456789")
+    monkeypatch.delenv("FLOWRUNNER_DEBUG", raising=False)
+    assert ending.told(ValueError("sent sk-live-0123456789\x1b[31m")) == 1
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == "this is a bug in flowrunner: ValueError: sent ***\\e[31m"
+
+
+def test_a_traceback_is_shown_on_request_and_keys_are_masked_in_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIMLAPI_API_KEY", "sk-live-0123456789")
+    monkeypatch.setenv("FLOWRUNNER_DEBUG", "1")
+    with pytest.raises(ValueError, match="sent") as caught:
+        _send("sk-live-0123456789")
+    ending.told(caught.value)
+    shown = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in shown
+    assert "sk-live" not in shown
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    line = f"{sys.executable} -m flowrunner models show blackforestlabs/flux-2; echo $? >&2"
+    done = subprocess.run(
+        ["bash", "-c", f"({line}) | true"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == "0\n"
+
+
+def test_a_terminal_that_cannot_show_a_letter_gets_its_code(tmp_path: Path) -> None:
+    project(tmp_path, {"one.yaml": CHAIN.replace("prompt: x", "promt: ö")})
+    env = environment(tmp_path, {"PYTHONIOENCODING": "ascii"})
+    line = [sys.executable, "-m", "flowrunner", "validate", "one.yaml"]
+    done = subprocess.run(line, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "promt: \\xf6" in done.stdout
+
+
+def test_the_package_loads_its_doors_when_they_are_used() -> None:
+    import flowrunner
+
+    assert {"load", "plan", "run", "arun", "validate", "Options"} <= set(dir(flowrunner))
+    assert callable(flowrunner.plan)
+    with pytest.raises(AttributeError, match="frobnicate"):
+        _ = flowrunner.frobnicate
