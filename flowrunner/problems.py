@@ -9,6 +9,9 @@ from typing import Any
 from flowrunner import escape
 from flowrunner.source import Span
 
+SHOWN = 100
+"""Problems that are shown at once: whoever has more mends these first."""
+
 
 class Severity(StrEnum):
     """How bad a problem is; errors sort first."""
@@ -48,17 +51,13 @@ def warning(code: str, message: str, span: Span | None = None, hint: str = "") -
 
 def tidy(problems: Iterable[Problem]) -> list[Problem]:
     """Folded (one fault, one problem, with all its cells) and sorted by file, place and severity."""
-    folded: dict[tuple[object, ...], Problem] = {}
+    folded: dict[tuple[object, ...], tuple[Problem, dict[str, None]]] = {}
     for problem in problems:
         place = problem.span and (problem.span.file, problem.span.start, problem.span.end)
         key = (problem.code, problem.message, problem.hint, problem.severity, place, problem.step, problem.file)
-        known = folded.get(key)
-        folded[key] = problem if known is None else replace(known, cells=_union(known.cells, problem.cells))
-    return sorted(folded.values(), key=_order)
-
-
-def _union(one: tuple[str, ...], two: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*one, *two)))
+        _, cells = folded.setdefault(key, (problem, {}))
+        cells.update(dict.fromkeys(problem.cells))
+    return sorted((replace(problem, cells=tuple(cells)) for problem, cells in folded.values()), key=_order)
 
 
 def _order(problem: Problem) -> tuple[str, int, int, str, str, str]:
@@ -74,8 +73,20 @@ def strict(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def as_text(problems: Sequence[Problem]) -> str:
-    """Every problem as a person reads it: place, message, line, caret, what to do."""
-    return "\n".join(_shown(problem) for problem in problems)
+    """Every problem as a person reads it: place, message, line, caret, what to do. Of very many the first ones."""
+    shown = _first(problems)
+    rest = len(problems) - len(shown)
+    return "\n".join([*map(_shown, shown), *([f"and {rest:,} more"] if rest else [])])
+
+
+def _first(problems: Sequence[Problem]) -> Sequence[Problem]:
+    """As many as anyone reads, in their order; errors before warnings."""
+    if len(problems) <= SHOWN:
+        return problems
+    errors = [problem for problem in problems if problem.is_error][:SHOWN]
+    others = [problem for problem in problems if not problem.is_error][: SHOWN - len(errors)]
+    chosen = set(map(id, (*errors, *others)))
+    return [problem for problem in problems if id(problem) in chosen]
 
 
 def tally(problems: Sequence[Problem], files: int) -> str:
@@ -94,7 +105,7 @@ def as_json(problems: Sequence[Problem]) -> list[dict[str, Any]]:
 
 def as_annotations(problems: Sequence[Problem]) -> str:
     """GitHub workflow commands, one line each."""
-    return "\n".join(_annotation(problem) for problem in problems)
+    return "\n".join(map(_annotation, _first(problems)))
 
 
 def dump(problems: Sequence[Problem]) -> str:
@@ -103,9 +114,9 @@ def dump(problems: Sequence[Problem]) -> str:
 
 def _shown(problem: Problem) -> str:
     span = problem.span
-    place = f"{escape.visible(span.file)}:{span.line}:{span.column}: " if span else ""
+    place = f"{escape.line(span.file, 1000)}:{span.line}:{span.column}: " if span else ""
     if span is None and problem.file:
-        place = f"{escape.visible(problem.file)}: "
+        place = f"{escape.line(problem.file, 1000)}: "
     head = f"{place}{problem.severity}: {escape.line(problem.message, 1000)}  [{problem.code}]"
     note = _touched(problem)
     notes = [note] if note else []
@@ -133,15 +144,15 @@ def _excerpt(span: Span, hint: str) -> list[str]:
 
 def _cut(span: Span) -> tuple[str, str, str]:
     """The line around a span in three parts, made visible; a long line is cut to a window around the place."""
-    line = span.source.line(span.line)
-    start = span.column - 1
-    end = span.end_column - 1 if span.end_line == span.line else len(line)
-    first = max(0, start - 60) if len(line) > 140 else 0
-    last = min(len(line), max(end, first + 130)) if len(line) > 140 else len(line)
+    text, start = span.source.text, span.start
+    begin, stop = span.source.bounds(span.line)
+    end = max(start, span.end) if span.end_line == span.line else stop
+    first = max(begin, start - 60) if stop - begin > 140 else begin
+    last = min(stop, max(end, first + 130)) if stop - begin > 140 else stop
     last = min(last, start + 200)
-    before = ("…" if first else "") + escape.visible(line[first:start]).replace("\\t", " ")
-    marked = escape.visible(line[start : min(end, last)])
-    after = escape.visible(line[min(end, last) : last]) + ("…" if last < len(line) else "")
+    before = ("…" if first > begin else "") + escape.visible(text[first:start]).replace("\\t", " ")
+    marked = escape.line(text[start : min(end, last)], 400)
+    after = escape.line(text[min(end, last) : last], 400) + ("…" if last < stop else "")
     return before, marked.rstrip(), after if marked.rstrip() == marked else marked[len(marked.rstrip()) :] + after
 
 
@@ -149,12 +160,12 @@ def _touched(problem: Problem) -> str:
     if not problem.cells:
         return ""
     step = problem.cells[0].split("/", 1)[0]
-    place = f" ({problem.step.file}:{problem.step.line})" if problem.step else ""
+    place = f" ({escape.line(problem.step.file)}:{problem.step.line})" if problem.step else ""
     if len(problem.cells) == 1 and problem.of <= 1:
-        return f"{escape.visible(step)}{place}" if place and _elsewhere(problem) else ""
+        return f"{escape.line(step)}{place}" if place and _elsewhere(problem) else ""
     of = f" of {problem.of}" if problem.of else ""
     noun = "cell" if (problem.of or len(problem.cells)) == 1 else "cells"
-    return f"{escape.visible(step)}{place}: {len(problem.cells)}{of} {noun}, first {escape.visible(problem.cells[0])}"
+    return f"{escape.line(step)}{place}: {len(problem.cells)}{of} {noun}, first {escape.line(problem.cells[0])}"
 
 
 def _elsewhere(problem: Problem) -> bool:
@@ -166,8 +177,8 @@ def _record(problem: Problem) -> dict[str, Any]:
     return {
         "code": problem.code,
         "severity": problem.severity.value,
-        "message": problem.message,
-        "hint": problem.hint,
+        "message": _bounded(problem.message),
+        "hint": _bounded(problem.hint),
         "file": span.file if span else problem.file,
         "line": span.line if span else None,
         "column": span.column if span else None,
@@ -185,8 +196,13 @@ def _annotation(problem: Problem) -> str:
         place |= {"endLine": str(span.end_line), "endColumn": str(span.end_column)}
     place["title"] = problem.code
     properties = ",".join(f"{k}={escape.annotation(v, inside='property')}" for k, v in place.items() if v)
-    body = problem.message + (f"\n{problem.hint}" if problem.hint else "")
+    body = "\n".join(escape.line(text, 1000) for text in (problem.message, problem.hint) if text)
     return f"::{problem.severity} {properties}::{escape.annotation(body)}"
+
+
+def _bounded(text: str) -> str:
+    """A message may quote what somebody else has written; JSON has its own rules for what is hidden in it."""
+    return text if len(text) <= 1000 else f"{text[:1000]}…"
 
 
 def _plural(number: int, noun: str) -> str:

@@ -25,9 +25,12 @@ class Source:
         """Line `number`, counted from 1, without its line feed."""
         if not 1 <= number <= len(self.starts):
             return ""
-        start = self.starts[number - 1]
-        end = self.starts[number] - 1 if number < len(self.starts) else len(self.text)
+        start, end = self.bounds(number)
         return self.text[start:end]
+
+    def bounds(self, number: int) -> tuple[int, int]:
+        """Where line `number` begins and ends, its line feed apart."""
+        return self.starts[number - 1], self.starts[number] - 1 if number < len(self.starts) else len(self.text)
 
 
 @dataclass(frozen=True, slots=True)
