@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,9 @@ from flowrunner.loading.scalars import Inexact, clean, meant
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style
 from flowrunner.problems import Problem, error
 from flowrunner.source import Source, Span
+
+ROWS = 50_000
+"""Lines of a CSV file: each is a value of an axis, and no pipeline has more cells."""
 
 _JSON_ONLY = re.compile(r"\\/|\\u[dD][89a-fA-F]")
 """Escapes of JSON that YAML does not know: an escaped slash, and surrogate pairs."""
@@ -68,14 +72,21 @@ def rows(found: Source, fields: Fields) -> Iterator[MapNode]:
     reader = csv.reader(io.StringIO(found.text, newline=""), strict=True)
     header: dict[str, Span] = {}
     line = 0
+    before = len(fields.problems)
     try:
         for row in reader:
             first, line = line + 1, reader.line_num
             if not row or row == [""]:
                 continue
-            spans = _cells(found, first, row)
+            spans = _cells(found, first, line, row)
             if not header:
                 header = _header(row, spans, fields)
+                if len(fields.problems) > before:
+                    return
+            elif first > ROWS:
+                hint = "split the file, or the pipeline"
+                fields.add("too-large", f"more than {ROWS:,} lines", Span(found, spans[0].start, spans[0].start), hint)
+                return
             elif len(row) != len(header):
                 message = f"this row has {len(row)} columns, the header {len(header)}"
                 fields.add("csv", message, Span(found, found.starts[first - 1], spans[-1].end))
@@ -101,14 +112,15 @@ def _header(row: list[str], spans: list[Span], fields: Fields) -> dict[str, Span
     return header
 
 
-def _cells(found: Source, first: int, row: list[str]) -> list[Span]:
-    at = found.starts[first - 1]
+def _cells(found: Source, first: int, last: int, row: list[str]) -> list[Span]:
+    """Where the cells of the lines `first` to `last` stand; a cell with quotes in it begins where its row goes on."""
+    at, end = found.starts[first - 1], found.bounds(last)[1]
     spans = []
     for cell in row:
-        start = found.text.find(cell, at) if cell else at
+        start = found.text.find(cell, at, end) if cell else at
         start = at if start < 0 else start
         spans.append(Span(found, start, start + len(cell)))
-        comma = found.text.find(",", start + len(cell))
+        comma = found.text.find(",", start + len(cell), end)
         at = comma + 1 if comma >= 0 else start + len(cell)
     return spans
 
@@ -147,18 +159,21 @@ def _node(value: Any, span: Span, depth: int) -> Node:
     if depth > DEPTH:
         raise RecursionError
     if isinstance(value, _Pairs):
-        entries = {clean(key): _node(item, span, depth + 1) for key, item in value}
+        entries = {_text(key): _node(item, span, depth + 1) for key, item in value}
         if len(entries) != len(value):
             raise InvalidPipeline([_twice(value, span)])
         return MapNode(entries, span, dict.fromkeys(entries, span))
     if isinstance(value, list):
         return ListNode(tuple(_node(item, span, depth + 1) for item in value), span)
-    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+    return Scalar(_text(value) if isinstance(value, str) else value, span)
+
+
+def _text(value: str) -> str:
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("a text holds half a surrogate pair")
-    return Scalar(clean(value) if isinstance(value, str) else value, span)
+    return clean(value)
 
 
 def _twice(pairs: _Pairs, span: Span) -> Problem:
-    names = [clean(key) for key, _ in pairs]
-    double = next(key for key in names if names.count(key) > 1)
+    double = next(key for key, times in Counter(clean(key) for key, _ in pairs).items() if times > 1)
     return error("duplicate-key", f"{double} stands twice in one mapping", span)

@@ -290,9 +290,9 @@ class _Reader:
             self._lint_cut(span)
 
     def _lint_cut(self, span: Span) -> None:
-        cut = _CUT.match(self.source.line(span.line), span.end_column - 1)
+        cut = _CUT.match(self.source.text, span.end)
         if cut:
-            place = Span(self.source, span.end + cut.start(1) - cut.start(), span.end + cut.end(1) - cut.start())
+            place = Span(self.source, cut.start(1), cut.end(1))
             hint = "quote the whole text, or leave a blank after # if a comment is meant"
             self.lints.append(warning("comment-cut", f"the text ends before {cut[1]!r}", place, hint))
 
