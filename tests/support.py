@@ -67,3 +67,11 @@ def golden(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
+
+
+def pipeline(folder: Path, text: str, files: Mapping[str, str] | None = None) -> Path:
+    """A pipeline `show.yaml` for aimlapi, whose text begins after that, with a picture `photo.png` beside it."""
+    head = "flowrunner: 1\nprovider: aimlapi\n"
+    project(folder, {"show.yaml": head + textwrap.dedent(text), **(files or {})})
+    picture(folder / "photo.png", (800, 600))
+    return folder / "show.yaml"

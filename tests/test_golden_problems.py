@@ -5,16 +5,15 @@ A case is `NAME.yaml`, or a folder `NAME/` with a `pipeline.yaml` and the files 
 
 After a change of wording look at the difference that this makes:
 
-    FLOWRUNNER_GOLDEN=1 pytest tests/test_golden_problems.py; git diff tests/problems
+    GOLDEN=write pytest tests/test_golden_problems.py; git diff tests/problems
 """
 
-import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from support import golden, picture
 
 from flowrunner import api
 from flowrunner.problems import as_text, tally
@@ -50,7 +49,7 @@ def said(case: Path, folder: Path) -> str:
         folder.mkdir()
         path = Path(shutil.copy(case, folder))
     (folder / "flowrunner.toml").touch()
-    Image.new("RGB", (800, 600), "#b05030").save(folder / "photo.png")
+    picture(folder / "photo.png", (800, 600))
     problems = api.validate(path, environment={})
     return f"{as_text(problems)}\n{tally(problems, 1)}\n"
 
@@ -58,10 +57,7 @@ def said(case: Path, folder: Path) -> str:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
 def test_a_mistake_is_told_as_written_down(case: Path, tmp_path: Path) -> None:
     page = case.with_suffix(".out") if case.is_file() else case.with_name(f"{case.name}.out")
-    text = said(case, tmp_path / "project")
-    if os.environ.get("FLOWRUNNER_GOLDEN"):
-        page.write_text(text)
-    assert text == page.read_text()
+    golden(page, said(case, tmp_path / "project"))
 
 
 def test_every_page_has_its_case() -> None:

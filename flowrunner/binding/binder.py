@@ -88,7 +88,7 @@ class Binder:
 def _bound(work: Work) -> Bound:
     cell, model = work.cell, work.cell.model
     params = _params(work, model)
-    bound = Bound(cell=cell, params=params, origins=work.origins, templates=work.templates)
+    bound = Bound(cell=cell, params=params, origins=work.origins, templates=work.templates, counted=model is not None)
     if model is not None:
         _write_labels(work, model, params)
         bound.images = planned_images(model, params)

@@ -42,7 +42,9 @@ def judge(work: Work, model: Model, bound: Bound) -> None:
 
 
 def _hidden(work: Work, fault: Fault) -> bool:
-    """Of a value that is not known, only its type can be wrong."""
+    """Of a value that is not known, only its name and its type can be wrong."""
+    if fault.about_key:
+        return False
     for path, kind in work.untold.items():
         if fault.path[: len(path)] == path and not (kind and fault.code == "wrong-type"):
             return True

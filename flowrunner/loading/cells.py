@@ -208,12 +208,12 @@ def _model_id(step: Step, at: Mapping[str, AxisValue], scope: Scope, fields: Fie
     except UsesUnknown:
         return None
     except TemplateProblem as fault:
-        fields.problems.append(template_problem(fault, step.model.scalar))
+        fields.once(template_problem(fault, step.model.scalar))
         return None
     if isinstance(rendered, str):
         return rendered
     if not isinstance(rendered, Unknown):
-        fields.add("model", f"a model is named by text; this gives {rendered!r}", step.model.span)
+        fields.once(error("model", f"a model is named by text; this gives {rendered!r}", step.model.span))
     return None
 
 
@@ -225,5 +225,5 @@ def _wanted(step: Step, at: Mapping[str, AxisValue], scope: Scope, fields: Field
     except UsesUnknown:
         return True
     except TemplateProblem as fault:
-        fields.problems.append(template_problem(fault, step.when.scalar))
+        fields.once(template_problem(fault, step.when.scalar))
         return True

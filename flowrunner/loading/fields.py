@@ -59,6 +59,12 @@ class Fields:
     def add(self, code: str, message: str, span: Span, hint: str = "") -> None:
         self.problems.append(error(code, message, span, hint))
 
+    def once(self, problem: Problem) -> None:
+        """Notes a problem unless one of its kind is told at its place: a template of a thousand cells is read once."""
+        place = (problem.code, problem.span)
+        if all((known.code, known.span) != place for known in self.problems):
+            self.problems.append(problem)
+
     def mapping(self, node: Node, what: str) -> MapNode | None:
         if isinstance(node, MapNode):
             return node
