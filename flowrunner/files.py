@@ -31,7 +31,8 @@ class Files(Protocol):
         """sha256 of one file's bytes, in hexadecimal. FileProblem as for `read`."""
 
     def list(self, pattern: str) -> list[str]:
-        """Files whose path matches (`*` and `?` in the last part only), in code-point order, without hidden files."""
+        """Files whose path matches (`*` and `?` in the last part only), in code-point order, without hidden files.
+        FileProblem for a folder that cannot be listed, or a name that is not UTF-8."""
 
 
 class WorkTree:
@@ -61,6 +62,8 @@ class WorkTree:
                 for entry in entries:
                     if entry.name.startswith(".") or not fnmatch.fnmatchcase(entry.name, last):
                         continue
+                    if not _is_text(entry.name):
+                        raise FileProblem(f"{folder or 'the folder'} holds a name that is not UTF-8", "rename the file")
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if self._inside(path).is_file():
                         found.append(path)
@@ -81,6 +84,8 @@ class WorkTree:
             raise FileProblem(f"{path!r} is not a usable path") from None
         if real != self.root and self.root not in real.parents:
             raise FileProblem(f"{path} lies outside the project", "keep files inside the project folder")
+        if _hidden(real.relative_to(self.root).parts) - _hidden(PurePosixPath(path).parts):
+            raise FileProblem(f"{path} leads to a hidden file", "name the file itself")
         return real
 
     def _open(self, path: str, limit: int) -> tuple[bytes, os.stat_result]:
@@ -109,6 +114,9 @@ def join(home: str, path: str) -> str:
         raise FileProblem(f"{path!r} is not a path: write it with / and without control characters")
     if path.startswith(("/", "~")) or (len(path) > 1 and path[1] == ":"):
         raise FileProblem(f"{path} is an absolute path", "write it relative to the file that names it")
+    if _hidden(PurePosixPath(path).parts):
+        hint = "what begins with a dot may hold keys, as .env and .git do; move or rename it"
+        raise FileProblem(f"{path} is hidden, and hidden files are not read", hint)
     parts: list[str] = list(PurePosixPath(home).parent.parts)
     for part in PurePosixPath(path).parts:
         if part == "..":
@@ -118,6 +126,15 @@ def join(home: str, path: str) -> str:
         elif part != ".":
             parts.append(part)
     return "/".join(parts)
+
+
+def _hidden(parts: tuple[str, ...]) -> set[str]:
+    return {part for part in parts if part.startswith(".") and part not in (".", "..")}
+
+
+def _is_text(name: str) -> bool:
+    """Python stands half a surrogate pair for a byte that is not UTF-8."""
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:

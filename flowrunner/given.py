@@ -8,11 +8,12 @@ from typing import Any
 from flowrunner.artifact import Artifact
 from flowrunner.call import Link
 from flowrunner.errors import FlowError, UsageError
-from flowrunner.files import IMAGE_LIMIT, FileProblem, WorkTree
+from flowrunner.files import IMAGE_LIMIT, FileProblem, WorkTree, join
 from flowrunner.imagehead import artifact
 from flowrunner.loading.document import decode, parse
 from flowrunner.loading.fields import did_you_mean
 from flowrunner.loading.inputs import mismatch
+from flowrunner.loading.scalars import Inexact, meant
 from flowrunner.loading.scope import Value
 from flowrunner.nodes import MapNode, Scalar
 from flowrunner.pipeline import InputSpec, InputType, Pipeline
@@ -54,7 +55,7 @@ def given(
         if name in lines:
             work.take(spec, work.converted(spec, lines[name]), Path.cwd(), kept=True)
         elif name in filed and file is not None:
-            work.take(spec, filed[name], file.resolve().parent, kept=True)
+            work.written(spec, filed[name], file.resolve())
         elif name in locked and file is None:
             work.locked(spec, locked[name])
         elif spec.default is not None:
@@ -79,6 +80,15 @@ def _file(path: Path) -> dict[str, Any]:
     return found
 
 
+def _is_link(text: str) -> bool:
+    return text.startswith(("https://", "http://", "asset:"))
+
+
+def _is_text(value: str) -> bool:
+    """Half of a surrogate pair stands in a command line for a byte that is not UTF-8."""
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 class _Work:
     def __init__(self, pipeline: Pipeline, root: Path, objects: Objects) -> None:
         self.pipeline = pipeline
@@ -100,12 +110,14 @@ class _Work:
         if spec.type is InputType.BOOLEAN:
             return _TRUE_FALSE.get(value, value)
         try:
-            return int(value) if spec.type is InputType.INTEGER else float(value)
-        except ValueError:
+            return meant(value)
+        except Inexact:
             return value
 
     def take(self, spec: InputSpec, value: Any, home: Path, *, kept: bool) -> None:
         fault = mismatch(spec, value) if value is not None else ""
+        if isinstance(value, str) and not _is_text(value):
+            fault = f"input {spec.name} holds what is no character"
         if fault:
             raise UsageError(fault, f"it is declared at {spec.span}")
         if spec.type is InputType.IMAGE and isinstance(value, str):
@@ -120,7 +132,20 @@ class _Work:
             self.values[spec.name] = Value(data=value, image=self._stored(spec, value.removeprefix("sha256:")))
             self.record[spec.name] = value
         else:
-            self.take(spec, value, self.root, kept=True)
+            self.written(spec, value, self.root / "lock")
+
+    def written(self, spec: InputSpec, value: Any, file: Path) -> None:
+        """A value of a file, whose paths are relative to it. A file of the project came with a change that somebody
+        else has made: it names files of the project and no others."""
+        home = self._inside(file)
+        if home is not None and spec.type is InputType.IMAGE and isinstance(value, str) and not _is_link(value):
+            try:
+                inside = self._inside(self.root / join(home, value))
+            except FileProblem as fault:
+                raise UsageError(f"input {spec.name}: {fault.message}", fault.hint) from None
+            if inside is None:
+                raise UsageError(f"input {spec.name}: {value} lies outside the project", f"give it: -i {spec.name}=…")
+        self.take(spec, value, file.parent, kept=True)
 
     def differs(self, name: str, filed: Mapping[str, Any], locked: Mapping[str, Any], pipeline: Pipeline) -> bool:
         default = pipeline.inputs[name].default
@@ -138,25 +163,28 @@ class _Work:
         return value
 
     def _image(self, spec: InputSpec, text: str, home: Path) -> tuple[Value, Any]:
-        if text.startswith(("https://", "http://", "asset:")):
+        if _is_link(text):
             return Value(data=text, image=Link(text)), text
-        path = home / Path(text).expanduser()
-        inside = self._inside(path)
-        if inside is not None:
-            return Value(data=inside, path=inside), inside
         try:
-            with path.open("rb") as file:
-                data = file.read(IMAGE_LIMIT + 1)
+            path = home / Path(text).expanduser()
+            inside = self._inside(path)
+            if inside is not None:
+                return Value(data=inside, path=inside), inside
+            real = path.resolve()
+            data = WorkTree(real.parent).read(real.name, IMAGE_LIMIT)
             image = artifact(data)
-        except OSError as fault:
-            raise UsageError(f"input {spec.name}: {text} cannot be read: {fault.strerror}") from None
+        except (OSError, ValueError, RuntimeError):  # a home that nobody has, a NUL, a ring of links
+            raise UsageError(f"input {spec.name}: {text!r} is not a usable path") from None
         except FlowError as fault:
             raise UsageError(f"input {spec.name}: {text}: {fault.message}", fault.hint) from None
         self.outside[image.sha256] = data
         return Value(data=text, image=image), f"sha256:{image.sha256}"
 
     def _inside(self, path: Path) -> str | None:
-        real, root = path.resolve(), self.root.resolve()
+        try:
+            real, root = path.resolve(), self.root.resolve()
+        except (OSError, ValueError, RuntimeError):
+            return None
         return real.relative_to(root).as_posix() if real.is_relative_to(root) else None
 
     def _stored(self, spec: InputSpec, digest: str) -> Artifact:

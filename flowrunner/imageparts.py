@@ -176,4 +176,7 @@ def _stranger(data: bytes) -> str:
         if re.match(beginning, data[:512], re.DOTALL):
             return f"it is {what}, not a PNG, JPEG or WEBP"
     text = data[:60].decode("utf-8", "replace").strip().split("\n", 1)[0]
+    if not text.startswith(("<", "{")):
+        # An error page or reply says what went wrong; other texts may hold what is nobody's business.
+        return "not an image"
     return f"not an image: it begins with '{text[:40].strip()}'"
