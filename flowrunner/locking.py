@@ -44,8 +44,9 @@ def _picks(lock: Lock, cells: Mapping[str, LockedCell], results: Mapping[str, Ce
     picks = {name: _completed(pick, cells.get(name), results.get(name)) for name, pick in lock.picks.items()}
     by_key = {cell.key: name for name, cell in cells.items()}
     for name, pick in tuple(picks.items()):
+        stays = name in cells and cells[name].key == pick.for_
         home = by_key.get(pick.for_, name)
-        if home != name and home not in picks:
+        if not stays and home not in picks:
             del picks[name]
             picks[home] = pick
     return picks

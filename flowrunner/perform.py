@@ -18,8 +18,9 @@ from flowrunner import exchange, imagehead, network
 from flowrunner.artifact import SUFFIXES, Artifact
 from flowrunner.call import Billed, Failure, File, Input, Link, Outcome
 from flowrunner.downloads import Downloads, FetchFailed
-from flowrunner.errors import FlowError
+from flowrunner.errors import FlowError, RunRefused
 from flowrunner.events import Event, Retried, Sent
+from flowrunner.files import FileProblem
 from flowrunner.images import Images
 from flowrunner.jobs import Job, Missing, Stop, declined, read
 from flowrunner.local import LocalPerformer
@@ -156,7 +157,7 @@ class Performer:
     async def _attempt(self, job: Job, door: Door, attempt: int) -> "Outcome | Failure | _Again":
         try:
             request = await self._request(job, door)
-        except (Missing, Damaged) as fault:
+        except (Missing, Damaged, FileProblem, RunRefused) as fault:
             return Failure(key=job.call.key, error=fault.message, hint=fault.hint, refused=True)
         if isinstance(request, Failure):
             return request
@@ -168,6 +169,8 @@ class Performer:
         self.emit(Sent(cell=job.cell, sample=job.sample, model=job.model.id, estimate=job.estimate))
         begun = self.clock()
         reply = await self._send(job, door, request, number)
+        if isinstance(reply, Failure):
+            return reply
         if isinstance(reply, exchange.NotSent):
             self.ledger.not_sent(number, reply.reason)
             return _Again(Failure(key=job.call.key, error=f"not sent: {reply.reason}", hint="nothing was billed"))
@@ -209,9 +212,12 @@ class Performer:
 
     async def _send(
         self, job: Job, door: Door, request: Request, number: int
-    ) -> Response | exchange.NotSent | exchange.Lost:
+    ) -> Response | exchange.NotSent | exchange.Lost | Failure:
         try:
             reply = await exchange.send(door.endpoint, request, deadline_s=job.timeout)
+        except RunRefused as fault:  # it was not even begun: the model's path leads away from its provider
+            self.ledger.not_sent(number, fault.message)
+            return Failure(key=job.call.key, error=fault.message, hint=fault.hint, refused=True)
         except BaseException:
             # Cancelled, or our own bug: the request may have left, and the ledger must say so.
             self.ledger.unknown(number, self._maybe(job, "the run ended while the call was under way"))
@@ -383,7 +389,7 @@ class Performer:
                 self.stop.request(handle.message)
             error = f"an input could not be uploaded: {handle.message}"
             return Failure(key=job.call.key, error=error, hint=handle.hint, stops_run=stops, status=handle.status)
-        self.ledger.remember(self._remote(door), leaf.sha256, handle, None)
+        self.ledger.remember(self._remote(door), leaf.sha256, handle, self.wall() + door.provider.limits.lifetime)
         return handle
 
 

@@ -187,8 +187,8 @@ class Planner:
     def _waiting(self, cell: Cell, bound: Bound) -> PlannedCell:
         model = cell.model
         picks = [name for name in bound.picks if self._awaits_pick(name)]
-        behind = bool(picks) or any(self.planned[name].behind_pick for name in bound.pending if name in self.planned)
-        names = picks or list(bound.pending)
+        behind = bool(picks) or any(self.planned[name].behind_pick for name in bound.awaited if name in self.planned)
+        names = picks or list(bound.awaited)
         reason = _after(names, picked=bool(picks))
         price = self.price(model, bound) if model is not None else None
         samples = cell.step.variants
@@ -198,7 +198,7 @@ class Planner:
             bound=bound,
             decision=Decision.AWAIT,
             reason=reason,
-            because=tuple(bound.pending),
+            because=bound.awaited,
             calls=calls,
             estimate=None if price is None else price * samples,
             behind_pick=behind,

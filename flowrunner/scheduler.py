@@ -170,13 +170,22 @@ class Scheduler:
 
     def _blocked(self, cell: Cell, planned: PlannedCell) -> CellResult:
         """What a cell waits for did not come: the first of its needs that says why."""
+        lost = self._lost(planned)
+        if lost:
+            return CellResult(cell=cell, status=Status.FAILED, reason=lost, planned=planned)
         for name in planned.because:
             found = self.results.get(name)
             if found is not None and found.status not in (Status.DONE, Status.REUSED):
                 return self._behind(cell, name, found, planned)
-        name = planned.because[0] if planned.because else ""
-        reason = f"{name} gave fewer pictures than this needs" if name else planned.reason
-        return CellResult(cell=cell, status=Status.SKIPPED, reason=reason, planned=planned)
+        return CellResult(cell=cell, status=Status.SKIPPED, reason=planned.reason, planned=planned)
+
+    def _lost(self, planned: PlannedCell) -> str:
+        """Which candidate a cell needs that no picture came of, though its cell goes on with the others."""
+        for image in planned.bound.pending if planned.bound else ():
+            settled = self.planner.settled.get(image.cell)
+            if settled is not None and image.number and settled.candidates[image.number - 1] is None:
+                return f"it needs candidate {image.number} of {image.cell}, which failed"
+        return ""
 
     def _behind(self, cell: Cell, name: str, found: CellResult, planned: PlannedCell | None) -> CellResult:
         if found.status is Status.WAITING:

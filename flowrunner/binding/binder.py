@@ -6,7 +6,7 @@ from typing import Any
 
 from flowrunner.artifact import Artifact
 from flowrunner.binding import pictures, values
-from flowrunner.binding.bound import NOTHING, Bound, Known, Pending, PendingSize, Size, images_in, size_of, walk
+from flowrunner.binding.bound import NOTHING, Bound, Known, PendingSize, Size, pending_in, size_of
 from flowrunner.binding.judging import judge
 from flowrunner.binding.work import Work
 from flowrunner.call import Call
@@ -95,12 +95,10 @@ def _bound(work: Work) -> Bound:
         bound.counted = model.count is None or (model.count,) not in work.untold
         bound.size = _asked_size(model, params)
         judge(work, model, bound)
-    pending = [leaf for leaf in images_in(params) if isinstance(leaf, Pending)]
-    bound.pending = tuple(dict.fromkeys(leaf.cell for leaf in pending))
-    bound.picks = tuple(dict.fromkeys(leaf.cell for leaf in pending if leaf.picked))
+    bound.pending = pending_in(params)
     bound.problems = [_told(work, problem) for problem in work.fields.problems]
     sound = not work.untold and not any(problem.is_error for problem in bound.problems)
-    if model is not None and sound and not pending and not _awaits_size(params):
+    if model is not None and sound and not bound.pending:
         bound.calls = _calls(work, model, params)
     return bound
 
@@ -118,10 +116,6 @@ def _params(work: Work, model: Model | None) -> dict[str, Any]:
 def _told(work: Work, problem: Problem) -> Problem:
     step = work.cell.step
     return replace(problem, cells=(work.cell.id,), of=len(work.binder.graph.index.cells[step.id]), step=step.span)
-
-
-def _awaits_size(params: dict[str, Any]) -> bool:
-    return any(isinstance(leaf, PendingSize) for leaf in walk(params))
 
 
 def _write_labels(work: Work, model: Model, params: dict[str, Any]) -> None:

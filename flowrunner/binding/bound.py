@@ -20,21 +20,25 @@ Known: TypeAlias = Callable[[FromCell], Sequence[Artifact] | None]
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An image that is not there yet. `size` is what its request asks for, where it says; `picked`: it is the one that
-    is picked, so that someone may have to choose first."""
+    """An image that is not there yet. `size` is what its request asks for, where it says; `number` is that of the
+    candidate, 0 for the one that is picked: there someone may have to choose first."""
 
     cell: str
     size: Size | None = None
-    picked: bool = True
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PendingSize:
-    """A size that follows from an image which is not there yet; `size` is legal, and `known` says whether it is what
-    the image's request asks for, or only a stand-in."""
+    """The size of an image that is not there yet; `size` is a legal one: what the image's request asks for, where it
+    says, else a stand-in."""
 
     size: Size
-    known: bool
+    image: Pending
+
+    @property
+    def known(self) -> bool:
+        return self.image.size is not None
 
 
 class Nothing:
@@ -53,10 +57,8 @@ class Bound:
     cell: Cell
     params: dict[str, Any]
     calls: tuple[Call, ...] = ()
-    pending: tuple[str, ...] = ()
-    """Cells whose images are not known yet."""
-    picks: tuple[str, ...] = ()
-    """Those of them whose picked image is meant, not one that a number names."""
+    pending: tuple[Pending, ...] = ()
+    """Images that are not known yet, each once; of some only the size is asked for."""
     problems: list[Problem] = field(default_factory=list)
     origins: dict[Path, Span] = field(default_factory=dict)
     """Where each value is written."""
@@ -68,6 +70,16 @@ class Bound:
     """Whether that is known."""
     size: Size | None = None
     """Size that the result is asked to have, where that is known."""
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """The cells whose images are not known yet."""
+        return tuple(dict.fromkeys(image.cell for image in self.pending))
+
+    @property
+    def picks(self) -> tuple[str, ...]:
+        """Those of them whose picked image is meant, not one that a number names."""
+        return tuple(dict.fromkeys(image.cell for image in self.pending if not image.number))
 
     @property
     def candidates(self) -> int:
@@ -98,6 +110,12 @@ def walk(tree: Any) -> Iterator[Any]:
 def images_in(tree: Any) -> Iterator[Artifact | Link | Pending]:
     """The images of a request, in order."""
     return (leaf for leaf in walk(tree) if isinstance(leaf, Artifact | Link | Pending))
+
+
+def pending_in(tree: Any) -> tuple[Pending, ...]:
+    """What of a request is not there yet, each once."""
+    found = (leaf.image if isinstance(leaf, PendingSize) else leaf for leaf in walk(tree))
+    return tuple(dict.fromkeys(leaf for leaf in found if isinstance(leaf, Pending)))
 
 
 def input_artifacts(bound: Bound) -> list[Artifact | File]:

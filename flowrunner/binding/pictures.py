@@ -149,8 +149,10 @@ def _target(work: Work, target: Target, ref: ImageRef, path: Path) -> list[Any]:
     known = work.known(target)
     if known is not None:
         return list(known)
-    picked = target.selector is Selector.PICKED
-    return [Pending(target.cell, upstream.size if upstream else None, picked)] * count
+    size = upstream.size if upstream else None
+    if target.selector is Selector.IMAGES:
+        return [Pending(target.cell, size, number) for number in range(1, count + 1)]
+    return [Pending(target.cell, size, target.number)]
 
 
 def _label(work: Work, target: FromCell, count: int) -> None:
@@ -224,7 +226,7 @@ def size(work: Work, param: SizeOf, path: Path) -> Any:
         return work.unknown(path)
     if isinstance(image, Artifact):
         return {"width": legal[0], "height": legal[1]}
-    return PendingSize(legal, known=size_of(image) is not None)
+    return PendingSize(legal, image)
 
 
 def _shown(param: Param) -> str:

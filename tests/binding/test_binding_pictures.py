@@ -116,13 +116,14 @@ def test_a_list_of_nothing_is_too_short() -> None:
 
 
 def test_a_reference_is_pending_until_its_cell_has_run() -> None:
-    assert images("[$a]") == [Pending("a", None)]
+    assert images("[$a]") == [Pending("a")]
+    assert images("[$a.1]") == [Pending("a", number=1)]
     assert images("[$a]", known={"a": [made("a")]}) == [made("a")]
 
 
 def test_a_pending_cell_has_no_key() -> None:
     bound = edited("[$a]").bound["e"]
-    assert (bound.calls, bound.pending, bound.picks) == ((), ("a",), ("a",))
+    assert (bound.calls, bound.awaited, bound.picks) == ((), ("a",), ("a",))
     assert edited("[$a]", known={"a": [made("a")]}).bound["e"].calls
 
 
@@ -323,8 +324,10 @@ def test_every_size_of_is_one_that_the_model_takes(width: int, height: int) -> N
 def test_until_the_picture_is_there_a_legal_size_stands_in(ref: str, size: tuple[int, int], known: bool) -> None:
     bound = sized(f"{{size_of: {ref}}}")
     assert bound.problems == []
-    assert bound.bound["e"].params["image_size"] == PendingSize(size, known)
-    assert bound.bound["e"].calls == ()
+    found = bound.bound["e"].params["image_size"]
+    assert isinstance(found, PendingSize)
+    assert (found.size, found.known) == (size, known)
+    assert (bound.bound["e"].calls, bound.bound["e"].awaited) == ((), ("a", ref[1:]) if ref == "$b" else ("a",))
 
 
 @pytest.mark.parametrize(
