@@ -13,7 +13,7 @@ from flowrunner.nodes import ListNode, MapNode, Node, Scalar
 from flowrunner.source import Span
 from flowrunner.store.locked import LockedCell, cell_key
 
-_WORD = re.compile(r"\S+")
+_WORD = re.compile(r"\w+(?:[.'’-]\w+)*|[^\w\s]")
 _CONTEXT = 60
 
 
@@ -102,7 +102,9 @@ class _Place:
         span = self._origin(path)
         if span is None or not isinstance(before, str) or not isinstance(after, str):
             return span
-        region = _region(after, before)
+        region, gone = _region(after, before), _region(before, after)
+        if region[0] == region[1] and gone[0] == gone[1]:
+            return span
         template = self.bound.templates.get(path)
         if template is not None and template.compiled.path is None:
             span = self._inserted(path, after, region) or span
@@ -138,7 +140,7 @@ def _leaves(node: Node | None) -> Iterator[Scalar]:
 def _line(span: Span, changed: list[str]) -> Span:
     """The changed words within a value, the whole value where they do not stand in it as they are."""
     for part in (changed, changed[:1]):
-        pattern = r"\s+".join(re.escape(word) for word in part)
+        pattern = r"\s*".join(re.escape(word) for word in part)
         found = re.search(pattern, span.text) if part else None
         if found:
             return Span(span.source, span.start + found.start(), span.start + found.end())
