@@ -14,6 +14,7 @@ from flowrunner.errors import InvalidPipeline
 from flowrunner.files import WorkTree
 from flowrunner.problems import Problem, error
 from flowrunner.source import Source, Span
+from flowrunner.spelling import nearest
 
 NAME = "flowrunner.toml"
 TIMEOUT = 300.0
@@ -221,10 +222,8 @@ def _amount(key: str, value: Any) -> Any:
 
 
 def _nearest(word: str, words: Collection[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(word, list(words), 1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(words)}"
+    near = nearest(word, words)
+    return f"did you mean {near}?" if near else f"there are {', '.join(words)}"
 
 
 def _syntax(source: Source, said: str) -> Problem:

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 
-from flowrunner.jinja.values import Compiled, PathUse, TemplateProblem, Unknown, UsesUnknown, listed, nearest, spelled
+from flowrunner.jinja.values import Compiled, PathUse, TemplateProblem, Unknown, UsesUnknown, listed, spelled
+from flowrunner.spelling import nearest
 
 __all__ = ["Compiled", "PathUse", "TemplateProblem", "Unknown", "UsesUnknown", "expression", "parse", "undeclared"]
 

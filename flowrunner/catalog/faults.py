@@ -1,6 +1,5 @@
 """What a validator found, told so that the author knows what to write instead."""
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from flowrunner.catalog import schema
 from flowrunner.catalog.model import Model
 from flowrunner.catalog.schema import Path, listed, quoted
 from flowrunner.problems import Severity
+from flowrunner.spelling import nearest
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -171,7 +171,7 @@ def _enum(broken: Broken) -> Iterator[Fault]:
     near = [item for item in allowed if not isinstance(item, str) and str(item) == value]
     near = near or [item for item in allowed if isinstance(item, str) and item == quoted(value)]
     texts = [item for item in allowed if isinstance(item, str)]
-    near = near or difflib.get_close_matches(str(value), texts, 1)
+    near = near or list(filter(None, [nearest(str(value), texts)]))
     hint = (
         f"write {quoted(near[0]) if not isinstance(near[0], str) or near[0][:1].isdigit() else near[0]}" if near else ""
     )

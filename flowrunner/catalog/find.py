@@ -1,11 +1,11 @@
 """Looking models up by id: the step's provider, else the pipeline's, else the one that has the id."""
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flowrunner.catalog import guard
 from flowrunner.catalog.model import Model
+from flowrunner.spelling import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Catalog:
 
     def _not_there(self, name: str, provider: str) -> NotFound:
         if provider not in self.providers:
-            near = difflib.get_close_matches(provider, self.providers, 1)
-            return NotFound(f"no provider {provider}", f"write {near[0]}" if near else _listed(self.providers))
+            near = nearest(provider, self.providers)
+            return NotFound(f"no provider {provider}", f"write {near}" if near else _listed(self.providers))
         others = [model.provider for model in self._by_id.get(name, [])]
         if others:
             return NotFound(
@@ -92,9 +92,9 @@ def _near(name: str, ids: list[str]) -> str:
     """The nearest id: the same without its maker (`flux-2-pro`), else one that is spelled much alike."""
     ids = sorted(ids)
     whole = [known for known in ids if known.endswith(f"/{name}")]
-    close = whole or difflib.get_close_matches(name, ids, 1, 0.75)
     shorts = {known.rpartition("/")[2]: known for known in ids}
-    close = close or [shorts[short] for short in difflib.get_close_matches(name.rpartition("/")[2], shorts, 1, 0.75)]
+    near = nearest(name, ids, 0.75) or shorts.get(nearest(name.rpartition("/")[2], shorts, 0.75) or "")
+    close = whole or ([near] if near else [])
     return f"did you mean {' or '.join(close)}?" if close else "`flowrunner models` lists all"
 
 

@@ -1,6 +1,5 @@
 """A model file: from its text to a `Model`, every mistake in it with its place."""
 
-import difflib
 import json
 import re
 from collections import Counter
@@ -13,6 +12,7 @@ from flowrunner.digest import tagged
 from flowrunner.errors import InvalidPipeline
 from flowrunner.problems import Problem
 from flowrunner.source import Source, Span
+from flowrunner.spelling import nearest
 
 _T = TypeVar("_T")
 _ID = re.compile(r"[A-Za-z0-9][\w.:-]*(/[A-Za-z0-9][\w.:-]*)*", re.ASCII)
@@ -154,8 +154,8 @@ def _get(record: Mapping[str, Any], key: str, form: Callable[[Any], _T], otherwi
 def _known_keys(record: Mapping[str, Any], known: tuple[str, ...], place: str) -> None:
     for key in record:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            raise BadModel(f"{place}{key[:80]} is no key of a model file" + (f"; {near[0]} is" if near else ""))
+            near = nearest(key, known)
+            raise BadModel(f"{place}{key[:80]} is no key of a model file" + (f"; {near} is" if near else ""))
 
 
 def _names_fields(found: Model) -> None:

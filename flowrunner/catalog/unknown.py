@@ -13,6 +13,7 @@ from flowrunner.catalog.faults import Fault, label
 from flowrunner.catalog.model import Model
 from flowrunner.catalog.schema import Path
 from flowrunner.problems import Severity
+from flowrunner.spelling import nearest
 
 _CODE = "unknown-parameter"
 
@@ -51,7 +52,7 @@ def _imageless(model: Model, name: str, takers: Sequence[Model]) -> Fault:
 
 
 def _like(model: Model, others: Sequence[Model]) -> Model:
-    return max(others, key=lambda other: difflib.SequenceMatcher(None, model.id, other.id).ratio())
+    return max(others, key=lambda other: difflib.SequenceMatcher(None, model.id[:100], other.id[:100]).ratio())
 
 
 def _inside(model: Model, path: Path, value: Any, parts: Sequence[Mapping[str, Any]]) -> Iterator[Fault]:
@@ -76,7 +77,7 @@ def _near(name: str, known: Iterable[str]) -> str | None:
     bare = {_bare(one): one for one in names}
     if _bare(name) in bare:
         return bare[_bare(name)]
-    return next(iter(difflib.get_close_matches(name, names, 1, 0.75)), None)
+    return nearest(name, names, 0.75)
 
 
 def _bare(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
-from flowrunner import money
+from flowrunner import money, spelling
 from flowrunner.errors import UsageError
 
 FILES: Mapping[str, str] = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
@@ -88,10 +88,8 @@ def _worded(message: str) -> str:
 
 def nearest(word: str, words: Sequence[str]) -> str:
     """`did you mean --simulate?`; empty where nothing is close."""
-    import difflib
-
-    found = difflib.get_close_matches(word, words, 1, 0.6)
-    return f"did you mean {found[0]}?" if found else ""
+    found = spelling.nearest(word, words)
+    return f"did you mean {found}?" if found else ""
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:

@@ -30,10 +30,10 @@ from flowrunner.jinja.values import (
     TemplateProblem,
     bounded,
     look,
-    nearest,
     text,
     typed,
 )
+from flowrunner.spelling import nearest
 
 _Path = nodes.Name | nodes.Getattr | nodes.Getitem
 ROOTS = ("inputs", "vars", "axis", "pipeline")

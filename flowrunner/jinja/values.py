@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import Any, Final, NoReturn
 
+from flowrunner.spelling import nearest
+
 LIMIT = 64 * 1024
 """Bytes (UTF-8) of any text that a template builds."""
 EXACT = 2**53
@@ -167,13 +169,6 @@ def _offer(keys: Sequence[Any], names: Sequence[str]) -> str:
     if near:
         return f"did you mean {spelled((*keys[:-1], near))}?"
     return f"{spelled(keys[:-1])} has {listed(names)}" if names else f"{spelled(keys[:-1])} is empty"
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The one of `known` that `word` may have meant."""
-    import difflib
-
-    return next(iter(difflib.get_close_matches(word, list(known), 1)), None)
 
 
 def listed(names: Iterable[str]) -> str:

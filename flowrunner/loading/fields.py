@@ -2,12 +2,12 @@
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Collection, Mapping
 
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, noun
 from flowrunner.problems import Problem, error
 from flowrunner.source import Span
+from flowrunner.spelling import nearest
 
 STEP_ID = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -32,12 +32,6 @@ OTHER_TOOLS = {
     "jobs": "steps",
 }
 """What other tools call a thing, and our word for it."""
-
-
-def nearest(word: str, words: Iterable[str]) -> str | None:
-    """The closest of the words, if one is close."""
-    found = get_close_matches(word, list(words), n=1, cutoff=0.6)
-    return found[0] if found else None
 
 
 def did_you_mean(word: str, words: Collection[str], fallback: str = "") -> str:
