@@ -18,6 +18,7 @@ from flowrunner.given import Given, given
 from flowrunner.graph import Graph, draw
 from flowrunner.loading import LOCK_SUFFIXES, read
 from flowrunner.loading.document import uncollected
+from flowrunner.loading.fields import MOST, too_many
 from flowrunner.loading.scope import Scope
 from flowrunner.pipeline import Pipeline
 from flowrunner.planning import Plan, Planner, plan
@@ -74,7 +75,7 @@ class Project:
 def open_project(path: Path, environment: Mapping[str, str] | None = None) -> Project:
     """The project in which a pipeline file or a folder lies. InvalidPipeline for its settings or model files."""
     environ = dict(os.environ) if environment is None else dict(environment)
-    root = find_root(path)
+    root = find_root(path).resolve()
     settings = settings_load(root, providers=PROVIDERS, environment=environ)
     home = Path(environ.get("HOME") or "/nonexistent")
     return Project(
@@ -223,11 +224,17 @@ def checked(opened: Opened, *, strictly: bool = False) -> list[Problem]:
     """Every problem of a pipeline that can be known before spending: each cell bound, nothing looked up."""
     found = list(opened.warnings)
     told = {(problem.code, problem.span) for problem in found}
+    faults: set[tuple[object, ...]] = set()
     for cell in opened.graph.cells.values():
         if cell.id not in opened.graph.skipped:
             bound = opened.binder.bind(cell, lambda _: None)
             # A name that nothing declares is told once, with its step, and not again by each cell that needs it.
-            found += [problem for problem in bound.problems if (problem.code, problem.span) not in told]
+            more = [problem for problem in bound.problems if (problem.code, problem.span) not in told]
+            found += more
+            faults.update((problem.span, problem.code, problem.message) for problem in more if problem.is_error)
+            if len(faults) > MOST:
+                found.append(too_many(found.pop()))
+                break
     found = tidy(found)
     return strict(found) if strictly else found
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from flowrunner.errors import InvalidPipeline
+from flowrunner.loading.fields import Problems
 from flowrunner.loading.scalars import EXACT, Inexact, clean, elsewhere, meant
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style
 from flowrunner.problems import Problem, error, warning
@@ -87,7 +88,7 @@ class _Reader:
         self.source = source
         self.limit_events = events
         self.limit_nodes = nodes
-        self.errors: list[Problem] = []
+        self.errors = Problems()
         self.lints: list[Problem] = []
         self.stack: list[_Open] = []
         self.anchors: dict[str, _Anchored | None] = {}

@@ -2,10 +2,13 @@
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Self
 
+from flowrunner.errors import InvalidPipeline
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, noun
-from flowrunner.problems import Problem, error
+from flowrunner.problems import Problem, Severity, error
 from flowrunner.source import Span
 from flowrunner.spelling import nearest
 
@@ -44,11 +47,43 @@ def did_you_mean(word: str, words: Collection[str], fallback: str = "") -> str:
     return fallback
 
 
+MOST = 200
+"""Errors after which no more are looked for: a file can be made that has a million."""
+
+
+class Problems(list[Problem]):
+    """What was found wrong so far. InvalidPipeline, with all of it, when it is too much to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._errors = 0
+
+    def append(self, problem: Problem) -> None:
+        super().append(problem)
+        self._errors += problem.is_error
+        if self._errors > MOST:
+            raise InvalidPipeline([*self[:-1], too_many(problem)])
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            self.append(problem)
+
+    def __iadd__(self, problems: Iterable[Problem]) -> Self:  # type: ignore[override, misc]
+        self.extend(problems)
+        return self
+
+
+def too_many(last: Problem) -> Problem:
+    """Instead of the last of too many problems."""
+    message = f"more than {MOST} errors: no more are looked for"
+    return replace(last, code="too-many", message=message, hint="", severity=Severity.ERROR)
+
+
 class Fields:
     """Reads nodes and collects what is wrong with them."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[Problem] = Problems()
 
     def add(self, code: str, message: str, span: Span, hint: str = "") -> None:
         self.problems.append(error(code, message, span, hint))
