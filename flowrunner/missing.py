@@ -73,9 +73,12 @@ class Search:
         """What lacks a picture is not made, nor is what would be made of it."""
         unmade: set[str] = set()
         for name, planned in self.planned.items():
-            if planned.decision in (Decision.REUSE, Decision.SKIP, Decision.MISSING):
+            if planned.decision in (Decision.SKIP, Decision.MISSING):
                 continue
-            lacked = lacking.get(name) or next((need for need in self._sources(name) if need in unmade), "")
+            # A cell that is reused because of another one shares its request, and would have had its pictures.
+            shared = planned.decision is Decision.REUSE
+            needs = planned.because if shared else self._sources(name)
+            lacked = lacking.get(name) or next((need for need in needs if need in unmade), "")
             if lacked:
                 unmade.add(name)
                 reason = f"the picture of {lacked} is not here"
