@@ -83,11 +83,11 @@ def _parted(pairs: Iterable[tuple[str, PlannedCell]]) -> dict[str, list[PlannedC
 
 
 def reason_of(planned: PlannedCell, *, many: bool = False) -> str:
-    """Why a cell is decided so; for `many` cells of a step with steps in place of the cells that it names."""
+    """Why a cell is decided so; for `many` cells of a step, or where it needs many, with steps in place of cells."""
     reason = planned.reason
     if len(planned.changes) > 1 and reason == planned.changes[0].sentence:
         reason = f"{reason}, and {len(planned.changes) - 1} more"
-    if not many or not planned.because:
+    if not planned.because or not (many or len(planned.because) > 1):
         return reason
     steps = list(dict.fromkeys(name.partition("/")[0] for name in planned.because))
     if planned.decision is Decision.AWAIT:
