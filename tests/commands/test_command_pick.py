@@ -1,0 +1,98 @@
+import re
+from pathlib import Path
+
+import pytest
+from command_projects import CHAIN, PICKED
+from shapes import PICK, fits, several
+from support import cli, golden, project
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose run waits for two choices."""
+    folder = project(tmp_path_factory.mktemp("made"), {"picked.yaml": PICKED, "chain.yaml": CHAIN})
+    assert cli("run", "picked.yaml", "--simulate", cwd=folder).exit_code == 4
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    import shutil
+
+    return shutil.copytree(made, tmp_path / "copy")
+
+
+def test_what_waits_is_listed_with_its_candidates(folder: Path) -> None:
+    result = cli("pick", "picked.yaml", "--simulate", cwd=folder)
+    assert (result.exit_code, result.err) == (4, "")
+    golden(GOLDEN / "pick-list.txt", re.sub(r"  [0-9a-f]{6}  ", "  abcdef  ", result.out))
+
+
+def test_without_simulate_another_lock_is_meant(folder: Path) -> None:
+    result = cli("pick", "picked.yaml", cwd=folder)
+    assert (result.exit_code, result.out) == (0, "nothing waits in picked\n")
+
+
+def test_machines_get_the_promised_shape(folder: Path) -> None:
+    result = cli("pick", "picked.yaml", "--simulate", "--format", "json", cwd=folder)
+    fits(result.json, PICK)
+    assert [cell["cell"] for cell in result.json["waiting"]] == ["scene/lamp", "scene/vase"]
+    fits(cli("pick", ".", "--simulate", "--format", "json", cwd=folder).json, several(PICK))
+
+
+def test_a_choice_is_recorded_with_its_reason_and_the_run_goes_on(folder: Path) -> None:
+    first = cli("pick", "picked.yaml", "scene/lamp", "2", "--why", "the shade", "--simulate", cwd=folder)
+    assert first.exit_code == 0
+    assert first.out.startswith("pick  scene/lamp  2  ")
+    assert first.out.endswith('next  flowrunner pick picked.yaml scene/vase N --why "…" --simulate\n')
+    second = cli("pick", "picked.yaml", "scene/vase", "1", "--simulate", cwd=folder)
+    assert second.out.endswith("next  flowrunner run picked.yaml --simulate\n")
+    assert cli("run", "picked.yaml", "--simulate", cwd=folder).exit_code == 0
+
+
+def test_choices_come_from_a_file_or_from_stdin(folder: Path) -> None:
+    lines = "# best ones\nscene/lamp 1 the shade\n\nscene/vase none too dark\n"
+    (folder / "picks.txt").write_text(lines)
+    for source in ("picks.txt", "-"):
+        result = cli("pick", "picked.yaml", "--from", source, "--simulate", cwd=folder, stdin=lines)
+        assert result.exit_code == 0
+        assert "pick  scene/vase  none of them  too dark\n" in result.out
+
+
+def test_a_refused_candidate_goes_on_waiting_and_shows_why(folder: Path) -> None:
+    cli("pick", "picked.yaml", "scene/lamp", "none", "--why", "all too dark", "--simulate", cwd=folder)
+    result = cli("pick", "picked.yaml", "--simulate", cwd=folder)
+    assert "\n  none will do: all too dark\n" in result.out
+    again = cli("run", "picked.yaml", "--simulate", cwd=folder)
+    assert "(none would do: all too dark)\n" in again.out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("scene/lamp 9", "scene/lamp has no candidate 9"),
+        ("scene/lamp", "which candidate of scene/lamp?"),
+        ("scene/lamb 1", "there is no cell scene/lamb"),
+        ("frame/lamp 1", "frame/lamp takes candidate 1 by itself"),
+        ("scene/lamp first", "'first' is no choice"),
+        ("--from absent.txt", "absent.txt cannot be read"),
+        ("--from -", "- holds no pick"),
+        ("scene/lamp 1 --from -", "--from and a choice on the command line"),
+        ("--why because", "--why without a choice"),
+    ],
+)
+def test_what_is_no_choice_is_refused_and_nothing_is_written(folder: Path, line: str, message: str) -> None:
+    lock = folder / ".flowrunner/simulated/picked.lock.yaml"
+    before = lock.read_bytes()
+    result = cli("pick", "picked.yaml", *line.split(), "--simulate", cwd=folder)
+    assert (result.exit_code, result.out) == (2, "")
+    assert message in result.err
+    assert lock.read_bytes() == before
+
+
+def test_a_choice_in_json_gives_what_still_waits(folder: Path) -> None:
+    result = cli("pick", "picked.yaml", "scene/lamp", "1", "--simulate", "--format", "json", cwd=folder)
+    fits(result.json, PICK)
+    assert [cell["cell"] for cell in result.json["waiting"]] == ["scene/vase"]

@@ -1,0 +1,156 @@
+import re
+from pathlib import Path
+
+import pytest
+from command_projects import ANNOYING, CHAIN, FAULTY, LOCAL, PICKED, UNPRICED
+from shapes import PLAN, fits, several
+from support import cli, golden, picture, project
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return project(tmp_path, {"chain.yaml": CHAIN, "picked.yaml": PICKED})
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("plan-chain", "chain.yaml"),
+        ("plan-picked", "picked.yaml"),
+        ("plan-cells", "picked.yaml --cells"),
+        ("plan-simulated", "picked.yaml --simulate"),
+        ("plan-only", "picked.yaml --only scene/lamp --max-usd 2"),
+        ("plan-markdown", "picked.yaml --format markdown"),
+    ],
+)
+def test_a_plan_reads_as_it_should(folder: Path, name: str, line: str) -> None:
+    result = cli("plan", *line.split(), cwd=folder)
+    assert (result.exit_code, result.err) == (0, "")
+    golden(GOLDEN / f"{name}.txt", result.out)
+
+
+def test_a_plan_after_a_run_says_what_changed_and_where(folder: Path) -> None:
+    assert cli("run", "chain.yaml", "--simulate", cwd=folder).exit_code == 0
+    project(folder, {"chain.yaml": CHAIN.replace("A suit", "A linen suit")})
+    result = cli("plan", "chain.yaml", "--simulate", cwd=folder)
+    golden(GOLDEN / "plan-changed.txt", result.out)
+
+
+def test_a_plan_with_nothing_to_do_names_no_next_command(folder: Path) -> None:
+    assert cli("run", "chain.yaml", "--simulate", cwd=folder).exit_code == 0
+    result = cli("plan", "chain.yaml", "--simulate", cwd=folder)
+    assert result.exit_code == 0
+    assert result.out.endswith("\ntotal  nothing to pay\n")
+
+
+def test_machines_get_the_promised_shape(folder: Path) -> None:
+    result = cli("plan", "picked.yaml", "--format", "json", cwd=folder)
+    fits(result.json, PLAN)
+    assert [cell["decision"] for cell in result.json["cells"]] == ["run", "run", "await", "await", "await"]
+    assert result.json["totals"]["after_picks"] == {"calls": 2, "estimate_usd": "0.0504"}
+
+
+def test_several_pipelines_are_a_list_even_of_one_folder(folder: Path) -> None:
+    (folder / "chain.yaml").unlink()
+    result = cli("plan", ".", "--format", "json", cwd=folder)
+    fits(result.json, several(PLAN))
+    assert result.err == "1 pipeline in .\n"
+
+
+def test_a_pipeline_that_is_at_fault_does_not_hide_the_others(folder: Path) -> None:
+    project(folder, {"faulty.yaml": FAULTY})
+    result = cli("plan", "faulty.yaml", "chain.yaml", "--format", "json", cwd=folder)
+    first, second = result.json["pipelines"]
+    assert result.exit_code == 2
+    assert first["problems"][0]["file"] == "faulty.yaml"
+    assert second["totals"]["run"] == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "why", "following"),
+    [
+        ("chain.yaml --frozen", "3 of 3 cells are not in chain.lock.yaml: portrait, dressed, small", "run chain.yaml"),
+        ("chain.yaml --max-usd 0.01", "the limit of this run is $0.01", "plan chain.yaml --cells --max-usd 0.01"),
+        (
+            "chain.yaml --max-calls 1",
+            "2 calls are needed, and --max-calls is 1",
+            "plan chain.yaml --cells --max-calls 1",
+        ),
+        (
+            "unpriced.yaml --max-usd 1",
+            "nobody has told the price of black-forest-labs/flux-2-pro/generate",
+            "run unpriced.yaml --allow-unpriced=black-forest-labs/flux-2-pro/generate --max-usd 1.00",
+        ),
+    ],
+)
+def test_what_a_run_would_refuse_the_plan_refuses(folder: Path, line: str, why: str, following: str) -> None:
+    project(folder, {"unpriced.yaml": UNPRICED})
+    result = cli("plan", *line.split(), cwd=folder)
+    assert result.exit_code == 3
+    assert why in result.err
+    assert result.err.endswith(f"Nothing was sent, nothing was paid.\nnext  flowrunner {following}\n")
+    assert cli("plan", *line.split(), "--format", "json", cwd=folder).json["refusal"]["message"] in result.err
+
+
+def test_a_call_without_a_price_is_never_counted_as_free(folder: Path) -> None:
+    project(folder, {"unpriced.yaml": UNPRICED})
+    result = cli("plan", "unpriced.yaml", "--allow-unpriced", "--max-usd", "1", cwd=folder)
+    assert "price unknown" in result.out
+    assert "the price of 1 call is not known" in result.out
+    totals = cli("plan", "unpriced.yaml", "--format", "json", cwd=folder).json["totals"]
+    assert (totals["unpriced"], totals["estimate_usd"]) == (1, None)
+
+
+def test_a_locked_result_that_is_not_here_is_missing(folder: Path) -> None:
+    cli("run", "chain.yaml", "--simulate", cwd=folder)
+    for path in (folder / ".flowrunner/objects").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    (folder / ".flowrunner/ledger.db").unlink()
+    assert cli("plan", "chain.yaml", "--simulate", "--frozen", cwd=folder).exit_code == 0
+    result = cli("plan", "chain.yaml", "--simulate", cwd=folder)
+    assert re.search(r"^missing  dressed .* not here$", result.out, re.MULTILINE)
+
+
+def test_ten_thousand_cells_fit_on_a_screen(tmp_path: Path) -> None:
+    axis = ", ".join(f"v{number}" for number in range(100))
+    text = LOCAL.replace("name: local", f"axes: {{a: [{axis}], b: [{axis}]}}").replace(
+        "{model", "{across: [a, b], model"
+    )
+    project(tmp_path, {"many.yaml": text})
+    picture(tmp_path / "photo.png")
+    result = cli("plan", "many.yaml", cwd=tmp_path)
+    assert result.out.count("\n") < 10
+    assert "10,000 cells" in result.out
+
+
+def test_a_plan_writes_nothing_and_reads_no_key(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    cli("plan", "chain.yaml", cwd=folder, env={"AIMLAPI_API_KEY": "bad key"})
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_an_input_without_a_value_is_asked_for(folder: Path) -> None:
+    project(
+        folder,
+        {
+            "asks.yaml": CHAIN.replace("steps:", "inputs: {season: {}}\nsteps:").replace(
+                "A suit", "'{{ inputs.season }}'"
+            )
+        },
+    )
+    result = cli("plan", "asks.yaml", cwd=folder)
+    assert result.exit_code == 2
+    assert "error: input season has no value\n     = give it: -i season=…" in result.err
+    assert cli("plan", "asks.yaml", "-i", "season=winter", cwd=folder).exit_code == 0
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_text_from_outside_reaches_no_terminal_as_it_is(folder: Path, form: str) -> None:
+    project(folder, {"bad.yaml": ANNOYING})
+    result = cli("plan", "bad.yaml", "--cells", "--format", form, cwd=folder)
+    assert result.exit_code == 0
+    assert not set("\x1b\x07\u202e") & set(result.out + result.err)
+    assert form != "markdown" or "<script>" not in result.out

@@ -1,0 +1,217 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from command_projects import ANNOYING, CHAIN, FAULTY, LOCAL, PICKED, UNPRICED
+from shapes import RUN, fits, several
+from support import Result, cli, environment, golden, picture, project
+
+from flowrunner.catalog.load import load
+from flowrunner.simulator.server import serve
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return project(tmp_path, {"chain.yaml": CHAIN, "picked.yaml": PICKED})
+
+
+@contextmanager
+def served(*faults: str) -> Iterator[dict[str, str]]:
+    """A simulator on loopback whose coming calls meet these mishaps; the environment that leads there."""
+    with serve(load(), faults=faults) as origin:
+        yield {"AIMLAPI_BASE_URL": origin}
+
+
+def steady(text: str) -> str:
+    """Without what differs from run to run, or with the hand of the simulator: ids, seconds, sizes, digests."""
+    text = re.sub(r"\br-[0-9a-f]{4,6}\b", "r-XXXX", text)
+    text = re.sub(r" +\d+\.\d s\b", "  0.0 s", text)
+    return re.sub(r"\d+ kB  [0-9a-f]{6}\b", "99 kB  abcdef", text)
+
+
+def ran(folder: Path, line: str, env: dict[str, str] | None = None) -> Result:
+    return cli("run", *line.split(), "--concurrency", "1", cwd=folder, env=env)
+
+
+@pytest.mark.parametrize(("name", "line", "code"), [("run-chain", "chain.yaml", 0), ("run-picked", "picked.yaml", 4)])
+def test_a_run_reads_as_it_should(folder: Path, name: str, line: str, code: int) -> None:
+    result = ran(folder, f"{line} --simulate")
+    assert (result.exit_code, result.err) == (code, "")
+    golden(GOLDEN / f"{name}.txt", steady(result.out))
+
+
+def test_a_second_run_pays_nothing_and_says_what_it_reused(folder: Path) -> None:
+    ran(folder, "chain.yaml --simulate")
+    result = ran(folder, "chain.yaml --simulate")
+    assert result.exit_code == 0
+    golden(GOLDEN / "run-again.txt", steady(result.out))
+
+
+def test_a_failed_call_is_told_with_its_price_and_what_to_do(folder: Path) -> None:
+    with served("400") as env:
+        result = ran(folder, "chain.yaml --simulate", env)
+    assert (result.exit_code, result.err) == (1, "")
+    golden(GOLDEN / "run-failed.txt", steady(result.out))
+
+
+def test_a_call_that_is_turned_away_is_sent_again(folder: Path) -> None:
+    with served("429") as env:
+        result = ran(folder, "chain.yaml --simulate", env)
+    assert result.exit_code == 0
+    assert re.search(r"^retry portrait  .*, again in \d+ s \(1 of 3\)$", result.out, re.MULTILINE)
+
+
+def test_a_lost_reply_may_have_been_billed_and_is_looked_up_next(folder: Path) -> None:
+    with served("drop") as env:
+        result = ran(folder, "chain.yaml --simulate", env)
+    assert result.exit_code == 1
+    assert "aimlapi  may have been billed, up to $0.032, request " in result.out
+    assert ", 1 may have been billed; 1 failed, 2 skipped\n" in result.out
+    run = re.findall(r"r-[0-9a-f]+", result.out)[0]
+    assert result.out.endswith(f"next  flowrunner runs show {run}\n")
+
+
+def test_what_stops_the_run_is_told_once_and_the_rest_is_counted(folder: Path) -> None:
+    with served("403") as env:
+        result = ran(folder, "picked.yaml --simulate", env)
+    assert result.out.count("\nfail ") == 1
+    assert re.search(r"^left  scene/vase.*  not sent: ", result.out, re.MULTILINE)
+
+
+def test_machines_get_one_document_and_people_the_lines_on_stderr(folder: Path) -> None:
+    result = ran(folder, "picked.yaml --simulate --format json")
+    fits(result.json, RUN)
+    assert (result.exit_code, result.json["status"]) == (4, "waiting")
+    assert result.err.startswith("run   r-")
+
+
+def test_several_pipelines_run_one_after_another(folder: Path) -> None:
+    result = ran(folder, ". --simulate --format json")
+    fits(result.json, several(RUN))
+    assert result.exit_code == 4
+    assert [found["status"] for found in result.json["pipelines"]] == ["done", "waiting"]
+
+
+@pytest.mark.parametrize(
+    ("line", "env", "why", "following"),
+    [
+        ("chain.yaml", {}, "AIMLAPI_API_KEY is not set, and portrait needs aimlapi", "run chain.yaml --simulate"),
+        ("chain.yaml --frozen", {}, "3 of 3 cells are not in chain.lock.yaml", "run chain.yaml"),
+        ("chain.yaml --max-usd 0.01", {}, "the limit of this run is $0.01", "plan chain.yaml --cells --max-usd 0.01"),
+        ("chain.yaml --max-calls 1", {}, "2 calls are needed", "plan chain.yaml --cells --max-calls 1"),
+        ("unpriced.yaml --max-usd 1", {}, "nobody has told the price", "run unpriced.yaml --allow-unpriced="),
+        (
+            "chain.yaml",
+            {"AIMLAPI_API_KEY": "a b"},
+            "AIMLAPI_API_KEY holds a character that no key has",
+            "plan chain.yaml",
+        ),
+    ],
+)
+def test_a_refusal_says_that_nothing_was_paid_and_what_to_call_next(
+    folder: Path, line: str, env: dict[str, str], why: str, following: str
+) -> None:
+    project(folder, {"unpriced.yaml": UNPRICED})
+    result = cli("run", *line.split(), cwd=folder, env=env)
+    assert (result.exit_code, result.out) == (3, "")
+    assert result.err.startswith("refused: ")
+    assert why in result.err
+    assert f"\nNothing was sent, nothing was paid.\nnext  flowrunner {following}" in result.err
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("chain.yaml", 3, "AIMLAPI_API_KEY is not set"),
+        ("faulty.yaml", 2, "problems"),
+        ("absent.yaml", 2, "problem"),
+        ("chain.yaml --only nothing", 2, "nothing names no cell"),
+    ],
+)
+def test_machines_are_told_of_a_refusal_in_the_shape_of_a_run(folder: Path, line: str, code: int, message: str) -> None:
+    project(folder, {"faulty.yaml": FAULTY})
+    result = cli("run", *line.split(), "--format", "json", cwd=folder)
+    fits(result.json, RUN)
+    assert (result.exit_code, result.json["status"], result.json["run"]) == (code, "refused", None)
+    assert message in result.json["error"]["message"]
+
+
+def test_local_operations_are_free_and_need_no_key(tmp_path: Path) -> None:
+    picture(project(tmp_path, {"local.yaml": LOCAL}) / "photo.png")
+    result = ran(tmp_path, "local.yaml")
+    assert result.exit_code == 0
+    assert re.search(r"^done  small  \d+\.\d s  free  32x24 png", result.out, re.MULTILINE)
+    assert result.out.endswith("next  git add local.lock.yaml\n")
+
+
+def test_paths_are_those_of_the_folder_where_the_command_runs(folder: Path) -> None:
+    (folder / "below").mkdir()
+    result = cli("run", "../chain.yaml", "--simulate", cwd=folder / "below")
+    assert f"made  hero  1 picture  {folder}/outputs/simulated/chain/hero.png\n" in result.out
+    assert result.out.endswith("next  flowrunner plan ../chain.yaml\n")
+
+
+def test_the_next_command_means_the_same_inputs(folder: Path) -> None:
+    project(folder, {"asks.yaml": PICKED.replace("steps:", "inputs: {season: {}}\nsteps:"), "it's.yaml": "season: x\n"})
+    result = ran(folder, "asks.yaml -i season=a&b --simulate")
+    assert result.out.endswith("next  flowrunner pick asks.yaml scene/lamp N --why \"…\" -i 'season=a&b' --simulate\n")
+    result = ran(folder, "asks.yaml --inputs it's.yaml --simulate")
+    assert "--inputs 'it'\"'\"'s.yaml' --simulate\n" in result.out
+
+
+def test_text_from_outside_reaches_no_terminal_as_it_is(folder: Path) -> None:
+    project(folder, {"bad.yaml": ANNOYING})
+    for form in ("text", "json"):
+        result = ran(folder, f"bad.yaml --simulate --format {form}")
+        assert result.exit_code == 4
+        assert not set("\x1b\x07\u202e") & set(result.out + result.err)
+
+
+def test_a_reader_that_goes_away_does_not_end_a_run_that_pays(folder: Path) -> None:
+    line = f"{sys.executable} -m flowrunner run chain.yaml --simulate | head -1"
+    subprocess.run(["bash", "-c", line], cwd=folder, env=environment(folder), capture_output=True, check=True)
+    assert (folder / "outputs/simulated/chain/hero.png").exists()
+
+
+def interrupted(folder: Path, env: dict[str, str], times: int) -> tuple[int, str]:
+    """A run that is interrupted, once its first call is sent: exit code and output."""
+    words = [sys.executable, "-m", "flowrunner", "run", "chain.yaml", "--simulate"]
+    lines = []
+    with subprocess.Popen(
+        words, cwd=folder, env=environment(folder, env), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("send") or ("again to stop" in line and times > 1):
+                os.kill(process.pid, signal.SIGINT)
+    return process.returncode, "".join(lines)
+
+
+def test_an_interrupt_lets_the_call_under_way_end(folder: Path) -> None:
+    with serve(load(), latency=0.5) as origin:
+        code, out = interrupted(folder, {"AIMLAPI_BASE_URL": origin}, times=1)
+    assert code == 130
+    assert "note  finishing 1 call in flight; again to stop at once\n" in out
+    assert "end   interrupted  1 call, simulated $0.031500, 0 may have been billed; 2 not tried\n" in out
+    assert out.endswith("next  flowrunner run chain.yaml --simulate\n")
+
+
+def test_a_second_interrupt_ends_at_once_and_the_ledger_knows_what_was_under_way(folder: Path) -> None:
+    with serve(load(), latency=20) as origin:
+        begun = time.monotonic()
+        code, out = interrupted(folder, {"AIMLAPI_BASE_URL": origin}, times=2)
+    assert (code, time.monotonic() - begun < 15) == (130, True)
+    assert "end   interrupted  1 calls, simulated $0.000000, 1 may have been billed\n" in out
+    run = re.findall(r"r-[0-9a-f]+", out)[0]
+    shown = cli("runs", "show", run, cwd=folder)
+    assert "look for X-Client-Request-Id" in shown.out

@@ -1,0 +1,67 @@
+import re
+from pathlib import Path
+
+import pytest
+from command_projects import CHAIN
+from shapes import RUN, RUNS, fits
+from support import cli, golden, project
+
+from flowrunner.catalog.load import load
+from flowrunner.simulator.server import serve
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with one run that lost a reply."""
+    made = project(tmp_path_factory.mktemp("runs"), {"chain.yaml": CHAIN})
+    with serve(load(), faults=["ok", "drop"]) as origin:
+        cli("run", "chain.yaml", "--simulate", cwd=made, env={"AIMLAPI_BASE_URL": origin})
+    return made
+
+
+def run_of(folder: Path) -> str:
+    return str(cli("runs", "--format", "json", cwd=folder).json["runs"][0]["run"])
+
+
+def steady(text: str) -> str:
+    text = re.sub(r"\br-[0-9a-f]{4,6}\b", "r-XXXX", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\dZ)?", "2026-01-01 12:00", text)
+    return re.sub(r"\b[0-9a-f]{32}\b", "0" * 32, text)
+
+
+def test_runs_are_listed_with_what_they_cost(folder: Path) -> None:
+    golden(GOLDEN / "runs.txt", steady(cli("runs", cwd=folder).out))
+
+
+def test_a_run_is_shown_with_its_calls_and_where_to_look_for_a_doubtful_one(folder: Path) -> None:
+    golden(GOLDEN / "runs-show.txt", steady(cli("runs", "show", run_of(folder), cwd=folder).out))
+
+
+def test_machines_get_the_promised_shapes(folder: Path) -> None:
+    fits(cli("runs", "--format", "json", cwd=folder).json, RUNS)
+    shown = cli("runs", "show", run_of(folder), "--format", "json", cwd=folder).json
+    fits(shown, RUN)
+    assert shown["maybe_billed"] == ["dressed"]
+    assert [call["billed"] for call in shown["calls"]] == ["yes", "maybe"]
+
+
+def test_the_format_may_stand_before_or_behind_what_is_shown(folder: Path) -> None:
+    run = run_of(folder)
+    before, behind = cli("runs", "--format", "json", "show", run, cwd=folder), cli("runs", "show", run, cwd=folder)
+    assert before.json["run"] == run
+    assert behind.out.startswith(run)
+
+
+def test_a_run_that_is_not_there_names_the_latest(folder: Path) -> None:
+    result = cli("runs", "show", "r-0000000", cwd=folder)
+    assert (result.exit_code, result.out) == (2, "")
+    assert run_of(folder) in result.err
+
+
+def test_where_nothing_ran_nothing_is_made(tmp_path: Path) -> None:
+    project(tmp_path, {})
+    assert cli("runs", cwd=tmp_path).out == "nothing has run here yet\n"
+    assert cli("runs", "--format", "json", cwd=tmp_path).json == {"runs": []}
+    assert [path.name for path in tmp_path.iterdir()] == ["flowrunner.toml"]
