@@ -4,6 +4,8 @@ import fnmatch
 from collections.abc import Mapping
 from typing import Any
 
+from wire import png
+
 from flowrunner.catalog import Catalog
 from flowrunner.catalog.load import load as load_catalog
 from flowrunner.digest import sha256
@@ -16,6 +18,8 @@ from flowrunner.pipeline import Pipeline
 from flowrunner.problems import Problem
 
 CATALOG: Catalog = load_catalog()
+PHOTO = png(800, 600, "photo")
+TALL = png(600, 800, "tall")
 HEAD = "flowrunner: 1\nprovider: aimlapi\n"
 STEP = "steps: {a: {model: blackforestlabs/flux-2-pro, with: {prompt: x}}}\n"
 

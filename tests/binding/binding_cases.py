@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wire import png
-from written import CATALOG, HEAD, Memory
+from written import CATALOG, HEAD, PHOTO, TALL, Memory
 
 from flowrunner.artifact import Artifact
 from flowrunner.binding import Binder, Bound
@@ -15,8 +15,6 @@ from flowrunner.loading.scope import Scope, Value
 from flowrunner.problems import Problem
 
 PRO, EDIT, MANY = "blackforestlabs/flux-2-pro", "blackforestlabs/flux-2-edit", "blackforestlabs/flux-2"
-PHOTO = png(800, 600, "photo")
-TALL = png(600, 800, "tall")
 
 
 class Binding:

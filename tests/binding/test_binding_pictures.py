@@ -4,10 +4,11 @@ import base64
 from typing import Any
 
 import pytest
-from binding_cases import EDIT, MANY, PHOTO, PRO, TALL, Binding, made
+from binding_cases import EDIT, MANY, PRO, Binding, made
 from hypothesis import given
 from hypothesis import strategies as st
 from wire import png
+from written import PHOTO, TALL
 
 from flowrunner.artifact import Artifact
 from flowrunner.binding.bound import Pending, PendingSize
