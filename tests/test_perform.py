@@ -1,0 +1,546 @@
+"""Where money leaves: what is written down before what is sent, what is sent again and what never."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from wire import Wire, error, painted, png, reply
+from written import CATALOG, PHOTO, Memory
+
+from flowrunner import exchange, imagehead
+from flowrunner.artifact import Artifact
+from flowrunner.call import Billed, Call, Failure, Link, Outcome
+from flowrunner.digest import sha256
+from flowrunner.downloads import FetchFailed
+from flowrunner.errors import StoreError
+from flowrunner.events import Event, Retried
+from flowrunner.images import Images
+from flowrunner.jobs import Job, Stop
+from flowrunner.money import Nano
+from flowrunner.perform import ATTEMPTS, Door, Performer
+from flowrunner.providers import aimlapi, onemin
+from flowrunner.store.ledger import Ledger
+from flowrunner.store.objects import Objects
+from flowrunner.store.records import Caps, RunStatus
+
+PRICE = 31_500_000
+MODELS = {model.id: model for model in CATALOG.models}
+PRO, EDIT = "blackforestlabs/flux-2-pro", "blackforestlabs/flux-2-edit"
+EDITOR = "black-forest-labs/flux-2-pro/edit"
+
+
+@dataclass
+class Time:
+    """A clock that goes on only while someone sleeps."""
+
+    now: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+class Fetches:
+    """Downloads that hold these pictures."""
+
+    def __init__(self, pictures: dict[str, bytes]) -> None:
+        self.pictures = pictures
+        self.asked: list[str] = []
+
+    async def get(self, url: str) -> Any:
+        self.asked.append(url)
+        data = self.pictures.get(url)
+        return FetchFailed(reason="gone", gone=True) if data is None else _Fetched(data)
+
+
+@dataclass
+class _Fetched:
+    data: bytes
+
+
+class Till:
+    """A store with its ledger, and performers on it. Every step that matters is written into `trail`."""
+
+    def __init__(self, folder: Path, wire: Wire | None = None) -> None:
+        self.folder = folder
+        self.wire = wire or Wire()
+        self.time = Time()
+        self.trail: list[str] = []
+        self.events: list[Event] = []
+        self.stop = Stop()
+        self.fetches = Fetches({})
+        self.objects = Objects(folder)
+        self.files = Memory({"photo.png": PHOTO})
+        self.images = Images(self.files)
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        with Ledger.open(self.folder) as ledger:
+            yield ledger
+
+    def perform(self, *jobs: Job, caps: Caps | None = None, concurrency: int = 4, **options: Any) -> list[Any]:
+        """One run over these jobs, all at once."""
+        self.stop = Stop()
+        with self.ledger() as ledger:
+            ledger.recover()
+            run = ledger.begin(pipeline="show.yaml", name="show", simulated=options.get("simulated", False))
+            found = asyncio.run(self._all(ledger, run, jobs, caps or Caps(), concurrency, options))
+            self.spent = ledger.spent_run(run)
+            ledger.finish(run, RunStatus.DONE)
+        return found
+
+    async def _all(
+        self, ledger: Ledger, run: str, jobs: tuple[Job, ...], caps: Caps, concurrency: int, options: dict[str, Any]
+    ) -> list[Any]:
+        performer = self.performer(ledger, run, caps, concurrency, **options)
+        return await asyncio.gather(*(performer.perform(job) for job in jobs))
+
+    def performer(self, ledger: Ledger, run: str, caps: Caps, concurrency: int, **options: Any) -> Performer:
+        doors = {}
+        for provider in (aimlapi, onemin):
+            endpoint = exchange.Endpoint(transport=self.wire, base_url=provider.base_url, headers={"X-Key": "k"})
+            gate = exchange.Gate(None, clock=lambda: self.time.now, sleep=self.time.sleep)
+            slots = asyncio.Semaphore(concurrency)
+            doors[provider.name] = Door(provider=provider, endpoint=endpoint, slots=slots, gate=gate)
+        return Performer(
+            run=run,
+            ledger=ledger,
+            objects=self.objects,
+            images=self.images,
+            doors=doors,
+            caps=caps,
+            stop=self.stop,
+            emit=self.events.append,
+            downloads=self.fetches,  # type: ignore[arg-type]
+            clock=lambda: self.time.now,
+            wall=lambda: 1_000.0 + self.time.now,
+            sleep=self.time.sleep,
+            random=lambda: 0.5,
+            **{"simulated": False, **options},
+        )
+
+    def one(self, job: Job, **options: Any) -> Any:
+        (found,) = self.perform(job, **options)
+        return found
+
+
+def job(
+    prompt: str = "x", *, model: str = PRO, estimate: Nano | None = PRICE, fresh: bool = False, **params: Any
+) -> Job:
+    known = MODELS[model]
+    call = Call(provider=known.provider, model=model, adapter=1, params={"prompt": prompt, **params})
+    return Job(cell=prompt, sample=1, call=call, model=known, estimate=estimate, timeout=300.0, fresh=fresh)
+
+
+@pytest.fixture
+def till(tmp_path: Path) -> Till:
+    return Till(tmp_path)
+
+
+# The way of a call
+
+
+def test_each_step_is_written_down_before_the_next_is_done(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    def watched(owner: type, name: str) -> None:
+        plain: Callable[..., Any] = getattr(owner, name)
+
+        def noted(self: Any, *args: Any, **more: Any) -> Any:
+            till.trail.append(name)
+            return plain(self, *args, **more)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    for name in ("reserve", "replied", "committed"):
+        watched(Ledger, name)
+    watched(Objects, "put")
+
+    def answer(asked: dict[str, Any]) -> httpx.Response:
+        till.trail.append("sent")
+        return painted(asked)
+
+    till.wire.answer = answer
+    assert isinstance(till.one(job()), Outcome)
+    assert till.trail == ["reserve", "sent", "replied", "put", "committed"]
+
+
+def test_an_outcome_holds_the_pictures_and_what_was_paid(till: Till) -> None:
+    found = till.one(job(model="blackforestlabs/flux-2", num_images=2))
+    assert len(found.artifacts) == 2
+    assert all(till.objects.has(image.sha256) for image in found.artifacts)
+    assert (found.paid, found.known, till.spent) == (PRICE, False, PRICE)
+
+
+def test_what_is_known_is_not_sent_again(till: Till) -> None:
+    first = till.one(job())
+    again = till.one(job())
+    assert (len(till.wire.sent), again.known, again.artifacts) == (1, True, first.artifacts)
+
+
+def test_what_is_forced_is_sent_again_and_the_newer_stands(till: Till) -> None:
+    till.one(job())
+    till.wire.answer = lambda _: reply([png(32, 32, "new")])
+    newer = till.one(job(fresh=True))
+    assert len(till.wire.sent) == 2
+    assert till.one(job()).artifacts == newer.artifacts
+
+
+def test_simulated_and_live_results_are_kept_apart(till: Till) -> None:
+    till.one(job(), simulated=True)
+    till.one(job())
+    assert len(till.wire.sent) == 2
+
+
+def test_equal_calls_at_once_are_sent_once(till: Till) -> None:
+    found = till.perform(*[job()] * 5)
+    assert len(till.wire.sent) == 1
+    assert [one.known for one in found].count(False) == 1
+
+
+def test_two_runs_on_one_store_pay_once(till: Till) -> None:
+    other = Till(till.folder, till.wire)
+
+    async def both() -> None:
+        with till.ledger() as one, other.ledger() as two:
+            runs = [ledger.begin(pipeline="s", name="s", simulated=False) for ledger in (one, two)]
+            performers = [
+                side.performer(ledger, run, Caps(), 4)
+                for side, ledger, run in zip((till, other), (one, two), runs, strict=True)
+            ]
+            jobs = [job(f"p{n}") for n in range(6)]
+            await asyncio.gather(*(performer.perform(one) for one in jobs for performer in performers))
+
+    asyncio.run(both())
+    assert sorted(till.wire.prompts) == [f"p{n}" for n in range(6)]
+
+
+# Inputs
+
+
+def picture(till: Till, seed: str = "in") -> Artifact:
+    data = png(64, 48, seed)
+    till.objects.put(data)
+    return imagehead.artifact(data)
+
+
+def test_a_link_is_sent_as_it_is_and_bytes_as_a_data_uri(till: Till) -> None:
+    leaf = picture(till)
+    till.one(job(model=EDIT, image_urls=[Link("https://x.y/z.png"), leaf]))
+    link, data = till.wire.sent[0]["image_urls"]
+    assert link == "https://x.y/z.png"
+    assert data.startswith("data:image/png;base64,iVBOR")
+
+
+def test_a_url_of_a_result_is_passed_on_while_it_is_good(till: Till) -> None:
+    made = png(64, 48, "made")
+    till.fetches.pictures["https://cdn/a.png"] = made
+    till.wire.coming.append(httpx.Response(200, json={"data": [{"url": "https://cdn/a.png"}]}))
+    first = till.one(job())
+    till.one(job("later", model=EDIT, image_urls=list(first.artifacts)))
+    assert till.wire.sent[1]["image_urls"] == ["https://cdn/a.png"]
+    till.time.now += 3601
+    till.one(job("much later", model=EDIT, image_urls=list(first.artifacts)))
+    assert till.wire.sent[2]["image_urls"][0].startswith("data:")
+
+
+def test_an_input_is_uploaded_once_for_its_hour(till: Till) -> None:
+    leaf = picture(till)
+    uploads = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/assets":
+            uploads.append(request.content)
+            return httpx.Response(200, json={"asset": {"key": f"k{len(uploads)}"}})
+        till.wire.sent.append(json.loads(request.content))
+        record = {"status": "SUCCESS", "temporaryUrl": ["https://cdn/a.png"], "aiRecordDetail": {}}
+        return httpx.Response(200, json={"aiRecord": record})
+
+    till.fetches.pictures["https://cdn/a.png"] = png(8, 8, "out")
+    till.wire = httpx.MockTransport(answer)  # type: ignore[assignment]
+    till.wire.sent = []
+    for prompt, later in (("one", 0.0), ("two", 10.0), ("three", 3600.0)):
+        till.time.now += later
+        assert isinstance(till.one(job(prompt, model=EDITOR, imageUrl=leaf)), Outcome)
+    assert [body["promptObject"]["imageUrl"] for body in till.wire.sent] == ["k1", "k1", "k2"]
+    assert len(uploads) == 2
+
+
+def test_a_refused_upload_sends_nothing_that_is_paid(till: Till) -> None:
+    till.wire = httpx.MockTransport(lambda _: error(401, "no key"))  # type: ignore[assignment]
+    found = till.one(job(model=EDITOR, imageUrl=picture(till)))
+    assert isinstance(found, Failure)
+    assert (found.billed, found.stops_run, till.stop.requested, till.spent) == (Billed.NO, True, True, 0)
+
+
+@pytest.mark.parametrize("how", ["absent", "damaged", "changed", "deleted"])
+def test_bytes_that_are_not_there_are_never_paid_for(till: Till, how: str) -> None:
+    if how in ("absent", "damaged"):
+        leaf = picture(till)
+        (path,) = (till.folder / "objects").rglob(leaf.sha256[2:])
+        path.chmod(0o600)
+        path.write_bytes(b"bad") if how == "damaged" else path.unlink()
+    else:
+        leaf = till.images.at("photo.png")
+        till.files.files["photo.png"] = png(1, 1)
+        if how == "deleted":
+            del till.files.files["photo.png"]
+    found = till.one(job(model=EDIT, image_urls=[leaf]))
+    assert isinstance(found, Failure)
+    assert (found.refused, found.billed, till.wire.sent, till.spent) == (True, Billed.NO, [], 0)
+
+
+def test_an_asset_of_another_provider_is_never_paid_for(till: Till) -> None:
+    found = till.one(job(model=EDIT, image_urls=[Link("asset:x")]))
+    assert isinstance(found, Failure)
+    assert (found.refused, till.wire.sent, till.spent) == (True, [], 0)
+
+
+# Replies
+
+
+def body(**more: Any) -> httpx.Response:
+    return httpx.Response(200, json=more)
+
+
+@pytest.mark.parametrize(
+    ("answer", "billed", "posts", "again"),
+    [
+        (error(400, "bad enum"), Billed.NO, 1, 1),
+        (error(404), Billed.NO, 1, 1),
+        (error(422), Billed.NO, 1, 1),
+        (error(401), Billed.NO, 1, 1),
+        (error(403, "You've run out of credits"), Billed.NO, 1, 1),
+        (error(403, "forbidden"), Billed.NO, 1, 1),
+        (error(429, "free tier quota"), Billed.NO, 1, 1),
+        (error(429), Billed.NO, 3, 3),
+        (error(503, **{"Retry-After": "2"}), Billed.NO, 3, 3),
+        (error(500), Billed.MAYBE, 1, 0),
+        (error(502), Billed.MAYBE, 1, 0),
+        (error(503), Billed.MAYBE, 1, 0),
+        (error(504, "Generation timeout"), Billed.MAYBE, 1, 0),
+        (error(302, location="https://elsewhere/"), Billed.MAYBE, 1, 0),
+        (httpx.Response(200, content=b"<html>"), Billed.MAYBE, 1, 0),
+        (httpx.Response(200, content=b'{"data": [{"url"'), Billed.MAYBE, 1, 0),
+        (httpx.Response(200), Billed.MAYBE, 1, 0),
+        (body(data=[]), Billed.MAYBE, 1, 0),
+        (body(data=None), Billed.MAYBE, 1, 0),
+        (body(data=[], meta={"usage": {"credits_used": 63000}}), Billed.YES, 1, 1),
+        (body(data=[{"url": "https://cdn/gone.png"}]), Billed.YES, 1, 0),
+        (body(data=[{"b64_json": "bm8="}]), Billed.YES, 1, 0),
+        (httpx.ConnectError("refused"), Billed.NO, 3, 3),
+        (httpx.ConnectTimeout("slow"), Billed.NO, 3, 3),
+        (httpx.PoolTimeout("full"), Billed.NO, 3, 3),
+        (httpx.ReadTimeout("silent"), Billed.MAYBE, 1, 0),
+        (httpx.ReadError("reset"), Billed.MAYBE, 1, 0),
+        (httpx.WriteError("broken"), Billed.MAYBE, 1, 0),
+        (httpx.RemoteProtocolError("cut"), Billed.MAYBE, 1, 0),
+    ],
+)  # fmt: skip
+def test_a_reply_decides_what_was_billed_and_what_is_sent_again(
+    till: Till, answer: httpx.Response | Exception, billed: Billed, posts: int, again: int
+) -> None:
+    """`posts` of this run, and `again` of the next one; what may have been billed is never sent again unasked."""
+
+    def give(_: dict[str, Any]) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    till.wire.answer = give
+    found = till.one(job())
+    assert isinstance(found, Failure)
+    assert (found.billed, len(till.wire.sent)) == (billed, posts)
+    till.wire.sent.clear()
+    till.one(job())
+    assert len(till.wire.sent) == again
+
+
+def test_what_may_have_been_billed_is_sent_again_on_the_users_word_only(till: Till) -> None:
+    till.wire.coming.append(httpx.ReadTimeout("silent"))
+    first = till.one(job())
+    assert (first.billed, first.paid) == (Billed.MAYBE, PRICE)
+    second = till.one(job())
+    assert (second.billed, second.known, len(till.wire.sent)) == (Billed.MAYBE, True, 1)
+    assert isinstance(till.one(job(), resend=True), Outcome)
+    assert len(till.wire.sent) == 2
+    assert isinstance(till.one(job()), Outcome)
+
+
+def test_a_call_under_way_when_the_run_is_cancelled_is_unknown(till: Till) -> None:
+    async def never(_: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    till.wire = httpx.MockTransport(never)  # type: ignore[assignment]
+
+    async def cancelled() -> None:
+        with till.ledger() as ledger:
+            run = ledger.begin(pipeline="s", name="s", simulated=False)
+            task = asyncio.ensure_future(till.performer(ledger, run, Caps(), 4).perform(job()))
+            for _ in range(20):
+                await asyncio.sleep(0.005)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            (unknown,) = ledger.unknowns(job().call.key, simulated=False)
+            assert unknown.reserved == PRICE
+
+    asyncio.run(cancelled())
+
+
+def test_an_answered_call_is_never_sent_again_though_its_picture_was_lost(till: Till) -> None:
+    made = png(64, 48, "made")
+    till.wire.coming.append(body(data=[{"url": "https://cdn/a.png"}]))
+    first = till.one(job())
+    assert (first.billed, first.status) == (Billed.YES, None)
+    till.time.now += 400 * 86_400
+    till.fetches.pictures["https://cdn/a.png"] = made
+    second = till.one(job())
+    assert (len(till.wire.sent), second.known, second.artifacts[0].sha256) == (1, True, sha256(made))
+    assert till.fetches.asked == ["https://cdn/a.png"] * 2
+
+
+def test_a_full_disk_loses_no_reply(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Objects, "put", _full)
+        assert till.one(job()).billed is Billed.YES
+    assert isinstance(till.one(job()), Outcome)
+    assert len(till.wire.sent) == 1
+
+
+def _full(*_: Any) -> str:
+    raise StoreError("no space left")
+
+
+def test_a_live_run_that_meets_the_mark_of_the_simulator_fails_the_cell(till: Till) -> None:
+    till.wire.coming.append(httpx.Response(200, headers={"x-flowrunner-simulated": "1"}, json={"data": []}))
+    assert "simulator" in till.one(job()).error
+    till.wire.coming.append(reply([imagehead.mark(png(8, 8))]))
+    assert "simulator" in till.one(job("y")).error
+    till.wire.coming.append(reply([imagehead.mark(png(8, 8))]))
+    assert isinstance(till.one(job("z"), simulated=True), Outcome)
+
+
+# Waiting
+
+
+def test_a_429_holds_every_worker_of_the_provider(till: Till) -> None:
+    till.wire.coming.append(error(429, **{"Retry-After": "7"}))
+    found = till.perform(job("one"), job("two"), concurrency=1)
+    assert all(isinstance(one, Outcome) for one in found)
+    assert till.time.slept == [7.0]
+    assert till.wire.prompts in (["one", "two", "one"], ["one", "one", "two"])
+    (told,) = [event for event in till.events if isinstance(event, Retried)]
+    assert (told.wait, told.attempt, told.attempts) == (7.0, 1, ATTEMPTS)
+
+
+def test_a_wait_is_never_longer_than_two_minutes(till: Till) -> None:
+    till.wire.coming.append(error(429, **{"Retry-After": "86400"}))
+    till.one(job())
+    assert till.time.slept == [120.0]
+
+
+def test_a_429_without_a_hint_waits_with_jitter_that_grows(till: Till) -> None:
+    till.wire.coming.extend([error(429), error(429)])
+    assert isinstance(till.one(job()), Outcome)
+    assert till.time.slept == [0.5, 1.0]
+
+
+def test_what_was_provably_not_executed_is_no_money(till: Till) -> None:
+    till.wire.coming.extend([error(429), error(429), error(429)])
+    till.one(job(), caps=Caps(max_usd=PRICE))
+    assert till.spent == 0
+    assert isinstance(till.one(job(), caps=Caps(max_usd=PRICE)), Outcome)
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_a_wrong_key_or_an_empty_account_stops_the_run(till: Till, status: int) -> None:
+    till.wire.coming.append(error(status, "out of credits"))
+    found = till.perform(job("one"), job("two"), job("three"), concurrency=1)
+    assert [one.stops_run for one in found] == [True, False, False]
+    assert [one.refused for one in found] == [False, True, True]
+    assert len(till.wire.sent) == 1
+
+
+def test_a_stopped_run_sends_nothing(till: Till) -> None:
+    async def stopped() -> Outcome | Failure:
+        with till.ledger() as ledger:
+            run = ledger.begin(pipeline="s", name="s", simulated=False)
+            till.stop.request("interrupted")
+            return await till.performer(ledger, run, Caps(), 4).perform(job())
+
+    found = asyncio.run(stopped())
+    assert isinstance(found, Failure)
+    assert (found.refused, till.wire.sent) == (True, [])
+
+
+# Budgets
+
+
+@pytest.mark.parametrize(
+    ("caps", "sent"),
+    [
+        (Caps(max_usd=3 * PRICE), 3),
+        (Caps(max_usd=3 * PRICE - 1), 2),
+        (Caps(max_calls=2), 2),
+        (Caps(total_usd=PRICE), 1),
+        (Caps(max_usd=0), 0),
+        (Caps(), 5),
+    ],
+)
+def test_a_limit_is_never_passed(till: Till, caps: Caps, sent: int) -> None:
+    found = till.perform(*(job(f"p{n}") for n in range(5)), caps=caps)
+    assert len(till.wire.sent) == sent
+    assert sum(isinstance(one, Failure) and one.refused for one in found) == 5 - sent
+
+
+def test_a_call_of_unknown_price_does_not_pass_a_limit_in_dollars(till: Till) -> None:
+    assert till.one(job(estimate=None), caps=Caps(max_usd=10**12)).refused
+    assert till.wire.sent == []
+    assert isinstance(till.one(job(estimate=None), caps=Caps(max_usd=10**12, unpriced=True)), Outcome)
+
+
+def test_what_may_have_been_billed_counts_as_spent(till: Till) -> None:
+    till.wire.coming.append(httpx.ReadError("reset"))
+    found = till.perform(job("one"), job("two"), caps=Caps(max_usd=PRICE), concurrency=1)
+    assert [one.billed for one in found] == [Billed.MAYBE, Billed.NO]
+    assert len(till.wire.sent) == 1
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    prices=st.lists(st.integers(1, 60), min_size=1, max_size=10),
+    cap=st.integers(0, 200),
+    concurrency=st.integers(1, 8),
+    faults=st.lists(st.sampled_from(["ok", "429", "500", "lost", "400", "less"]), max_size=10),
+)
+def test_spending_never_passes_the_cap_at_any_concurrency(
+    tmp_path_factory: pytest.TempPathFactory, prices: list[int], cap: int, concurrency: int, faults: list[str]
+) -> None:
+    till = Till(tmp_path_factory.mktemp("till"))
+    charged: list[int] = []
+
+    def answer(asked: dict[str, Any]) -> httpx.Response:
+        price = int(asked["prompt"].split()[1])
+        fault = faults.pop() if faults else "ok"
+        if fault in ("429", "400"):
+            return error(int(fault))
+        charged.append(price if fault != "less" else price // 2)
+        if fault == "lost":
+            raise httpx.ReadError("reset")
+        return error(500) if fault == "500" else reply([png(8, 8, asked["prompt"])], usd=f"{charged[-1] / 1000:.3f}")
+
+    till.wire.answer = answer
+    jobs = [job(f"p{n} {price}", estimate=price * 1_000_000) for n, price in enumerate(prices)]
+    till.perform(*jobs, caps=Caps(max_usd=cap * 1_000_000), concurrency=concurrency)
+    assert sum(charged) <= cap
+    assert sum(charged) * 1_000_000 <= till.spent <= cap * 1_000_000
