@@ -365,6 +365,14 @@ def _parser(source: Source) -> Iterator[Any]:
         parser.dispose()
 
 
+_ADVICE = {
+    "mapping values are not allowed": "a colon and a blank begin a mapping: quote the text, or look at the indentation",
+    "cannot start any token": "quote text that begins with @ or `; indent with blanks, not tabs",
+    "could not find expected ':'": "a key ends with a colon and a blank: look at this line and the one above",
+}
+"""What to do about the words of the YAML reader that say least."""
+
+
 def _syntax(source: Source, fault: Any) -> Problem:
     mark = fault.problem_mark or fault.context_mark
     at = min(mark.index if mark else 0, len(source.text))
@@ -377,6 +385,7 @@ def _syntax(source: Source, fault: Any) -> Problem:
     context = f" {fault.context}" if fault.context else ""
     begun = fault.context_mark
     hint = f"it begins at line {begun.line + 1}, column {begun.column + 1}" if begun and begun.index < at else ""
+    hint = next((advice for words, advice in _ADVICE.items() if words in str(fault.problem)), hint)
     return error("yaml", f"not YAML: {fault.problem or 'unreadable'}{context}".replace("\n", " "), span, hint)
 
 
