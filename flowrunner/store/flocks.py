@@ -30,18 +30,23 @@ def take(path: Path) -> int | None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether someone holds the lock now. Changes nothing, works in a folder that cannot be written."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
+    """Whether someone has the lock for himself now. Changes nothing, works in a folder that cannot be written."""
+    return _would_wait(path, fcntl.LOCK_SH)
+
+
+def shared(path: Path) -> int:
+    """Shares the lock with others that share it, waiting while one has it for itself; as `take` gives it."""
+    with explained("locked", path):
+        make_folder(path.parent)
+        handle = _opened(path)
+        with _closing(handle):
+            fcntl.flock(handle, fcntl.LOCK_SH)
+    return handle
+
+
+def is_shared(path: Path) -> bool:
+    """Whether someone shares the lock now, or has it. Changes nothing."""
+    return _would_wait(path, fcntl.LOCK_EX)
 
 
 @contextmanager
@@ -79,6 +84,20 @@ async def awaited(path: Path) -> AsyncIterator[None]:
 
 def _opened(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _would_wait(path: Path, kind: int) -> bool:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from flowrunner.store import rows as tables
 from flowrunner.store.database import open_database
 from flowrunner.store.durable import explained, make_folder
 from flowrunner.store.flocks import awaited, is_held, take
+from flowrunner.store.inuse import share
 from flowrunner.store.records import Attempt, Caps, Intent, OverBudget, Receipt, Remote, RunRecord, RunStatus, State
 
 if TYPE_CHECKING:
@@ -37,14 +38,20 @@ class Ledger:
     @classmethod
     def open(cls, root: Path, *, create: bool = True, now: Callable[[], float] = time.time) -> Self:
         """The ledger below `root`; without `create` it is only read, and empty where there is none. `now` gives the
-        times that people see; nothing is decided by it. StoreError when it cannot be used."""
+        times that people see; no call is decided by it. A ledger that may be written keeps sweeps away until it is
+        closed, so that what a run found in the store stays there. StoreError when it cannot be used."""
         return cls(root, create=create, now=now)
 
     def __init__(self, root: Path, *, create: bool, now: Callable[[], float]) -> None:
         self._root = root
         self._now = now
-        self._database = open_database(root, create=create)
         self._live: dict[str, int] = {}
+        self._database = open_database(root, create=create)
+        try:
+            self._use = share(root) if create else None
+        except BaseException:
+            self._database.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +65,9 @@ class Ledger:
         for handle in self._live.values():
             os.close(handle)
         self._live.clear()
+        use, self._use = self._use, None
+        if use is not None:
+            os.close(use)
 
     # Runs
 

@@ -9,7 +9,7 @@ import pytest
 from store_processes import add_in_a_process, add_in_tasks, count, hold_and_die, in_processes
 
 from flowrunner.errors import StoreError
-from flowrunner.store.flocks import awaited, held, is_held, take
+from flowrunner.store.flocks import awaited, held, is_held, is_shared, shared, take
 
 
 def test_a_lock_has_one_holder_until_it_is_closed(tmp_path: Path) -> None:
@@ -38,6 +38,18 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be locked"), held(tmp_path / "lock"):
         pass
     assert not (tmp_path / "victim").exists()
+
+
+def test_several_share_a_lock_and_nobody_has_it_for_himself_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "lock"
+    handles = [shared(path), shared(path)]
+    assert (is_shared(path), is_held(path), take(path)) == (True, False, None)
+    for handle in handles:
+        os.close(handle)
+    alone = take(path)
+    assert (is_shared(path), is_held(path)) == (True, True)
+    os.close(alone or 0)
+    assert not is_shared(path)
 
 
 def test_what_is_done_under_a_lock_may_fail_as_it_likes(tmp_path: Path) -> None:

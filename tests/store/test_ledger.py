@@ -19,6 +19,7 @@ from flowrunner.call import Billed, Call, Failure
 from flowrunner.errors import StoreError
 from flowrunner.money import DOLLAR, Nano
 from flowrunner.store import database
+from flowrunner.store.inuse import is_used
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.records import Cap, Caps, OverBudget, Receipt, Remote, RunStatus, State
 
@@ -108,6 +109,19 @@ def test_another_program_s_database_is_refused(tmp_path: Path, create: bool) -> 
     made(tmp_path / "ledger.db", "CREATE TABLE theirs (x)")
     with pytest.raises(StoreError, match="not a ledger"):
         Ledger.open(tmp_path, create=create)
+
+
+def test_a_ledger_that_may_be_written_uses_its_store_until_it_is_closed(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path), Ledger.open(tmp_path):
+        assert is_used(tmp_path)
+    with Ledger.open(tmp_path, create=False):
+        assert not is_used(tmp_path)
+
+
+def test_a_store_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "locks" / "in-use").mkdir(parents=True)
+    with pytest.raises(StoreError, match="cannot be locked: Is a directory"):
+        Ledger.open(tmp_path)
 
 
 @pytest.mark.parametrize("create", [True, False])
