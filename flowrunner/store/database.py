@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 APPLICATION = 0x666C6F77
 VERSION = 1
+LEDGER = "ledger.db"
+"""The file's name in a store."""
 PATIENCE = 30.0
 """Seconds to wait for another writer."""
 
@@ -81,6 +83,7 @@ CREATE TABLE remotes (
     provider TEXT NOT NULL, origin TEXT NOT NULL, simulated INTEGER NOT NULL, digest TEXT NOT NULL,
     handle TEXT NOT NULL, expires REAL, PRIMARY KEY (provider, origin, simulated, digest)
 ) STRICT;
+CREATE TABLE swept (digest TEXT PRIMARY KEY, at REAL NOT NULL) STRICT;
 """
 
 
@@ -127,10 +130,29 @@ class Database:
 
 
 def open_database(root: Path, *, create: bool) -> Database:
-    """`root/ledger.db`, made if missing; without `create` for reading only, and empty where there is none."""
-    path = root / "ledger.db"
+    """The ledger below `root`, made if missing; without `create` for reading only, and empty where there is none."""
+    path = root / LEDGER
     ensure_own(root)
     return _for_writing(path) if create else _for_reading(path)
+
+
+def open_as_it_is(path: Path) -> Database:
+    """A database file for looking at only, whatever its marks say and whatever state it is in. StoreError when it
+    cannot be opened at all; what is wrong further in shows when it is read. A log that a crash left stays as it is: who
+    may write would merge it into the file when he closes it."""
+    log = path.with_name(f"{path.name}-wal")
+    with _told(path):
+        left = log.exists() and log.stat().st_size
+        connection = _connected(f"{path.absolute().as_uri()}?mode=ro" if left else _reading_uri(path))
+        connection.execute("PRAGMA query_only = ON")
+    return Database(connection, path)
+
+
+def blank() -> Database:
+    """An empty ledger in memory: what one looks like."""
+    connection = _connected(":memory:")
+    _make_tables(connection)
+    return Database(connection, Path(":memory:"))
 
 
 def _for_writing(path: Path) -> Database:

@@ -1,10 +1,11 @@
 """The lock on disk: read, changed under a lock of the kernel's, and written in one step, only where bytes differ."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
-from flowrunner.errors import InvalidPipeline
+from flowrunner.errors import InvalidPipeline, StoreError
 from flowrunner.loading import document
 from flowrunner.problems import Problem
 from flowrunner.source import Source, Span
@@ -15,6 +16,14 @@ from flowrunner.store.lockread import LIMIT, parse, too_large
 from flowrunner.store.locktext import Written, dump
 
 __all__ = ["LIMIT", "Lock", "LockFile", "LockedCell", "LockedSample", "Pick", "cell_key", "dump", "parse"]
+
+
+_DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+
+
+def digests_in(data: bytes) -> set[str]:
+    """Every digest that a text names, whatever else it says."""
+    return {found.decode() for found in _DIGEST.findall(data)}
 
 
 class LockFile:
@@ -44,6 +53,14 @@ class LockFile:
         if not problems:
             self._known = (data, lock)
         return lock, problems
+
+    def digests(self) -> set[str]:
+        """Every digest in its text, sound or not: keys, too, and what stands in lines that a merge broke. StoreError
+        when it cannot be read as a whole."""
+        data = self._bytes()
+        if len(data) > LIMIT:
+            raise StoreError(f"{self.path} is larger than a lock may be", path=str(self.path))
+        return digests_in(data)
 
     def update(self, change: Callable[[Lock], Lock]) -> bool:
         """Reads it again, lets `change` make the new lock of it, and writes that: whether there was anything to write.

@@ -3,6 +3,7 @@
 .tmp/         drafts: a file gets its name only when it is whole
 objects/      mode 0444, never changed
 quarantine/   what stood under a digest that it did not have; evidence, never deleted here
+trash/        what a sweep found needed by nothing; whoever asks for it gets it back
 """
 
 import errno
@@ -10,6 +11,8 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,9 +20,11 @@ from typing import Self
 from flowrunner.digest import sha256
 from flowrunner.errors import StoreError
 from flowrunner.files import IMAGE_LIMIT
+from flowrunner.store import trash
 from flowrunner.store.durable import NEW, ensure_own, explained, make_folder, sync_folder, write_all
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+DRAFTS = ".tmp"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS}
 
 
@@ -44,13 +49,24 @@ class Objects:
 
     def path(self, digest: str) -> Path:
         """Where an object lies, or would lie."""
-        if not _DIGEST.fullmatch(digest):
+        if not is_digest(digest):
             raise ValueError(f"{digest!r} is no sha256 in hexadecimal")
         return self.root / "objects" / digest[:2] / digest[2:]
 
     def has(self, digest: str) -> bool:
-        """Whether the name is there; only `read` tells whether it is right."""
-        return self.path(digest).is_file()
+        """Whether the name is there; only `read` tells whether it is right. What was in the trash is brought back."""
+        return self.path(digest).is_file() or self._recalled(digest) is not None
+
+    def digests(self) -> Iterator[str]:
+        """The name of every object, right or not, in order."""
+        for folder in _listed(self.root / "objects"):
+            for rest in _listed(self.root / "objects" / folder):
+                if len(folder) == 2 and is_digest(folder + rest):
+                    yield folder + rest
+
+    def drafts(self) -> list[Path]:
+        """What writers are at work on, or left behind when they died."""
+        return [self.root / DRAFTS / name for name in _listed(self.root / DRAFTS)]
 
     def put(self, data: bytes) -> str:
         """Stores the bytes durably, once; their digest."""
@@ -73,13 +89,8 @@ class Objects:
         """The bytes, hashed again. Absent; Damaged when they have another digest or cannot be an object at all."""
         path = self.path(digest)
         self._trust()
-        try:
-            with explained("read", path):
-                data = _bytes(path)
-        except StoreError as fault:
-            if isinstance(fault.__cause__, FileNotFoundError):
-                raise Absent(f"no object sha256:{digest} is here", path=str(path)) from None
-            raise
+        with explained("read", path):
+            data = self._lying(digest)
         if data is not None and sha256(data) == digest:
             return data
         place = self._set_aside(digest)
@@ -119,6 +130,34 @@ class Objects:
             return False
         return True
 
+    def _lying(self, digest: str) -> bytes | None:
+        """What lies under a digest; None for what cannot be an object. OSError; Absent."""
+        for _ in range(3):
+            try:
+                return plain_bytes(self.path(digest))
+            except FileNotFoundError:
+                place = self._recalled(digest)
+            if place is None:
+                break
+            with suppress(FileNotFoundError):
+                return plain_bytes(place)
+        raise Absent(f"no object sha256:{digest} is here", path=str(self.path(digest)))
+
+    def _recalled(self, digest: str) -> Path | None:
+        """Where an object that a sweep moved to the trash lies now: at its place again or, where nothing can be
+        written, still there. None when it is not there."""
+        found = trash.find(self.root, digest)
+        if found is None:
+            return None
+        path = self.path(digest)
+        try:
+            self.adopt(found, digest)
+        except FileNotFoundError:  # someone else has just brought it back, or it was just deleted
+            return path if path.is_file() else None
+        except OSError:
+            return found
+        return path
+
     def _trust(self) -> None:
         if not self._trusted:
             self._trusted = ensure_own(self.root)
@@ -131,7 +170,7 @@ class Objects:
         try:
             make_folder(target.parent)
             path.rename(target)
-            data = _bytes(target)
+            data = plain_bytes(target)
             if data is not None and sha256(data) == digest:
                 self.adopt(target, digest)
                 return None
@@ -152,7 +191,7 @@ class Writer:
         self._limit = limit
         self._size = 0
         self._hash = hashlib.sha256()
-        self._draft = objects.root / ".tmp" / f"{os.getpid()}-{os.urandom(8).hex()}"
+        self._draft = objects.root / DRAFTS / f"{os.getpid()}-{os.urandom(8).hex()}"
         self._handle: int | None = None
 
     def __enter__(self) -> Self:
@@ -197,6 +236,18 @@ class Writer:
             os.close(handle)
 
 
+def is_digest(name: str) -> bool:
+    return _DIGEST.fullmatch(name) is not None
+
+
+def _listed(folder: Path) -> list[str]:
+    """The names in a folder, none where there is no such folder."""
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def _linked(draft: Path, path: Path) -> bool:
     """Whether the draft now has the name; False when something has it already."""
     try:
@@ -212,7 +263,7 @@ def _linked(draft: Path, path: Path) -> bool:
     return True
 
 
-def _bytes(path: Path) -> bytes | None:
+def plain_bytes(path: Path) -> bytes | None:
     """A plain file's bytes; None for what cannot be an object. O_NONBLOCK: a named pipe must not hold us."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,11 +1,12 @@
 """Where things lie: state, store, locks and results of a project."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from flowrunner.digest import tagged
+from flowrunner.digest import sha256, tagged
 from flowrunner.errors import StoreError
 from flowrunner.store.durable import explained, make_folder, replace
 from flowrunner.store.flocks import held
@@ -17,6 +18,8 @@ STATE = ".flowrunner"
 """The folder below the project's root for everything that is not checked in."""
 
 _MARKS = ("flowrunner.toml", ".git")
+_LOCK = ".lock.yaml"
+_PATH_LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +34,7 @@ class Edition:
 
 def find_root(path: Path) -> Path:
     """The project of a pipeline: the nearest folder upwards with a flowrunner.toml or a .git, else its own folder."""
-    place = path.absolute()
-    own = place if place.is_dir() else place.parent
+    own = (path if path.is_dir() else path.parent).resolve()
     return next((folder for folder in (own, *own.parents) if any((folder / mark).exists() for mark in _MARKS)), own)
 
 
@@ -73,6 +75,31 @@ class Workspace:
                     replace(ignore, b"*\n")
         with explained("written", self.store):
             make_folder(self.store)
+            if self.store != self.state:
+                self._register()
+
+    def _register(self) -> None:
+        """Tells a store that lies elsewhere that this project uses it: what its locks name is not swept there."""
+        folder, root = self.store / "projects", os.fsencode(self.root)
+        path = folder / sha256(root)
+        if not path.exists():
+            make_folder(folder)
+            with held(self.store / "locks" / "projects"):
+                replace(path, root)
+
+    def sharing(self) -> "list[Workspace]":
+        """This project and the others that use its store. StoreError when one of them is not where it was."""
+        found = {self.root: self}
+        for path in _registered(self.store):
+            with explained("read", path), path.open("rb") as file:
+                root = Path(os.fsdecode(file.read(_PATH_LIMIT)))
+            if not root.is_dir():
+                hint = f"bring it back or, if it is gone for good, remove {path}"
+                raise StoreError(f"{root}, a project that uses {self.store}, is not there", hint, path=str(path))
+            found.setdefault(root, Workspace(root, self.store))
+        if self.store.name == STATE:
+            found.setdefault(self.store.parent, Workspace(self.store.parent, self.store))
+        return list(found.values())
 
     def objects(self) -> Objects:
         return Objects(self.store)
@@ -93,8 +120,16 @@ class Workspace:
             return str(base / folder / name / f"{edition.trial}.lock.yaml")
         return str(base / folder / f"{name}.lock.yaml")
 
+    def lock_files(self) -> list[LockFile]:
+        """Every lock of the project, those of trials and simulated runs too, by name. StoreError when a folder cannot
+        be read."""
+        with explained("read", self.root):
+            return [self._lock_file(name) for name in sorted(_locks_below(self.root, self.store))]
+
     def lock_file(self, pipeline: str, edition: Edition) -> LockFile:
-        name = self.lock_name(pipeline, edition)
+        return self._lock_file(self.lock_name(pipeline, edition))
+
+    def _lock_file(self, name: str) -> LockFile:
         guard = self.state / "locks" / tagged("guard", name)
         return LockFile(self.root / name, guard=guard, name=name)
 
@@ -102,6 +137,31 @@ class Workspace:
         """Where the results go: trials of one pipeline share a folder, each takes the place of the last."""
         folder, name = _place(pipeline, edition.inputs if not edition.trial else "trial")
         return self.root / "outputs" / ("simulated" if edition.simulated else "") / folder / name
+
+
+def _registered(store: Path) -> list[Path]:
+    try:
+        return sorted(path for path in (store / "projects").iterdir() if not path.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _locks_below(root: Path, store: Path) -> Iterator[str]:
+    """Paths from the root. Links are passed over, and so are other projects inside this one."""
+
+    def refuse(fault: OSError) -> None:
+        raise fault
+
+    skipped = {root / ".git", store / "objects", store / "trash", store / "quarantine"}
+    for folder, below, names in os.walk(root, onerror=refuse):
+        here = Path(folder)
+        if here != root and not {*below, *names}.isdisjoint(_MARKS):
+            below.clear()
+            continue
+        below[:] = [name for name in below if here / name not in skipped]
+        for path in (here / name for name in names if name.endswith(_LOCK)):
+            if not path.is_symlink():
+                yield path.relative_to(root).as_posix()
 
 
 def _place(pipeline: str, inputs: str | None) -> tuple[PurePosixPath, str]:

@@ -4,8 +4,6 @@ import errno
 import hashlib
 import os
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -190,8 +188,8 @@ def test_an_object_that_was_just_replaced_by_a_sound_one_is_not_lost(
 ) -> None:
     objects, path = stored(tmp_path)
     reads = iter([b"bad"])
-    real = module._bytes
-    monkeypatch.setattr(module, "_bytes", lambda at: next(reads, None) or real(at))
+    real = module.plain_bytes
+    monkeypatch.setattr(module, "plain_bytes", lambda at: next(reads, None) or real(at))
     assert objects.read(DIGEST) == PICTURE
     assert path.read_bytes() == PICTURE
     assert not files(tmp_path / "quarantine")
@@ -208,14 +206,6 @@ def test_without_hard_links_a_draft_is_renamed(tmp_path: Path, monkeypatch: pyte
     assert not files(tmp_path / ".tmp")
 
 
-def failure(action: Callable[[Path], None], root: Path) -> StoreError | None:
-    try:
-        action(root)
-    except StoreError as fault:
-        return fault
-    return None
-
-
 @pytest.mark.parametrize("sticky", [False, True])
 @pytest.mark.parametrize("action", ["put", "mend"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
@@ -225,7 +215,7 @@ def test_a_failure_at_any_change_leaves_no_wrong_name(tmp_path: Path, action: st
         root = tmp_path / str(number)
         prepare(root)
         with store_faults.nth(number, store_faults.fails(code), sticky=sticky) as counter:
-            fault = failure(act, root)
+            fault = store_faults.failure(act, root)
         assert fault is None or (str(root) in fault.message and os.strerror(code) in fault.message)
         Objects(root).put(PICTURE)
         assert not wrong_names(root)
@@ -236,8 +226,7 @@ def test_a_failure_at_any_change_leaves_no_wrong_name(tmp_path: Path, action: st
 
 @pytest.mark.parametrize("action", ["put", "mend"])
 def test_death_before_any_change_leaves_no_wrong_name(tmp_path: Path, action: str) -> None:
-    command = [sys.executable, store_faults.__file__, action, str(tmp_path)]
-    deaths = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    deaths = store_faults.deaths(action, tmp_path)
     assert deaths > 10
     for number in range(1, deaths + 2):
         root = tmp_path / str(number)
