@@ -6,6 +6,7 @@ before its nth change to the disk; it writes how many died. The last one did all
 
 import errno
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,10 +14,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import store_sweeps
+
+from flowrunner.errors import StoreError
 from flowrunner.store.lockfile import Lock, LockFile
 from flowrunner.store.objects import Objects
 
-CHANGES = ("open", "write", "fchmod", "fsync", "link", "rename", "unlink", "mkdir")
+CHANGES = ("open", "write", "fchmod", "fsync", "link", "rename", "unlink", "mkdir", "rmdir")
 PICTURE = b"a picture" * 5000
 DAMAGED = b"no picture"
 OLD = "lock: 1\ninputs:\n  word: old\n"
@@ -87,8 +91,24 @@ ACTIONS = {
     "put": (empty, put_picture),
     "mend": (damage_picture, put_picture),
     "lock": (old_lock, write_lock),
+    "sweep": (store_sweeps.fill, store_sweeps.sweep_once),
 }
 """What is done beforehand, and what faults strike in."""
+
+
+def failure(action: Callable[[Path], None], folder: Path) -> StoreError | None:
+    """How the store told that an action failed."""
+    try:
+        action(folder)
+    except StoreError as fault:
+        return fault
+    return None
+
+
+def deaths(name: str, folder: Path) -> int:
+    """Runs this file as a program; the number of changes before which a process died."""
+    command = [sys.executable, __file__, name, str(folder)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def _dies(action: Callable[[Path], None], folder: Path, number: int) -> bool:

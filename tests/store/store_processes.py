@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import os
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from store_faults import PICTURE
 from store_ledgers import answered, begin, intended, outcome, reserve
 from store_locks import added, lock_file
+from store_sweeps import LOCKED, digest, gone, make, png, swept
 
 from flowrunner.store.flocks import awaited, take
+from flowrunner.store.gc import DAY
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Objects
-from flowrunner.store.records import Caps, Receipt
+from flowrunner.store.records import Caps, Receipt, RunStatus
 from flowrunner.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -117,3 +120,36 @@ def pay(root: Path, keys: list[str], gate: Gate) -> None:
     with Ledger.open(root) as ledger:
         gate.wait()
         asyncio.run(pay_in_tasks(ledger, keys))
+
+
+def run_often(root: Path, number: int, gate: Gate, times: int = 10) -> None:
+    """Runs that make pictures, use those of others, and find all of them at their end; now and then none is on."""
+    gate.wait()
+    for turn in range(times):
+        with Ledger.open(root) as ledger:
+            run = begin(ledger, name=f"pipeline {number}")
+            words = [*LOCKED, f"{number} {turn}", f"{turn % 3} of all"]
+            make(ledger, run, *words[1:])
+            assert not gone(root, words)
+            assert all(Objects(root).read(digest(word)) == png(word) for word in words)
+            ledger.finish(run, RunStatus.DONE, {})
+        _pause(root.with_name("sweeps"))
+    root.with_name(f"ended {number}").touch()
+
+
+def _pause(sweeps: Path) -> None:
+    """Until a sweep got in, or for a moment."""
+    before, end = sweeps.stat().st_size, time.monotonic() + 0.1
+    while sweeps.stat().st_size == before and time.monotonic() < end:
+        time.sleep(0.001)
+
+
+def sweep_often(root: Path, runs: int, gate: Gate) -> None:
+    """As hostile as it can be: no grace, each time days later, until all the runs have ended; notes when it got in."""
+    gate.wait()
+    at = time.time()
+    while len(list(root.parent.glob("ended *"))) < runs:
+        at += DAY
+        if not swept(root, *LOCKED, at=at, grace=0.0).busy:
+            with root.with_name("sweeps").open("ab") as sweeps:
+                sweeps.write(b".")
