@@ -1,6 +1,7 @@
 """What is wrong with something that a person wrote: where, what, and what to do."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -53,11 +54,20 @@ def tidy(problems: Iterable[Problem]) -> list[Problem]:
     """Folded (one fault, one problem, with all its cells) and sorted by file, place and severity."""
     folded: dict[tuple[object, ...], tuple[Problem, dict[str, None]]] = {}
     for problem in problems:
-        place = problem.span and (problem.span.file, problem.span.start, problem.span.end)
-        key = (problem.code, problem.message, problem.hint, problem.severity, place, problem.step, problem.file)
-        _, cells = folded.setdefault(key, (problem, {}))
+        _, cells = folded.setdefault(_fault(problem), (problem, {}))
         cells.update(dict.fromkeys(problem.cells))
     return sorted((replace(problem, cells=tuple(cells)) for problem, cells in folded.values()), key=_order)
+
+
+_OWN = re.compile(r'"[^"]*"|(?<![\w./$-])\d+(?:\.\d+)?(?![\w./-])')
+"""What differs from cell to cell in a message about one fault: a quoted text, a number that stands alone."""
+
+
+def _fault(problem: Problem) -> tuple[object, ...]:
+    """Equal for problems that are one fault. Of cells, the values that they give to what is at fault may differ."""
+    place = problem.span and (problem.span.file, problem.span.start, problem.span.end)
+    told = (_OWN.sub("…", problem.message),) if problem.cells else (problem.message, problem.hint)
+    return (problem.code, told, problem.severity, place, problem.step, problem.file)
 
 
 def _order(problem: Problem) -> tuple[str, int, int, str, str, str]:

@@ -141,7 +141,8 @@ def _target(work: Work, target: Target, ref: ImageRef, path: Path) -> list[Any]:
     planned = upstream.candidates if upstream else 1
     counted = upstream is not None and upstream.counted
     if target.selector is Selector.CANDIDATE and target.number > planned and counted:
-        message = f"{ref} is candidate {target.number}; {target.cell} has {planned}"
+        step = target.cell.partition("/")[0]
+        message = f"{ref} is candidate {target.number}; {step} has {planned}"
         work.fields.add("candidate", message, ref.span, f"choose 1 to {planned}" if planned > 1 else "leave it out")
         return _untold(work, path)
     count = planned if target.selector is Selector.IMAGES else 1
@@ -172,9 +173,8 @@ def outside(work: Work, target: FromOutside, span: Span, path: Path) -> list[Any
 def _axis(work: Work, ref: AxisRef, at: Mapping[str, AxisValue], span: Span, path: Path) -> list[Any]:
     node = field_of(ref, at)
     if node is None:
-        value = at[ref.axis]
-        message = f"{value.id} of axis {ref.axis} has no {'.'.join(ref.fields)}"
-        work.fields.add("reference", message, span, _fields_of(value.node))
+        message = f"{ref.axis} has no {'.'.join(ref.fields)} here"
+        work.fields.add("reference", message, span, _fields_of(at[ref.axis].node))
         return _untold(work, path)
     if not isinstance(node, Scalar) or not isinstance(node.value, str | None):
         work.fields.add("image", f"{ref} is not the path or URL of an image", node.span)

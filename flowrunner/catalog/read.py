@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from flowrunner import money
@@ -15,6 +16,7 @@ from flowrunner.source import Source, Span
 from flowrunner.spelling import nearest
 
 _T = TypeVar("_T")
+_Word = TypeVar("_Word", bound=StrEnum)
 _ID = re.compile(r"[A-Za-z0-9][\w.:-]*(/[A-Za-z0-9][\w.:-]*)*", re.ASCII)
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _PATH = re.compile(r"(/[A-Za-z0-9_~-][\w.~-]*)*", re.ASCII)
@@ -123,13 +125,13 @@ def price(record: Any) -> Price:
     _known_keys(_mapping(record), _PRICE_KEYS, "price.")
     first = _get(record, "first", _dollars)
     return Price(
-        per=_get(record, "per", Per),
+        per=_get(record, "per", _one_of(Per)),
         first=first,
         next=_get(record, "next", _dollars, first),
-        counts=_get(record, "counts", lambda value: tuple(map(Counted, _texts(value))), (Counted.OUTPUTS,)),
+        counts=_get(record, "counts", lambda value: tuple(map(_one_of(Counted), _texts(value))), (Counted.OUTPUTS,)),
         input_cap=_get(record, "input_cap", _whole, None),
         named=_get(record, "named", lambda table: {str(k): _whole(v) for k, v in _mapping(table).items()}, {}),
-        basis=_get(record, "basis", Basis, Basis.PUBLISHED),
+        basis=_get(record, "basis", _one_of(Basis), Basis.PUBLISHED),
         source=_get(record, "source", _text, ""),
         date=_get(record, "date", _matching(_DATE), ""),
     )
@@ -190,6 +192,15 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise BadModel("text is needed here")
     return value
+
+
+def _one_of(words: type[_Word]) -> Callable[[Any], _Word]:
+    def word(value: Any) -> _Word:
+        if _text(value) not in list(words):
+            raise BadModel(f"{value[:80]!r} is none of {', '.join(words)}")
+        return words(value)
+
+    return word
 
 
 def _matching(form: re.Pattern[str]) -> Callable[[Any], str]:
