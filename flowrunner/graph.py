@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 from flowrunner.catalog import Catalog
 from flowrunner.errors import InvalidPipeline
@@ -304,28 +304,35 @@ def _wire(graph: Graph, fields: Fields) -> None:
     """Skips and needs, cell by cell in topological order."""
     edges = 0
     for cell in graph.cells.values():
-        needs = _needs(graph, cell) if cell.wanted else Skip()
-        if isinstance(needs, Skip):
-            graph.skipped[cell.id] = needs
-            graph.needs[cell.id] = ()
-            continue
-        graph.needs[cell.id] = needs
-        edges += len(needs)
-        if edges > MAX_EDGES:
-            hint = "gather less, or split the pipeline"
-            fields.add("too-many-edges", f"more than {MAX_EDGES:,} connections between cells", cell.step.span, hint)
-            raise InvalidPipeline(fields.problems)
+        found: dict[str, None] = {}
+        skip = None if cell.wanted else Skip()
+        for needed in _needed(graph, cell) if cell.wanted else ():
+            if isinstance(needed, Skip):
+                skip = needed
+                break
+            edges += len(needed)  # an image that is taken twice counts twice: it is resolved twice
+            if edges > MAX_EDGES:
+                _too_many_edges(cell, fields)
+            found.update(dict.fromkeys(needed))
+        graph.needs[cell.id] = () if skip else tuple(found)
+        if skip:
+            graph.skipped[cell.id] = skip
 
 
-def _needs(graph: Graph, cell: Cell) -> tuple[str, ...] | Skip:
-    found: dict[str, None] = {}
+def _too_many_edges(cell: Cell, fields: Fields) -> NoReturn:
+    hint = "gather less, or split the pipeline"
+    fields.add("too-many-edges", f"more than {MAX_EDGES:,} connections between cells", cell.step.span, hint)
+    raise InvalidPipeline(fields.problems)
+
+
+def _needed(graph: Graph, cell: Cell) -> Iterator[list[str] | Skip]:
+    """The cells that each reference and each `after` of a cell means; Skip where one of them has none left."""
     for given in cell.params.values():
         for ref, _ in references(given.param):
             targets = graph.targets(ref, cell.at)
             if not targets and isinstance(ref, StepRef) and ref not in graph.faulty and graph.index.cells[ref.step]:
-                return Skip(graph.index.aligned(ref.step, cell.at)[0].id)
-            found.update(dict.fromkeys(target.cell for target in targets if isinstance(target, FromCell)))
+                yield Skip(graph.index.aligned(ref.step, cell.at)[0].id)
+            yield [target.cell for target in targets if isinstance(target, FromCell)]
     for name, _ in cell.step.after:
         waited = graph.index.aligned(name, cell.at) if name in graph.index.cells else ()
-        found.update(dict.fromkeys(other.id for other in waited if other.id not in graph.skipped))
-    return tuple(found)
+        yield [other.id for other in waited if other.id not in graph.skipped]

@@ -6,7 +6,7 @@ from typing import Any
 
 from flowrunner.artifact import Artifact
 from flowrunner.binding import pictures, values
-from flowrunner.binding.bound import NOTHING, Bound, Known, PendingSize, Size, pending_in, size_of
+from flowrunner.binding.bound import NOTHING, Bound, Known, PendingSize, Size, pending_in, size_of, walk
 from flowrunner.binding.judging import judge
 from flowrunner.binding.work import Work
 from flowrunner.call import Call
@@ -16,17 +16,21 @@ from flowrunner.catalog.faults import Fault
 from flowrunner.catalog.form import form
 from flowrunner.catalog.model import Model
 from flowrunner.catalog.sizes import output_size, planned_images
+from flowrunner.errors import InvalidPipeline
 from flowrunner.files import Files
 from flowrunner.graph import FromOutside, Graph
 from flowrunner.images import Images
 from flowrunner.loading import data
-from flowrunner.loading.cells import Cell, undeclared_names
+from flowrunner.loading.cells import MAX_VALUES, Cell, undeclared_names
 from flowrunner.loading.fields import Fields
 from flowrunner.loading.params import MARKS, template
 from flowrunner.nodes import Scalar
 from flowrunner.pipeline import Step, Template, TextFile
-from flowrunner.problems import Problem
+from flowrunner.problems import Problem, error
 from flowrunner.providers.registry import LOCAL, PROVIDERS
+
+MAX_TEXT = 64 * 1024 * 1024
+"""Characters in the requests of all cells."""
 
 
 class Binder:
@@ -42,12 +46,28 @@ class Binder:
         self._texts: dict[str, Template | Scalar | None] = {}
         self._siblings: dict[Model, Sequence[Model]] = {}
         self._faults: dict[tuple[Model, str], list[Fault]] = {}
+        self._weights: dict[str, tuple[int, int]] = {}
+        self._values = 0
+        self._text = 0
 
     def bind(self, cell: Cell, known: Known) -> Bound:
-        """The cell's calls as far as `known` tells its images."""
+        """The cell's calls as far as `known` tells its images. InvalidPipeline where the requests grow too large."""
         bound = _bound(Work(self, cell, known))
         self.bound[cell.id] = bound
+        self._weigh(bound)
         return bound
+
+    def _weigh(self, bound: Bound) -> None:
+        """A small file can ask for more text than there is memory."""
+        values, text = len(bound.origins), sum(len(leaf) for leaf in walk(bound.params) if isinstance(leaf, str))
+        before = self._weights.get(bound.cell.id, (0, 0))
+        self._weights[bound.cell.id] = (values, text)
+        self._values += values - before[0]
+        self._text += text - before[1]
+        if self._values > MAX_VALUES or self._text > MAX_TEXT:
+            much = f"{MAX_VALUES:,} values" if self._values > MAX_VALUES else f"{MAX_TEXT:,} characters"
+            message = f"the requests of all cells hold more than {much}"
+            raise InvalidPipeline([error("too-large", message, bound.span, "split the pipeline")])
 
     def given(self, target: FromOutside, cell: Cell) -> Artifact | None:
         """The image that an input or an axis value gives to a cell, where its bytes are ours."""

@@ -8,6 +8,7 @@ from flowrunner.call import Link
 from flowrunner.catalog.faults import Fault
 from flowrunner.catalog.model import Model
 from flowrunner.catalog.sizes import planned_images
+from flowrunner.loading.fields import did_you_mean
 from flowrunner.pipeline import AxisRef, InputRef, ListParam, Param, PickRule, StepRef
 from flowrunner.problems import Severity, error, warning
 from flowrunner.providers.base import Transport
@@ -27,6 +28,7 @@ _SHAPES = {
 
 def judge(work: Work, model: Model, bound: Bound) -> None:
     """Notes every fault of a request, each where its value is written, and what looks like an oversight."""
+    _check_provider(work, model)
     _check_assets(work, model, bound.params)
     faults = work.binder.faults(model, standing(bound.params))
     for fault in faults:
@@ -62,6 +64,14 @@ def _place(work: Work, fault: Fault) -> Span:
         if found is not None:
             return found
     return step.span
+
+
+def _check_provider(work: Work, model: Model) -> None:
+    """A project's model file may name a provider that nobody here can speak to."""
+    if model.provider != LOCAL and model.provider not in PROVIDERS:
+        message = f"{model.file} is of {model.provider}, and flowrunner knows no such provider"
+        hint = did_you_mean(model.provider, PROVIDERS)
+        work.fields.add("unknown-provider", message, work.cell.step.model.span, hint)
 
 
 def _check_assets(work: Work, model: Model, params: dict[str, Any]) -> None:

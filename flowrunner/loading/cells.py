@@ -1,6 +1,6 @@
 """From steps to cells: combinations of axis values, their model, their merged parameters, and `when`."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -12,12 +12,14 @@ from flowrunner.loading.fields import Fields, did_you_mean
 from flowrunner.loading.params import template_problem
 from flowrunner.loading.scope import Scope
 from flowrunner.nodes import Scalar
-from flowrunner.pipeline import AxisValue, Given, Override, Pipeline, Step, Template, templates
+from flowrunner.pipeline import AxisValue, Given, Override, Pipeline, Step, Template, leaves, templates
 from flowrunner.problems import Problem, error, warning
 from flowrunner.source import Span
 from flowrunner.templates import TemplateProblem, Unknown, UsesUnknown, undeclared
 
 MAX_CELLS = 50_000
+MAX_VALUES = 2_000_000
+"""Parameters of all cells, each item of a list counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,13 +66,18 @@ def _is_clear(step: Step, pipeline: Pipeline) -> bool:
 
 def _count(pipeline: Pipeline, fields: Fields) -> None:
     """Counted before anything is built: a small file can ask for a million cells."""
-    total = 0
+    total = values = 0
     for step in pipeline.steps.values():
-        total += prod(len(pipeline.axes[name].values) for name in step.across if name in pipeline.axes)
+        cells = prod(len(pipeline.axes[name].values) for name in step.across if name in pipeline.axes)
+        total += cells
+        values += cells * sum(1 for given in step.params.values() for _ in leaves(given.param))
         if total > MAX_CELLS:
             crossed = f": step {step.id} crosses {' × '.join(step.across)}" if step.across else ""
             message = f"more than {MAX_CELLS:,} cells{crossed}"
             raise InvalidPipeline([*fields.problems, error("too-many-cells", message, step.span, "split the pipeline")])
+        if values > MAX_VALUES:
+            message = f"more than {MAX_VALUES:,} values in the requests of all cells"
+            raise InvalidPipeline([*fields.problems, error("too-large", message, step.span, "split the pipeline")])
 
 
 def _provider(name: str | None, span: Span | None, providers: Collection[str], fields: Fields) -> None:
@@ -131,10 +138,11 @@ def _cells(
     _overrides(step, pipeline, fields)
     merged: dict[tuple[str, tuple[int, ...]], Mapping[str, Given]] = {}
     found: dict[str, Model | None] = {}
+    matching_at = _matcher(step.overrides)
     for values in product(*(axis.values for axis in axes)):
         at = dict(zip(step.across, values, strict=True))
         model = _model(step, at, pipeline, scope, catalog, fields, found)
-        matching = tuple(i for i, override in enumerate(step.overrides) if _matches(override, at))
+        matching = tuple(matching_at(at))
         key = (model.id if model else "", matching)
         if key not in merged:
             merged[key] = _params(step, pipeline, model, matching, taken)
@@ -149,19 +157,34 @@ def _cells(
 
 
 def _overrides(step: Step, pipeline: Pipeline, fields: Fields) -> None:
+    ids = {axis: {value.id: None for value in pipeline.axes[axis].values} for axis in step.across if step.overrides}
     for override in step.overrides:
         for axis, value in override.at.items():
             span = override.places[axis]
             if axis not in step.across:
                 hint = did_you_mean(axis, step.across, "the step has no axes")
                 fields.add("override", f"{step.id} has no axis {axis}", span, hint)
-            elif value not in {known.id for known in pipeline.axes[axis].values}:
-                hint = did_you_mean(value, [known.id for known in pipeline.axes[axis].values])
+            elif value not in ids[axis]:
+                hint = did_you_mean(value, ids[axis])
                 fields.add("override", f"axis {axis} has no value {value}: this override matches no cell", span, hint)
 
 
-def _matches(override: Override, at: Mapping[str, AxisValue]) -> bool:
-    return all(axis in at and at[axis].id == value for axis, value in override.at.items())
+def _matcher(overrides: Sequence[Override]) -> Callable[[Mapping[str, AxisValue]], list[int]]:
+    """Which overrides hold at given coordinates, by their place in the list: found by the axes that they name."""
+    tables: dict[tuple[str, ...], dict[tuple[str, ...], list[int]]] = {}
+    for index, override in enumerate(overrides):
+        axes = tuple(sorted(override.at))
+        tables.setdefault(axes, {}).setdefault(tuple(override.at[axis] for axis in axes), []).append(index)
+
+    def matching(at: Mapping[str, AxisValue]) -> list[int]:
+        hit = (
+            table.get(tuple(at[axis].id for axis in axes), [])
+            for axes, table in tables.items()
+            if all(axis in at for axis in axes)
+        )
+        return sorted(index for indices in hit for index in indices)
+
+    return matching
 
 
 def _params(

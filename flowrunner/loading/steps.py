@@ -22,6 +22,7 @@ STEP_KEYS = (
 )
 RESERVED_STEP_IDS = ("inputs", "axis", "vars")
 MAX_VARIANTS = 16
+MAX_OVERRIDES = 1000
 _LATER = {
     "check": "check is kept for a later version of flowrunner; this one cannot judge pictures",
     "fallback": "fallback is kept for a later version",
@@ -139,6 +140,10 @@ def _overrides(node: Node | None, fields: Fields) -> tuple[Override, ...]:
         return ()
     if not isinstance(node, ListNode):
         fields.add("type", "overrides is a list of {at: …, with: …}", node.span)
+        return ()
+    if len(node.items) > MAX_OVERRIDES:
+        hint = "give the values of the axis fields of their own, and name them in with"
+        fields.add("too-large", f"more than {MAX_OVERRIDES:,} overrides", node.span, hint)
         return ()
     found = [_override(item, fields) for item in node.items]
     return tuple(item for item in found if item is not None)
