@@ -156,6 +156,9 @@ class _Work:
     def _copy(self, artifact: Artifact, place: str) -> str:
         try:
             return self._put(place, artifact.sha256, partial(self._read, artifact))
+        except NotPublished as fault:
+            self.done.failures.append(fault.message)
+            return ""
         except FlowError:
             self.done.left_out += 1
             return ""
@@ -166,12 +169,23 @@ class _Work:
         if known is None or known.made_of != made_of or known.stamp != _stamp(path):
             data = make()
             if not _holds(path, data):
-                path.parent.mkdir(parents=True, exist_ok=True)
+                self._make_folder(path.parent)
                 replace(path, data)
             known = Entry(sha256=sha256(data), made_of=made_of, stamp=_stamp(path))
         self.written[place] = known
         root = self.publisher.root
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+    def _make_folder(self, folder: Path) -> None:
+        """The folder of a file; a link on the way to it must not lead out of where results are to lie."""
+        publisher = self.publisher
+        base = publisher.root if publisher.folder.is_relative_to(publisher.root) else publisher.folder
+        if not folder.resolve().is_relative_to(base.resolve()):
+            raise NotPublished(f"{folder} leads out of {base}", "remove the link")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise NotPublished(f"{folder} cannot be made: {fault.strerror}") from None
 
     def tidy(self, *, whole: bool) -> None:
         """Removes what nothing makes any more, and writes the manifest where it changed."""
@@ -268,14 +282,16 @@ def _faults(spec: OutputSpec, graph: Graph, taken: dict[str, str]) -> dict[str, 
             found.setdefault("template", template_problem(fault, spec.name_as.scalar))
             continue
         path = PurePosixPath(name.lower())
-        other = next((taken[str(place)] for place in (path, *path.parents) if str(place) in taken), "")
+        # A file may be no folder of another one either.
+        other = next((taken[place] for place in (f"{path}/", *map(str, (path, *path.parents))) if place in taken), "")
         sentence = _unusable(name, spec)
         if sentence:
             found.setdefault("name", error("output", sentence, span, "write a relative path such as de/lamp.png"))
         elif other:
             message = f"{name} would be written by {other} and by {cell.id}"
             found.setdefault("taken", error("output", message, span, "name what tells them apart in as"))
-        taken.setdefault(str(path), cell.id)
+        for place in (str(path), *(f"{folder}/" for folder in path.parents)):
+            taken.setdefault(place, cell.id)
     return found
 
 
