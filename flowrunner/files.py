@@ -104,7 +104,8 @@ class WorkTree:
                 raise FileProblem(f"{path} is not a plain file")
             data = file.read(limit + 1)
         if len(data) > limit:
-            raise FileProblem(f"{path} is larger than {limit // 1024 // 1024} MiB")
+            much = f"{limit // 1024 // 1024} MiB" if limit >= 1024 * 1024 else f"{limit // 1024} KiB"
+            raise FileProblem(f"{path} is larger than {much}")
         return data, status
 
 

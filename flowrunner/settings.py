@@ -17,14 +17,17 @@ from flowrunner.source import Source, Span
 from flowrunner.spelling import nearest
 
 NAME = "flowrunner.toml"
+LIMIT = 64 * 1024
+"""Bytes of the file."""
 TIMEOUT = 300.0
 """Seconds for a whole call, unless something says otherwise."""
 
+_DOTS = 500
 _TOP = ("timeout", "providers", "prices", "store")
 _PACE = {"concurrency": (1, 64), "requests_per_minute": (1, 100_000), "timeout": (1, 3600)}
 _STORE: Mapping[str, type] = {"path": str, "remote": str, "read_only": bool}
 _FORBIDDEN = re.compile(r"(api[_-]?)?key|token|secret|password|(base_)?url|origin|proxy|headers?", re.IGNORECASE)
-_TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
+_TABLE = re.compile(r"\s*\[([^\[\]]+)\]")
 _ENTRY = re.compile(r"\s*((?:[A-Za-z0-9_.-]|\"[^\"]*\"|'[^']*')+)\s*=")
 _PART = re.compile(r"\"([^\"]*)\"|'([^']*)'|([A-Za-z0-9_-]+)")
 _FAULT = re.compile(r"(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)", re.DOTALL)
@@ -95,7 +98,7 @@ def _text(root: Path) -> str:
     if not (root / NAME).exists():
         return ""
     try:
-        return WorkTree(root).read(NAME).decode("utf-8-sig")
+        return WorkTree(root).read(NAME, LIMIT).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidPipeline([Problem(code="settings", message="it is not UTF-8", file=NAME)]) from None
 
@@ -107,10 +110,17 @@ class _Reader:
         self.source = source
         self.providers = providers
         self.problems: list[Problem] = []
+        self.places = _places(source)
+
+    def place(self, path: tuple[str, ...]) -> Span | None:
+        """Where a key is written, else the table around it."""
+        return next((self.places[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.places), None)
 
     def parsed(self) -> dict[str, Any]:
         import tomllib
 
+        if any(line.count(".") > _DOTS for line in self.source.text.split("\n")):  # Python's reader takes their square
+            raise InvalidPipeline([Problem(code="settings", message="a key in it has too many parts", file=NAME)])
         try:
             return tomllib.loads(self.source.text, parse_float=Decimal)
         except tomllib.TOMLDecodeError as fault:
@@ -204,14 +214,14 @@ class _Reader:
     def forbidden(self, key: str, place: tuple[str, ...]) -> None:
         """Told without its line: that may hold a secret."""
         provider = place[1] if len(place) > 1 else "PROVIDER"
-        span = _place(self.source, (*place, key))
+        span = self.place((*place, key))
         where = f" (line {span.line})" if span else ""
         message = f"{key} does not belong into a project{where}: a pull request could send a key elsewhere"
         hint = f"use the environment ({provider.upper()}_API_KEY, …_BASE_URL, …_PROXY) or {CONFIG}"
         self.problems.append(Problem(code="settings-key", message=message, hint=hint, file=NAME))
 
     def fault(self, message: str, place: tuple[str, ...], hint: str = "") -> None:
-        span = _place(self.source, place)
+        span = self.place(place)
         problem = error("settings", message, span, hint)
         self.problems.append(problem if span else Problem(code="settings", message=message, hint=hint, file=NAME))
 
@@ -238,22 +248,21 @@ def _syntax(source: Source, said: str) -> Problem:
     return error("settings", f"not TOML: {found['what']}", Span(source, start, start + 1))
 
 
-def _place(source: Source, path: tuple[str, ...]) -> Span | None:
-    """Where a key is written, else the table around it; TOML's own reader keeps no places."""
-    while path:
-        table: list[str] = []
-        for number, start in enumerate(source.starts, 1):
-            line = source.line(number)
-            header, entry = _TABLE.match(line), _ENTRY.match(line)
-            found = header or entry
-            if not found:
-                continue
-            names = _parts(found[1])
-            table = names if header else table
-            if tuple(names if header else table + names) == path:
-                return Span(source, start + found.start(1), start + found.end(1))
-        path = path[:-1]
-    return None
+def _places(source: Source) -> dict[tuple[str, ...], Span]:
+    """Where each key and each table is written first; TOML's own reader keeps no places."""
+    places: dict[tuple[str, ...], Span] = {}
+    table: list[str] = []
+    for number, start in enumerate(source.starts, 1):
+        line = source.line(number)
+        header = _TABLE.match(line)
+        found = header or _ENTRY.match(line)
+        if not found:
+            continue
+        names = _parts(found[1])
+        table = names if header else table
+        place = Span(source, start + found.start(1), start + found.end(1))
+        places.setdefault(tuple(names if header else table + names), place)
+    return places
 
 
 def _parts(dotted: str) -> list[str]:
