@@ -54,5 +54,6 @@ def _hint(graph: Graph, selector: str) -> str:
         if axis not in axes:
             return did_you_mean(axis, list(axes), "the pipeline has no axes")
         return f"{axis} has {', '.join(value.id for value in axes[axis].values[:12])}"
-    names = graph.steps if "/" not in selector else [*graph.cells][:2000]
+    depth = selector.count("/") + 1
+    names = dict.fromkeys("/".join(name.split("/")[:depth]) for name in [*graph.cells][:2000])
     return did_you_mean(selector, list(names), "write step, step/value, step/*/value or axis=value")
