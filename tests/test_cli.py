@@ -42,6 +42,8 @@ ALLOWED = {
     "schema --check": set(),
     "init new": set(),
     "runs": {"sqlite3"},
+    "store gc": {"sqlite3"},
+    "store fsck": {"sqlite3", "yaml"},
     "validate one.yaml": {"networkx", "jsonschema", "referencing", "yaml"},
     "plan one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
     "pick one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},

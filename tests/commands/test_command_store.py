@@ -1,0 +1,140 @@
+"""The commands that look after the store."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from command_projects import CHAIN
+from shapes import MAYBE_TEXT, TEXT, WHOLE, YES_NO, fits, listed, obj, words
+from support import Result, cli, project
+
+from flowrunner.store.inuse import share
+from flowrunner.store.workspace import STATE
+
+AMOUNT = obj(files=WHOLE, bytes=WHOLE)
+SWEEP = obj(dry_run=YES_NO, kept=AMOUNT, moved=AMOUNT, waiting=AMOUNT, deleted=AMOUNT, restored=AMOUNT, busy=MAYBE_TEXT)
+FINDINGS = obj(
+    findings=listed(obj(kind=TEXT, severity=words("error", "warning", "info"), where=TEXT, message=TEXT, hint=TEXT))
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project with one rehearsed run."""
+    made = project(tmp_path, {"chain.yaml": CHAIN})
+    cli("run", "chain.yaml", "--simulate", cwd=made)
+    return made
+
+
+def store(folder: Path, *line: str) -> Result:
+    return cli("store", *line, cwd=folder)
+
+
+def unlock(folder: Path) -> None:
+    (folder / STATE / "simulated" / "chain.lock.yaml").unlink()
+
+
+def damage(folder: Path) -> Path:
+    path = next((folder / STATE / "objects").glob("*/*"))
+    path.chmod(0o644)
+    path.write_bytes(b"")
+    path.chmod(0o444)
+    return path
+
+
+def test_where_there_is_no_store_there_is_nothing_to_do_and_nothing_is_made(tmp_path: Path) -> None:
+    project(tmp_path, {})
+    assert store(tmp_path, "gc").out == "there is nothing to sweep\n"
+    assert store(tmp_path, "fsck").out == "nothing is damaged and nothing is lost\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["flowrunner.toml"]
+
+
+def test_a_sweep_says_what_became_of_how_much(folder: Path) -> None:
+    assert re.fullmatch(r"kept  3 files  \d\.\d MB  needed\n", store(folder, "gc").out)
+    unlock(folder)
+    assert store(folder, "gc").out.startswith("kept  3 files")
+    moved = r"moved  3 files  \d\.\d MB  into the trash, where they stay for 0 hours at least\n"
+    assert re.fullmatch(moved, store(folder, "gc", "--grace", "0").out)
+    assert re.fullmatch(r"restored  3 files  .* needed again\n", store(folder, "gc").out)
+    assert store(folder, "gc", "--grace", "0").out.startswith("moved")
+    assert re.fullmatch(r"deleted  3 files  .* for good\n", store(folder, "gc", "--grace", "0").out)
+    assert not list((folder / STATE / "objects").glob("*/*"))
+    assert store(folder, "fsck").out == "nothing is damaged and nothing is lost\n"
+
+
+def test_a_dry_run_changes_nothing(folder: Path) -> None:
+    unlock(folder)
+    for _ in range(2):
+        out = store(folder, "gc", "--dry-run", "--grace", "0").out
+        assert out.startswith("would be moved  3 files")
+    assert len(list((folder / STATE / "objects").glob("*/*"))) == 3
+
+
+def test_while_a_run_goes_on_nothing_is_swept(folder: Path) -> None:
+    unlock(folder)
+    handle = share(folder / STATE)
+    try:
+        busy = store(folder, "gc", "--grace", "0")
+        document = store(folder, "gc", "--grace", "0", "--format", "json")
+    finally:
+        os.close(handle)
+    assert (busy.exit_code, busy.out) == (1, "")
+    assert "is in use: a run is going on" in busy.err
+    assert "try again when it has ended" in busy.err
+    assert (document.exit_code, document.json["moved"]["files"]) == (1, 0)
+    assert "in use" in document.json["busy"]
+
+
+def test_machines_get_the_promised_shapes(folder: Path) -> None:
+    fits(store(folder, "gc", "--dry-run", "--format", "json").json, SWEEP)
+    damage(folder)
+    fits(store(folder, "fsck", "--format", "json").json, FINDINGS)
+
+
+def test_damage_is_told_with_what_to_do_and_ends_with_one(folder: Path) -> None:
+    assert store(folder, "fsck").exit_code == 0
+    path = damage(folder)
+    found = store(folder, "fsck")
+    assert (found.exit_code, found.err) == (1, "")
+    assert f"error: {path} is empty  [object-damaged]\n     = whoever reads it next" in found.out
+    assert found.out.endswith("\n1 error\n")
+    assert store(folder, "fsck", "--format", "json").exit_code == 1
+
+
+def test_what_is_only_missing_ends_with_nothing(folder: Path) -> None:
+    for path in (folder / STATE / "objects").glob("*/*"):
+        path.unlink()
+    found = store(folder, "fsck")
+    assert found.exit_code == 0
+    assert found.out.endswith("\n3 notes\n")
+
+
+def test_of_many_findings_alike_the_first_are_shown(folder: Path) -> None:
+    for number in range(13):
+        (folder / STATE / ".tmp" / f"{number}-ab").touch()
+    lines = store(folder, "fsck").out.splitlines()
+    assert sum(line.startswith("info: /") for line in lines) == 10
+    assert lines[-2:] == ["info: 3 more like that  [draft]", "13 notes"]
+
+
+def test_what_is_shown_is_harmless(folder: Path) -> None:
+    (folder / STATE / "objects" / "\x1b[31mred\u202e").touch()
+    out = store(folder, "fsck").out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("store", "flowrunner store: gc|fsck is missing"),
+        ("store burn", "flowrunner store: gc|fsck: burn is none of gc, fsck"),
+        ("store gc --grace=-1", "flowrunner store: --grace: -1 is not a whole number"),
+        ("store fsck --repair", "flowrunner store: there is no option --repair"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_told(folder: Path, line: str, message: str) -> None:
+    result = cli(*line.split(), cwd=folder)
+    assert (result.exit_code, result.out) == (2, "")
+    assert result.err.startswith(f"error: {message}")
