@@ -1,6 +1,7 @@
 """A project and one of its pipelines, opened: files, settings, catalogue, store, lock, graph."""
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from flowrunner.catalog import Catalog
 from flowrunner.catalog import load as catalog_load
 from flowrunner.credentials import Operator
 from flowrunner.errors import InvalidPipeline, UsageError
-from flowrunner.files import WorkTree
+from flowrunner.files import TEXT_LIMIT, WorkTree
 from flowrunner.given import Given, given
 from flowrunner.graph import Graph, draw
 from flowrunner.loading import LOCK_SUFFIXES, read
@@ -35,6 +36,8 @@ from flowrunner.store.lockfile import LockFile
 from flowrunner.store.workspace import Edition, Workspace, find_root, trial_id
 
 SUFFIXES = (".yaml", ".yml")
+_KEY = re.compile(r"""^["']?(flowrunner|steps)["']?\s*:""", re.MULTILINE)
+"""The keys that make a file a pipeline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +114,11 @@ def _is_pipeline(path: Path) -> bool:
     if path.name.endswith(LOCK_SUFFIXES) or path.name.startswith(".") or not path.is_file():
         return False
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        with path.open("rb") as file:
+            text = file.read(TEXT_LIMIT).decode("utf-8-sig", "replace")
     except OSError:
         return False
-    keys = {line.split(":", 1)[0].strip() for line in text.splitlines() if line[:1].isalpha() and ":" in line}
-    return {"flowrunner", "steps"} <= keys
+    return {"flowrunner", "steps"} <= {found[1] for found in _KEY.finditer(text)}
 
 
 @dataclass(slots=True, kw_only=True)

@@ -69,7 +69,7 @@ def test_several_name_each_cell_once_in_the_order_of_the_graph(graph: Graph) -> 
         ("head/lampe/de", "did you mean head/lamp/de?"),
         ("locale=fr", "locale has de, en, 1.5"),
         ("locle=de", "did you mean locale?"),
-        ("scene/lamp/de", "did you mean head/lamp/de?"),
+        ("scene/lamp/de", "did you mean scene/lamp?"),
         ("", "there are head, scene, scenery, sheet"),
         ("=de", "there are locale, product"),
     ],
