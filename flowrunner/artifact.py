@@ -9,7 +9,8 @@ SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """An image. `width` and `height` in pixels as displayed (EXIF orientation applied); `bytes` is the file's length.
+    """An image. `width` and `height` in pixels as displayed (EXIF orientation applied), 0 where nobody has seen it;
+    `bytes` is the file's length.
 
     `pixels` is the digest of mode, size and decoded pixels, known for results of local operations: later request keys
     take it in place of `sha256`, so that a rebuilt encoder does not make paid edits anew.
@@ -44,3 +45,8 @@ class Artifact:
             bytes=int(record.get("bytes", 0)),
             pixels=str(pixels) if pixels else None,
         )
+
+
+def unseen(digest: str) -> Artifact:
+    """An image of which nothing but its digest is known: of another clone, say."""
+    return Artifact(sha256=digest, media_type="image/png", width=0, height=0)

@@ -129,6 +129,15 @@ def join(home: str, path: str) -> str:
     return "/".join(parts)
 
 
+def relative(path: str, home: str) -> str:
+    """The path as it would be written in the file `home`."""
+    there, here = PurePosixPath(path).parts, PurePosixPath(home).parent.parts
+    shared = 0
+    while shared < min(len(there) - 1, len(here)) and there[shared] == here[shared]:
+        shared += 1
+    return "/".join([".."] * (len(here) - shared) + list(there[shared:]))
+
+
 def _hidden(parts: tuple[str, ...]) -> set[str]:
     return {part for part in parts if part.startswith(".") and part not in (".", "..")}
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowrunner.artifact import Artifact
+from flowrunner.artifact import Artifact, unseen
 from flowrunner.call import Link
 from flowrunner.errors import FlowError, UsageError
-from flowrunner.files import IMAGE_LIMIT, FileProblem, WorkTree, join
+from flowrunner.files import IMAGE_LIMIT, FileProblem, WorkTree, join, relative
 from flowrunner.imagehead import artifact
 from flowrunner.loading.document import decode, parse
 from flowrunner.loading.fields import did_you_mean
@@ -17,7 +17,7 @@ from flowrunner.loading.scalars import Inexact, meant
 from flowrunner.loading.scope import Value
 from flowrunner.nodes import MapNode, Scalar
 from flowrunner.pipeline import InputSpec, InputType, Pipeline
-from flowrunner.store.objects import Objects
+from flowrunner.store.objects import Absent, Objects
 
 _TRUE_FALSE = {"true": True, "false": False}
 
@@ -46,22 +46,29 @@ def given(
     """Every input that has a value: of `lines` (a command line's texts, or an API's values), else of the inputs file,
     else of the lock, else its default. UsageError for what no input takes."""
     work = _Work(pipeline, root, objects)
-    for name in lines:
-        work.known(name)
-    filed = _file(file) if file is not None else {}
-    for name in filed:
+    written = _Written(_file(file) if file is not None else {}, file, locked)
+    for name in (*lines, *written.filed):
         work.known(name)
     for name, spec in pipeline.inputs.items():
         if name in lines:
             work.take(spec, work.converted(spec, lines[name]), Path.cwd(), kept=True)
-        elif name in filed and file is not None:
-            work.written(spec, filed[name], file.resolve())
-        elif name in locked and file is None:
+        elif name in written.filed and file is not None:
+            work.written(spec, written.filed[name], file.resolve())
+        elif name in locked:
             work.locked(spec, locked[name])
         elif spec.default is not None:
             work.values[name] = Value(data=spec.default.value, node=spec.default)
-    differs = {name: work.record[name] for name in lines if work.differs(name, filed, locked, pipeline)}
+    differs = {name: work.record[name] for name in lines if work.differs(pipeline.inputs[name], written)}
     return Given(values=work.values, record=work.record, outside=work.outside, differs=differs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What would be given without a command line: by an inputs file, by the lock."""
+
+    filed: Mapping[str, Any]
+    file: Path | None
+    locked: Mapping[str, Any]
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -147,18 +154,22 @@ class _Work:
                 raise UsageError(f"input {spec.name}: {value} lies outside the project", f"give it: -i {spec.name}=…")
         self.take(spec, value, file.parent, kept=True)
 
-    def differs(self, name: str, filed: Mapping[str, Any], locked: Mapping[str, Any], pipeline: Pipeline) -> bool:
-        default = pipeline.inputs[name].default
-        if name in filed:
-            return bool(self.record[name] != filed[name])
-        if name in locked:
-            return bool(self.record[name] != locked[name])
-        return default is not None and self.record[name] != self._default(pipeline.inputs[name])
+    def differs(self, spec: InputSpec, written: _Written) -> bool:
+        """Whether a command line's value is another one than without it. A first value differs from nothing."""
+        home = self.root / Path(self.pipeline.file).parent
+        if spec.name in written.filed and written.file is not None:
+            usual = self._recorded(spec, written.filed[spec.name], written.file.resolve().parent)
+        elif spec.name in written.locked:
+            usual = written.locked[spec.name]
+        elif spec.default is not None:
+            usual = self._recorded(spec, spec.default.value, home)
+        else:
+            return False
+        return bool(self.record[spec.name] != usual)
 
-    def _default(self, spec: InputSpec) -> Any:
-        value = spec.default.value if spec.default else None
-        if spec.type is InputType.IMAGE and isinstance(value, str) and "://" not in value:
-            home = self.root / Path(self.pipeline.file).parent
+    def _recorded(self, spec: InputSpec, value: Any, home: Path) -> Any:
+        """What the lock would keep of a value that is written in the folder `home`, if it lies in the project."""
+        if spec.type is InputType.IMAGE and isinstance(value, str) and not _is_link(value):
             return self._inside(home / value) or value
         return value
 
@@ -169,7 +180,8 @@ class _Work:
             path = home / Path(text).expanduser()
             inside = self._inside(path)
             if inside is not None:
-                return Value(data=inside, path=inside), inside
+                # As text it is what one would write in the pipeline itself.
+                return Value(data=relative(inside, self.pipeline.file), path=inside), inside
             real = path.resolve()
             data = WorkTree(real.parent).read(real.name, IMAGE_LIMIT)
             image = artifact(data)
@@ -190,6 +202,8 @@ class _Work:
     def _stored(self, spec: InputSpec, digest: str) -> Artifact:
         try:
             return artifact(self.objects.read(digest))
+        except Absent:
+            return unseen(digest)  # its digest is all that keys need; its bytes are missed where a call needs them
         except FlowError as fault:
             hint = f"give it again: -i {spec.name}=PATH"
             raise UsageError(f"input {spec.name}, an image from outside the project: {fault.message}", hint) from None

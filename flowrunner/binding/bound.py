@@ -126,7 +126,7 @@ def input_artifacts(bound: Bound) -> list[Artifact | File]:
 def size_of(leaf: Any) -> Size | None:
     """The size of an image, in pixels as displayed, where it is known."""
     if isinstance(leaf, Artifact):
-        return leaf.width, leaf.height
+        return (leaf.width, leaf.height) if leaf.width else None
     return leaf.size if isinstance(leaf, Pending) else None
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flowrunner.artifact import Artifact
 from flowrunner.binding.bound import NOTHING, UNTOLD, Path, Pending, PendingSize, size_of
 from flowrunner.binding.work import Work
 from flowrunner.call import Link
@@ -224,9 +223,9 @@ def size(work: Work, param: SizeOf, path: Path) -> Any:
         hint = "size_of stands where a width and a height are asked for"
         work.fields.add("size-of", f"{path[0]} takes no width and height", param.span, hint)
         return work.unknown(path)
-    if isinstance(image, Artifact):
-        return {"width": legal[0], "height": legal[1]}
-    return PendingSize(legal, image)
+    if isinstance(image, Pending):
+        return PendingSize(legal, image)
+    return {"width": legal[0], "height": legal[1]} if image.width else work.unknown(path)
 
 
 def _shown(param: Param) -> str:

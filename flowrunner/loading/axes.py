@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
-from flowrunner.files import IMAGE_LIMIT, FileProblem, Files
+from flowrunner.files import IMAGE_LIMIT, FileProblem, Files, relative
 from flowrunner.imagehead import BadImage, head
 from flowrunner.loading import data
 from flowrunner.loading.fields import Fields, did_you_mean
@@ -168,7 +168,7 @@ def _single(path: str, suffix: str, at: Span, files: Files, fields: Fields, *, m
     if suffix in _TEXTS:
         text = data.text(files, path, at, fields)
         return _fields(stem, {"text": text}, at) if text is not None else None
-    written = _relative(path, at.file)
+    written = relative(path, at.file)
     entries: dict[str, Node] = {"file": Scalar(written, at), "stem": Scalar(stem, at)}
     if measured:
         entries |= _size(path, at, files, fields)
@@ -186,12 +186,3 @@ def _size(path: str, at: Span, files: Files, fields: Fields) -> dict[str, Node]:
         fields.add("image", f"{path}: {fault.message}", at, fault.hint)
         return {}
     return {"width": Scalar(found.width, at), "height": Scalar(found.height, at)}
-
-
-def _relative(path: str, home: str) -> str:
-    """The path as it would be written in the file `home`."""
-    there, here = PurePosixPath(path).parts, PurePosixPath(home).parent.parts
-    shared = 0
-    while shared < min(len(there) - 1, len(here)) and there[shared] == here[shared]:
-        shared += 1
-    return "/".join([".."] * (len(here) - shared) + list(there[shared:]))
