@@ -3,6 +3,7 @@
 import fnmatch
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -47,8 +48,9 @@ class WorkTree:
 
     def digest(self, path: str, limit: int = IMAGE_LIMIT) -> str:
         known = self._digests.get(path)
-        if known and known[0] == _stamp(self._inside(path).stat()):
-            return known[1]
+        with suppress(OSError):  # gone meanwhile: that is told when it is opened
+            if known and known[0] == _stamp(self._inside(path).stat()):
+                return known[1]
         data, status = self._open(path, limit)
         digest = sha256(data)
         self._digests[path] = (_stamp(status), digest)
@@ -98,10 +100,11 @@ class WorkTree:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not a usable path"
             raise FileProblem(f"{path} cannot be read: {reason}") from None
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(handle)
+            raise FileProblem(f"{path} is not a plain file")
         with os.fdopen(handle, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise FileProblem(f"{path} is not a plain file")
             data = file.read(limit + 1)
         if len(data) > limit:
             much = f"{limit // 1024 // 1024} MiB" if limit >= 1024 * 1024 else f"{limit // 1024} KiB"
