@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowrunner import money
+from flowrunner import escape, money
 from flowrunner.commands.parsing import dollars, takes_files, whole
 from flowrunner.errors import UsageError
 
@@ -105,7 +105,7 @@ def command(arguments: argparse.Namespace, path: Path, verb: str, *words: str) -
     line += [f"--inputs {shlex.quote(arguments.inputs_file)}"] if arguments.inputs_file else []
     line += ["--simulate"] if arguments.simulate and "--simulate" not in options else []
     line += _limits(arguments, options) if name in ("run", "plan") and "frozen" in arguments else []
-    return " ".join(line)
+    return escape.visible(" ".join(line))
 
 
 def _limits(arguments: argparse.Namespace, said: list[str]) -> list[str]:

@@ -86,7 +86,7 @@ def _show(arguments: argparse.Namespace, path: Path, pipeline: "PipelineFile", f
 
 
 def _cell(cell: "WaitingCell", root: Path) -> list[str]:
-    from flowrunner.planning import Choice
+    from flowrunner.decisions import Choice
     from flowrunner.report.columns import columns
 
     why = {Choice.NEW: "", Choice.STALE: "stale", Choice.NONE: "none will do"}[cell.state]

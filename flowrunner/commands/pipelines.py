@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from flowrunner import escape
 from flowrunner.commands import ending
 from flowrunner.commands.output import print_json
 from flowrunner.errors import FlowError
@@ -51,6 +52,7 @@ def found(given: Sequence[str]) -> tuple[list[Path], bool]:
         path = Path(name)
         below = pipelines_below(path) if path.is_dir() else [path]
         if path.is_dir():
-            print(f"{len(below)} pipeline{'' if len(below) == 1 else 's'} in {path}", file=sys.stderr)
+            count = f"{len(below)} pipeline{'' if len(below) == 1 else 's'}"
+            print(f"{count} in {escape.visible(str(path))}", file=sys.stderr)
         paths += below
     return list(dict.fromkeys(paths)), len(given) > 1 or Path(given[0]).is_dir()

@@ -14,8 +14,8 @@ from flowrunner.commands.pipelines import Ended
 from flowrunner.errors import FlowError
 
 if TYPE_CHECKING:
+    from flowrunner.decisions import Plan
     from flowrunner.errors import RunRefused
-    from flowrunner.planning import Plan
     from flowrunner.project import Opened
 
 __all__ = ["BARE", "add_arguments", "run"]
@@ -109,7 +109,7 @@ def _limits(opened: "Opened", spent: money.Nano) -> str:
 
 
 def _next(arguments: argparse.Namespace, path: Path, found: "Plan") -> str:
-    from flowrunner.planning import Decision
+    from flowrunner.decisions import Decision
     from flowrunner.report.text import waits
 
     missing = found.of(Decision.MISSING)

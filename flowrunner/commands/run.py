@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from flowrunner import money, problems
+from flowrunner import escape, money, problems
 from flowrunner.commands import ending, pipelines
 from flowrunner.commands.arguments import BARE, add_binding, add_format, add_paths, add_run, command, options_of, placed
 from flowrunner.commands.pipelines import Ended
-from flowrunner.errors import FlowError
+from flowrunner.errors import FlowError, RunRefused
 from flowrunner.paint import is_terminal, paint_for
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flowrunner.progress.shown import Progress
     from flowrunner.project import Opened
     from flowrunner.result import RunResult
+    from flowrunner.store.records import RunRecord
 
 __all__ = ["BARE", "add_arguments", "run"]
 
@@ -68,12 +69,12 @@ def _run(arguments: argparse.Namespace, path: Path, opened: "Opened", sessions: 
     progress = _progress(facts, stream)
     if opened.warnings:
         found = problems.tidy(opened.warnings)
-        progress.say(facts.line("note", f"{ending.tally(found)}: flowrunner validate {shlex.quote(str(path))}"))
+        progress.say(facts.line("note", f"{ending.tally(found)}: flowrunner validate {_quoted(path)}"))
     session = Session(opened, progress, asks=stream if _asks(arguments, stream) else None)
     sessions.append(session)
     try:
         result = session.run()
-    except FlowError as fault:
+    except Exception as fault:  # noqa: BLE001  # whatever it was, it is said what was paid
         return _given_up(arguments, path, session, fault)
     except KeyboardInterrupt:  # at the question
         result = None
@@ -139,25 +140,34 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     if result.status is not RunStatus.DONE:
         return command(arguments, path, "run")
     if result.simulated:
-        return f"flowrunner plan {shlex.quote(str(path))}"
-    lock = shlex.quote(session.progress.facts.place(result.opened.lock_name))
+        return f"flowrunner plan {_quoted(path)}"
+    lock = _quoted(session.progress.facts.place(result.opened.lock_name))
     return f"git add {lock}" if result.lock_written and not result.opened.edition.trial else ""
 
 
-def _given_up(arguments: argparse.Namespace, path: Path, session: "Session", fault: FlowError) -> Ended:
-    """Refused, or stopped by a store that cannot be written: before anything was sent, or in the middle."""
-    from flowrunner.errors import RunRefused
+def _quoted(path: Path | str) -> str:
+    return escape.visible(shlex.quote(str(path)))
 
+
+def _given_up(arguments: argparse.Namespace, path: Path, session: "Session", fault: Exception) -> Ended:
+    """Refused, or stopped by a store that cannot be written or by a bug: before anything was sent, or in the middle."""
     begun = session.record()
+    document = _refused(arguments, path, fault, session.opened)
     following = command(arguments, path, fault.command if isinstance(fault, RunRefused) else "run")
     if begun is None:
         next_command = following if isinstance(fault, RunRefused) else ""
-        code = ending.told(fault, spent=ending.NOTHING, next_command=next_command)
-        return Ended(code, _refused(arguments, path, fault, session.opened))
-    spent = f"{begun.calls} calls were sent and may be paid, {money.exact(begun.paid)} for certain."
+        return Ended(ending.told(fault, spent=ending.NOTHING, next_command=next_command), document)
+    spent = f"{_cost(session, begun)}: flowrunner runs show {begun.id}"
     return Ended(
-        ending.told(fault, spent=spent, next_command=following), _refused(arguments, path, fault, session.opened)
+        ending.told(fault, spent=spent, next_command=following), document | {"run": begun.id, "status": "failed"}
     )
+
+
+def _cost(session: "Session", begun: "RunRecord") -> str:
+    from flowrunner.report.groups import plural
+
+    charge = session.progress.facts.charge(begun.paid)
+    return f"{plural(begun.calls, 'call')}, {charge}, {begun.maybe_billed} may have been billed"
 
 
 def _halted(arguments: argparse.Namespace, path: Path, session: "Session") -> Ended:
@@ -167,8 +177,7 @@ def _halted(arguments: argparse.Namespace, path: Path, session: "Session") -> En
     if begun is None:
         session.progress.say(facts.line("end", "interrupted", ending.NOTHING))
         return Ended(ending.INTERRUPTED, _shape(None, session.opened.pipeline.file, arguments, "interrupted"))
-    calls = f"{begun.calls} calls, {facts.charge(begun.paid)}, {begun.maybe_billed} may have been billed"
-    session.progress.say(facts.line("end", "interrupted", calls))
+    session.progress.say(facts.line("end", "interrupted", _cost(session, begun)))
     verb = f"flowrunner runs show {begun.id}" if begun.maybe_billed else command(arguments, path, "run")
     session.progress.say(facts.line("next", verb))
     maybe = list(dict.fromkeys(one.cell for one in begun.attempts if one.maybe_billed))
@@ -186,7 +195,7 @@ def _document(result: "RunResult") -> dict[str, Any]:
 
 
 def _refused(
-    arguments: argparse.Namespace, path: Path, fault: FlowError, opened: "Opened | None" = None
+    arguments: argparse.Namespace, path: Path, fault: Exception, opened: "Opened | None" = None
 ) -> dict[str, Any]:
     file = opened.pipeline.file if opened else path.as_posix()
     return _shape(None, file, arguments, "refused") | ending.document(fault, file)

@@ -13,7 +13,7 @@ from flowrunner.report.groups import plural
 from flowrunner.report.text import costs
 
 if TYPE_CHECKING:
-    from flowrunner.planning import Plan
+    from flowrunner.decisions import Plan
     from flowrunner.progress.shown import Progress
     from flowrunner.project import Opened
     from flowrunner.result import RunResult

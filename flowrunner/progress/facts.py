@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from flowrunner import escape, money
 from flowrunner.artifact import Artifact
 from flowrunner.call import Billed, Failure
+from flowrunner.decisions import Plan
 from flowrunner.events import Begun, Done, Event, Failed, Noted, Retried, Sent, Waits
 from flowrunner.paint import Paint, Tone, plain
-from flowrunner.planning import Plan
 from flowrunner.report.text import about, costs
 
 _TONES = {

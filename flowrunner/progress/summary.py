@@ -4,10 +4,12 @@ import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from flowrunner import escape
+from flowrunner import escape, money
+from flowrunner.binding import standing
 from flowrunner.call import Billed
+from flowrunner.catalog.price import estimate
+from flowrunner.decisions import Choice, Decision, PlannedCell
 from flowrunner.events import Waits
-from flowrunner.planning import Choice, Decision
 from flowrunner.progress.facts import Facts
 from flowrunner.report.groups import plural
 from flowrunner.scheduler import CellResult, Status
@@ -27,6 +29,7 @@ def summary(result: "RunResult", waits: Sequence[Waits], facts: Facts) -> list[s
         *_grouped("left", result.of(Status.PENDING), facts),
         *_grouped("skip", [one for one in result.of(Status.SKIPPED) if _is_consequence(one)], facts),
         *_grouped("lack", result.of(Status.MISSING), facts),
+        *_remedy(result),
         *_waiting(waits, result, facts),
         *_made(result, facts),
     ]
@@ -46,6 +49,27 @@ def _grouped(word: str, results: Iterable[CellResult], facts: Facts) -> list[str
         facts.line(word, names(cells), escape.line(facts.mask(reason), 300)) for reason, cells in by_reason.items()
     ]
     return _first(lines, lambda more: facts.line(word, f"… and {plural(more, 'other reason')}"))
+
+
+def _remedy(result: "RunResult") -> list[str]:
+    """What to do about locked pictures that are not here; never unasked, since a new one is another picture."""
+    gone = [one.planned for one in result.of(Status.MISSING) if one.planned is not None and not one.planned.because]
+    if not gone:
+        return []
+    prices = [_anew(planned, result) for planned in gone]
+    known = [price for price in prices if price is not None]
+    cost = f"about {money.about(sum(known))}" if len(known) == len(prices) else "an unknown price"
+    return [f"      = use the store that has them (FLOWRUNNER_STORE), or pay {cost} for different ones with --force"]
+
+
+def _anew(planned: PlannedCell, result: "RunResult") -> money.Nano | None:
+    """The most that a locked cell costs if it is made anew."""
+    model, bound = planned.cell.model, planned.bound
+    if model is None or bound is None:
+        return None
+    override = result.opened.project.settings.prices.get(f"{model.provider}:{model.id}")
+    price = estimate(model, standing(bound.params), bound.input_sizes, override)
+    return None if price is None else price * len(bound.calls)
 
 
 def _waiting(waits: Sequence[Waits], result: "RunResult", facts: Facts) -> list[str]:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from flowrunner.decisions import Decision, Plan, PlannedCell
 from flowrunner.money import Nano
-from flowrunner.planning import Decision, Plan, PlannedCell
 from flowrunner.providers.registry import LOCAL
 
 MOST = 30

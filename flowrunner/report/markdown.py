@@ -1,7 +1,7 @@
 """A plan as Markdown, for a comment or a job summary: one short table."""
 
 from flowrunner import escape
-from flowrunner.planning import Plan
+from flowrunner.decisions import Plan
 from flowrunner.report.groups import MOST, Group, groups, plural
 from flowrunner.report.text import about, costs
 

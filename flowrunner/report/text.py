@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from flowrunner import escape, money
+from flowrunner.decisions import Choice, Decision, Plan, PlannedCell
 from flowrunner.documents import estimate
 from flowrunner.paint import Paint, Tone, plain
-from flowrunner.planning import Choice, Decision, Plan, PlannedCell
 from flowrunner.report.columns import columns
 from flowrunner.report.groups import MOST, Group, groups, plural
 

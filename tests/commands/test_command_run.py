@@ -211,7 +211,43 @@ def test_a_second_interrupt_ends_at_once_and_the_ledger_knows_what_was_under_way
         begun = time.monotonic()
         code, out = interrupted(folder, {"AIMLAPI_BASE_URL": origin}, times=2)
     assert (code, time.monotonic() - begun < 15) == (130, True)
-    assert "end   interrupted  1 calls, simulated $0.000000, 1 may have been billed\n" in out
+    assert "end   interrupted  1 call, simulated $0.000000, 1 may have been billed\n" in out
     run = re.findall(r"r-[0-9a-f]+", out)[0]
     shown = cli("runs", "show", run, cwd=folder)
     assert "look for X-Client-Request-Id" in shown.out
+
+
+def test_a_hostile_file_name_reaches_no_terminal_as_it_is(folder: Path) -> None:
+    project(folder, {"in/a\x1b[31m\u202e.yaml": PICKED})
+    for line in (["plan", "in"], ["run", "in", "--simulate"], ["pick", "in", "--simulate"], ["validate", "in"]):
+        result = cli(*line, cwd=folder)
+        assert not set("\x1b\u202e") & set(result.out + result.err)
+
+
+def test_a_store_that_cannot_be_written_ends_a_run_with_what_was_paid(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flowrunner.errors import StoreError
+    from flowrunner.store.objects import Objects
+
+    def full(_: Objects, data: bytes) -> str:
+        raise StoreError(f"no room for {len(data)} bytes", "free some space")
+
+    monkeypatch.setattr(Objects, "put", full)
+    result = cli("run", "chain.yaml", "--simulate", cwd=folder)
+    assert result.exit_code == 1
+    assert "no room for" in result.out + result.err
+
+
+def test_a_bug_in_the_middle_of_a_run_says_what_was_paid(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flowrunner import running
+
+    def broken(*_: object) -> None:
+        raise ValueError("two and two")
+
+    monkeypatch.setattr(running.Run, "_ended", broken)
+    result = cli("run", "chain.yaml", "--simulate", "--format", "json", cwd=folder)
+    assert (result.exit_code, result.json["status"]) == (1, "failed")
+    assert "this is a bug in flowrunner: ValueError: two and two\n" in result.err
+    assert "\n2 calls, simulated $0.056700, 0 may have been billed: flowrunner runs show r-" in result.err
+    assert result.err.endswith("\nnext  flowrunner run chain.yaml --simulate\n")
