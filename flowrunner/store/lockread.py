@@ -14,7 +14,7 @@ from flowrunner.loading.fields import Fields
 from flowrunner.nodes import MapNode
 from flowrunner.problems import Problem, error, tidy
 from flowrunner.source import Source, Span
-from flowrunner.store import lockdecode
+from flowrunner.store import lockdecode, lockwritten
 from flowrunner.store.lockdecode import SECTIONS, Found, conflict
 from flowrunner.store.locked import Lock
 
@@ -35,6 +35,9 @@ def parse(source: Source) -> tuple[Lock, list[Problem]]:
         return Lock(), [too_large(Span(source, 0, 0))]
     # A sample is a key and an image at least: a hundred events for each.
     events = _EVENTS_PER_DIGEST * len(_DIGEST.findall(source.text)) + _EVENTS
+    lock = _as_written(source)
+    if lock is not None:
+        return lock, []
     fields = Fields()
     try:
         lock = lockdecode.whole(document.parse(source, events=events, nodes=events), fields)
@@ -43,6 +46,23 @@ def parse(source: Source) -> tuple[Lock, list[Problem]]:
             return Lock(), fault.problems
         lock = _Blocks(source, fields).read(fault.problems, events)
     return lock, tidy(fields.problems)
+
+
+def _as_written(source: Source) -> Lock | None:
+    """A lock whose cells are to the letter as they were written; None for any other, and for one with problems."""
+    head, begun, tail = source.text.partition("\ncells:\n")
+    cells = lockwritten.cells(tail) if begun else None
+    if cells is None:
+        return None
+    fields = Fields()
+    try:
+        root = document.parse(Source(source.name, f"{head}\n"))
+    except InvalidPipeline:
+        return None
+    lock = lockdecode.whole(root, fields)
+    return (
+        None if fields.problems or lock.cells or "cells" in getattr(root, "entries", ()) else replace(lock, cells=cells)
+    )
 
 
 def too_large(place: Span) -> Problem:

@@ -37,13 +37,12 @@ Written: TypeAlias = dict[str, tuple[LockedCell, str]]
 """The text of cells that were written before, by their ids."""
 
 
-def dump(lock: Lock, written: Written | None = None) -> str:
-    """The lock as YAML text. `written` is kept up to date, and saves writing again what has not changed."""
-    known = {} if written is None else written
-    return "".join(_parts(lock, known))
+def dump(lock: Lock, known: Written | None = None) -> str:
+    """The lock as YAML text. `known` is kept up to date, and saves writing again what has not changed."""
+    return "".join(_parts(lock, {} if known is None else known))
 
 
-def _parts(lock: Lock, written: Written) -> Iterator[str]:
+def _parts(lock: Lock, known: Written) -> Iterator[str]:
     yield f"lock: {VERSION}\n"
     yield from _section("inputs", {name: flow(value) for name, value in lock.inputs.items()})
     yield from _section("picks", {cell: flow(_pick(pick)) for cell, pick in lock.picks.items()})
@@ -52,9 +51,9 @@ def _parts(lock: Lock, written: Written) -> Iterator[str]:
         yield "cells:\n"
     for name in sorted(lock.cells):
         cell = lock.cells[name]
-        if name not in written or written[name][0] is not cell:
-            written[name] = cell, "".join(f"{line}\n" for line in _cell(cell))
-        yield written[name][1]
+        if name not in known or known[name][0] is not cell:
+            known[name] = cell, written(cell)
+        yield known[name][1]
 
 
 def _section(name: str, entries: Mapping[str, str]) -> Iterator[str]:
@@ -62,6 +61,11 @@ def _section(name: str, entries: Mapping[str, str]) -> Iterator[str]:
         yield f"{name}:\n"
     for key in sorted(entries):
         yield f"  {text(key)}: {entries[key]}\n"
+
+
+def written(cell: LockedCell) -> str:
+    """The lines of one cell."""
+    return "".join(f"{line}\n" for line in _cell(cell))
 
 
 def _cell(cell: LockedCell) -> Iterator[str]:
