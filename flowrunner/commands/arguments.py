@@ -51,7 +51,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-usd", metavar="X", type=dollars, help="the most that this run may cost, in dollars")
     parser.add_argument("--max-calls", metavar="N", type=whole(0, 10**6), help="the most calls that this run may pay")
     shown = "under a limit in dollars, let calls of unknown price pass: those of MODEL, or all"
-    parser.add_argument("--allow-unpriced", metavar="MODEL", action="append", default=[], help=shown)
+    parser.add_argument("--allow-unpriced", metavar="[=MODEL]", action="append", default=[], help=shown)
     shown = "what to do about calls that may have been billed and gave no picture (default: stop)"
     parser.add_argument("--on-unknown", choices=("stop", "resend"), default="stop", help=shown)
     shown = "keep given inputs that differ in the pipeline's own lock, instead of making a trial"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_format(parser)
-    below = parser.add_subparsers(dest="what", metavar="show ID, import OPENAPI…")
+    below = parser.add_subparsers(dest="what", metavar="show|import")
     show = below.add_parser("show", help="the file of one model", description="Prints the file of one model, as JSON.")
     show.add_argument("id", metavar="ID", help="as `flowrunner models` lists it")
     show.add_argument("--provider", metavar="NAME", help="where several providers have it")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_format(parser)
-    below = parser.add_subparsers(dest="what", metavar="show ID")
+    below = parser.add_subparsers(dest="what", metavar="show")
     show = below.add_parser("show", help="one run with its calls", description="One run with its calls.")
     show.add_argument("run", metavar="ID", help="as the list names it: r-7f3a")
     show.add_argument(
