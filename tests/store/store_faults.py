@@ -6,6 +6,7 @@ before its nth change to the disk; it writes how many died. The last one did all
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -122,8 +123,9 @@ def _dies(action: Callable[[Path], None], folder: Path, number: int) -> bool:
 
 def main(name: str, root: Path) -> None:
     prepare, action = ACTIONS[name]
+    prepare(root / "prepared")
     for number in range(1, 1000):
-        prepare(root / str(number))
+        shutil.copytree(root / "prepared", root / str(number))
         if not _dies(action, root / str(number), number):
             sys.stdout.write(str(number - 1))
             return

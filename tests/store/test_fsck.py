@@ -60,21 +60,13 @@ def test_where_there_is_no_store_there_is_nothing_to_check_and_nothing_is_made(t
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_damage_is_found(place: Place, name: str) -> None:
-    damage = DAMAGES[name]
-    damage.do(place, Random(name))
-    assert damage.kind in kinds(place)
-
-
-@pytest.mark.parametrize("name", DAMAGES)
-def test_damage_is_told_in_sentences_and_left_as_it_is(place: Place, name: str) -> None:
+def test_damage_is_found_told_in_sentences_and_left_as_it_is(place: Place, name: str) -> None:
     DAMAGES[name].do(place, Random(name))
     before = tree(place.root)
-    for one in found(place):
-        assert one.where
-        assert one.hint
-        assert "None" not in one.message + one.hint
-        assert not re.search(r"[{}]|\.$", one.message)
+    told = found(place)
+    assert DAMAGES[name].kind in {one.kind for one in told}
+    assert all(one.where and one.hint and "None" not in one.message + one.hint for one in told)
+    assert not [one.message for one in told if re.search(r"[{}]|\.$", one.message)]
     assert tree(place.root) == before
 
 
@@ -83,7 +75,7 @@ def test_many_classes_of_damage_are_known() -> None:
     assert len({damage.kind for damage in DAMAGES.values()}) >= 25
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(12))
 def test_damage_hides_no_other_damage(place: Place, seed: int) -> None:
     """A few classes at once, of those that do not undo each other."""
     random = Random(seed)
@@ -116,7 +108,7 @@ APART = (
 )
 
 
-@pytest.mark.parametrize("at", range(0, len(png("scene")), 3))
+@pytest.mark.parametrize("at", range(0, len(png("scene")), 6))
 def test_any_flipped_byte_of_any_object_is_found(place: Place, at: int) -> None:
     data = bytearray(png("scene"))
     data[at] ^= 0xFF

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -432,9 +433,9 @@ def nothing_needed_is_lost(store: Path) -> None:
 
 @pytest.mark.parametrize("sticky", [False, True])
 def test_a_failure_at_any_change_loses_nothing_that_is_needed(tmp_path: Path, sticky: bool) -> None:
+    fill(tmp_path / "filled")
     for number in range(1, 200):
-        store = tmp_path / str(number)
-        fill(store)
+        store = Path(shutil.copytree(tmp_path / "filled", tmp_path / str(number)))
         with store_faults.nth(number, store_faults.fails(errno.EIO), sticky=sticky) as counter:
             fault = store_faults.failure(sweep_once, store)
         assert fault is None or os.strerror(errno.EIO) in fault.message
@@ -518,7 +519,7 @@ class Model:
                 self.gone.add(word)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(events=EVENTS)
 def test_no_history_sweeps_what_is_needed_nor_keeps_what_is_not(
     tmp_path_factory: pytest.TempPathFactory, events: list[tuple[str, Any, RunStatus | None]]
