@@ -147,7 +147,7 @@ def _config(path: Path) -> Mapping[str, Mapping[str, str]]:
         return {}
     except OSError as error:
         raise RunRefused(f"{CONFIG} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no TOML, no UTF-8, or a number of thousands of digits
         raise UsageError(f"{CONFIG} is not TOML") from None
     tables = document.pop("providers", {})
     if document or not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):

@@ -129,6 +129,8 @@ def join(home: str, path: str) -> str:
             parts.pop()
         elif part != ".":
             parts.append(part)
+    if not parts or PurePosixPath(path).name in ("", ".."):
+        raise FileProblem(f"{path!r} names no file")
     return "/".join(parts)
 
 

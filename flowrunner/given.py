@@ -17,7 +17,7 @@ from flowrunner.loading.scalars import Inexact, meant
 from flowrunner.loading.scope import Value
 from flowrunner.nodes import MapNode, Scalar
 from flowrunner.pipeline import InputSpec, InputType, Pipeline
-from flowrunner.store.objects import Absent, Objects
+from flowrunner.store.objects import Absent, Objects, is_digest
 
 _TRUE_FALSE = {"true": True, "false": False}
 
@@ -136,6 +136,8 @@ class _Work:
 
     def locked(self, spec: InputSpec, value: Any) -> None:
         if isinstance(value, str) and value.startswith("sha256:") and spec.type is InputType.IMAGE:
+            if not is_digest(value.removeprefix("sha256:")):
+                raise UsageError(f"input {spec.name}: {value} is no digest", f"give it again: -i {spec.name}=PATH")
             self.values[spec.name] = Value(data=value, image=self._stored(spec, value.removeprefix("sha256:")))
             self.record[spec.name] = value
         else:

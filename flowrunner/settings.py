@@ -125,7 +125,7 @@ class _Reader:
             return tomllib.loads(self.source.text, parse_float=Decimal)
         except tomllib.TOMLDecodeError as fault:
             raise InvalidPipeline([_syntax(self.source, str(fault))]) from None
-        except (RecursionError, ArithmeticError):
+        except (ValueError, RecursionError, ArithmeticError):  # a number of thousands of digits is the first
             raise InvalidPipeline([Problem(code="settings", message="it is not usable TOML", file=NAME)]) from None
 
     def settings(self, document: dict[str, Any]) -> Settings:

@@ -5,7 +5,7 @@ from itertools import islice
 
 _LONGEST = 100
 """Characters of a word that is compared; nobody misspells a longer one."""
-_MOST = 5000
+_MOST = 1000
 """Words that are looked at."""
 _LIKELY = 40
 """Words that are compared letter by letter, which takes a hundred times as long as looking at their ends."""

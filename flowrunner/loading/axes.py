@@ -98,7 +98,7 @@ def _from(node: MapNode, files: Files, fields: Fields, *, measured: bool) -> lis
         fields.add("axis-from", "key names the column of a CSV file", node.key("key"))
     elif suffix == "csv":
         return _csv(path, node, at, files, fields)
-    elif "*" in last or "?" in last:
+    elif "*" in last or "?" in last or suffix in _IMAGES:
         return _folder(path, suffix, at, files, fields, measured=measured)
     elif suffix in _DATA:
         return _mapping(path, at, files, fields)
