@@ -187,8 +187,8 @@ def _record(problem: Problem) -> dict[str, Any]:
     return {
         "code": problem.code,
         "severity": problem.severity.value,
-        "message": _bounded(problem.message),
-        "hint": _bounded(problem.hint),
+        "message": bounded(problem.message),
+        "hint": bounded(problem.hint),
         "file": span.file if span else problem.file,
         "line": span.line if span else None,
         "column": span.column if span else None,
@@ -210,7 +210,7 @@ def _annotation(problem: Problem) -> str:
     return f"::{problem.severity} {properties}::{escape.annotation(body)}"
 
 
-def _bounded(text: str) -> str:
+def bounded(text: str) -> str:
     """A message may quote what somebody else has written; JSON has its own rules for what is hidden in it."""
     return text if len(text) <= 1000 else f"{text[:1000]}…"
 

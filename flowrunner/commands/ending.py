@@ -39,7 +39,7 @@ def document(fault: BaseException, pipeline: str) -> dict[str, Any]:
     """The same for a machine, in the place of what a command would have printed for this pipeline."""
     message, hint = (fault.message, fault.hint) if isinstance(fault, FlowError) else (_bug(fault), "")
     found = fault.problems if isinstance(fault, InvalidPipeline) else []
-    error = {"message": message, "hint": hint, "exit_code": code(fault)}
+    error = {"message": problems.bounded(message), "hint": problems.bounded(hint), "exit_code": code(fault)}
     return {"pipeline": pipeline, "error": error, "problems": problems.as_json(found)}
 
 
