@@ -12,8 +12,9 @@ import pytest
 from command_projects import CHAIN
 from support import environment, project
 
-INTERRUPT = "\x03"
-"""Control-C. The pseudo-terminal controls no process here, so the signal is sent as well."""
+INTERRUPT = "\x03\n"
+"""Control-C. The pseudo-terminal controls no process here, so the signal is sent as well; the line's end wakes a reader
+that the signal came too early for."""
 
 
 def on_terminal(folder: Path, line: str, typed: str = "", **more: str) -> tuple[int, str]:
