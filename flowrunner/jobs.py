@@ -1,4 +1,4 @@
-"""Jobs: one call to perform, the bytes that it needs, and the word that ends a run."""
+"""Jobs: one call to perform, the door to whoever performs it, the bytes that it needs, and the word that ends a run."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,9 +10,11 @@ from flowrunner.call import Call, Failure, File
 from flowrunner.catalog.model import Model
 from flowrunner.digest import sha256
 from flowrunner.errors import FlowError
+from flowrunner.exchange import Endpoint, Gate
 from flowrunner.files import IMAGE_LIMIT
 from flowrunner.images import Images
 from flowrunner.money import Nano
+from flowrunner.providers.base import Provider
 from flowrunner.store.objects import Absent, Objects
 
 INTERRUPTED = "interrupted"
@@ -59,6 +61,26 @@ class Job:
     estimate: Nano | None
     timeout: float
     fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """How one provider is reached: its origin with its key, and how many calls at once."""
+
+    provider: Provider
+    endpoint: Endpoint
+    slots: asyncio.Semaphore
+    gate: Gate
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Proof that nothing was executed that is paid: the call may be sent again, after `wait` seconds where the provider
+    says how many. `pauses` holds all workers of the provider."""
+
+    failure: Failure
+    wait: float | None = None
+    pauses: bool = False
 
 
 def declined(job: Job, reason: str) -> Failure:

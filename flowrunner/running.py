@@ -14,10 +14,10 @@ from flowrunner.documents import run_document
 from flowrunner.downloads import Downloads
 from flowrunner.errors import RunRefused
 from flowrunner.events import Begun, Event, Noted, Waits
-from flowrunner.jobs import INTERRUPTED, Job, Stop, read
+from flowrunner.jobs import INTERRUPTED, Door, Job, Stop, read
 from flowrunner.limits import refusal
 from flowrunner.locking import locked
-from flowrunner.perform import Door, Performer
+from flowrunner.perform import Performer
 from flowrunner.planning import Decision, Plan
 from flowrunner.project import Opened, planned, planner
 from flowrunner.providers.registry import LOCAL, PROVIDERS
@@ -155,8 +155,8 @@ class Run:
                 max_usd=min(caps) if caps else None,
                 max_calls=self.options.max_calls,
                 total_usd=None if self.options.simulate else budget.total_usd,
-                unpriced=bool(self.options.allow_unpriced),
             ),
+            unpriced=self.options.allow_unpriced,
             stop=self.stop,
             emit=self.emit,
             downloads=Downloads(

@@ -209,9 +209,6 @@ class Scheduler:
         found = await asyncio.gather(*work)
         outcomes = [item if isinstance(item, Outcome) else None for item, _ in found]
         failures = tuple(item for item, _ in found if isinstance(item, Failure))
-        for failure in failures:
-            if failure.stops_run:
-                self.stop.request(failure.error)
         sent = [outcome for outcome, (_, fresh) in zip(outcomes, found, strict=True) if outcome and fresh]
         enough = any(outcomes) if cell.step.pick.rule is PickRule.HUMAN else all(outcomes)
         billed = [one for one in failures if one.billed is not Billed.NO and not one.known]

@@ -1,10 +1,8 @@
 """Where money leaves: what is written down before what is sent, what is sent again and what never."""
 
 import asyncio
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,134 +10,19 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from wire import Wire, error, painted, png, reply
-from written import CATALOG, PHOTO, Memory
+from tills import EDIT, PRICE, PRO, Till, job
+from wire import error, painted, png, reply
 
-from flowrunner import exchange, imagehead
-from flowrunner.artifact import Artifact
-from flowrunner.call import Billed, Call, Failure, Link, Outcome
+from flowrunner import imagehead
+from flowrunner.call import Billed, Failure, Link, Outcome
 from flowrunner.digest import sha256
-from flowrunner.downloads import FetchFailed
 from flowrunner.errors import StoreError
 from flowrunner.events import Event, Retried
-from flowrunner.images import Images
-from flowrunner.jobs import Job, Stop
-from flowrunner.money import Nano
-from flowrunner.perform import ATTEMPTS, Door, Performer
-from flowrunner.providers import aimlapi, onemin
+from flowrunner.perform import ATTEMPTS
+from flowrunner.providers import aimlapi
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Objects
-from flowrunner.store.records import Caps, RunStatus
-
-PRICE = 31_500_000
-MODELS = {model.id: model for model in CATALOG.models}
-PRO, EDIT = "blackforestlabs/flux-2-pro", "blackforestlabs/flux-2-edit"
-EDITOR = "black-forest-labs/flux-2-pro/edit"
-
-
-@dataclass
-class Time:
-    """A clock that goes on only while someone sleeps."""
-
-    now: float = 0.0
-    slept: list[float] = field(default_factory=list)
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-        await asyncio.sleep(0)
-
-
-class Fetches:
-    """Downloads that hold these pictures."""
-
-    def __init__(self, pictures: dict[str, bytes]) -> None:
-        self.pictures = pictures
-        self.asked: list[str] = []
-
-    async def get(self, url: str) -> Any:
-        self.asked.append(url)
-        data = self.pictures.get(url)
-        return FetchFailed(reason="gone", gone=True) if data is None else _Fetched(data)
-
-
-@dataclass
-class _Fetched:
-    data: bytes
-
-
-class Till:
-    """A store with its ledger, and performers on it. Every step that matters is written into `trail`."""
-
-    def __init__(self, folder: Path, wire: Wire | None = None) -> None:
-        self.folder = folder
-        self.wire = wire or Wire()
-        self.time = Time()
-        self.trail: list[str] = []
-        self.events: list[Event] = []
-        self.stop = Stop()
-        self.fetches = Fetches({})
-        self.objects = Objects(folder)
-        self.files = Memory({"photo.png": PHOTO})
-        self.images = Images(self.files)
-
-    @contextmanager
-    def ledger(self) -> Iterator[Ledger]:
-        with Ledger.open(self.folder) as ledger:
-            yield ledger
-
-    def perform(self, *jobs: Job, caps: Caps | None = None, concurrency: int = 4, **options: Any) -> list[Any]:
-        """One run over these jobs, all at once."""
-        self.stop = Stop()
-        with self.ledger() as ledger:
-            ledger.recover()
-            run = ledger.begin(pipeline="show.yaml", name="show", simulated=options.get("simulated", False))
-            found = asyncio.run(self._all(ledger, run, jobs, caps or Caps(), concurrency, options))
-            self.spent = ledger.spent_run(run)
-            ledger.finish(run, RunStatus.DONE)
-        return found
-
-    async def _all(
-        self, ledger: Ledger, run: str, jobs: tuple[Job, ...], caps: Caps, concurrency: int, options: dict[str, Any]
-    ) -> list[Any]:
-        performer = self.performer(ledger, run, caps, concurrency, **options)
-        return await asyncio.gather(*(performer.perform(job) for job in jobs))
-
-    def performer(self, ledger: Ledger, run: str, caps: Caps, concurrency: int, **options: Any) -> Performer:
-        doors = {}
-        for provider in (aimlapi, onemin):
-            endpoint = exchange.Endpoint(transport=self.wire, base_url=provider.base_url, headers={"X-Key": "k"})
-            gate = exchange.Gate(None, clock=lambda: self.time.now, sleep=self.time.sleep)
-            slots = asyncio.Semaphore(concurrency)
-            doors[provider.name] = Door(provider=provider, endpoint=endpoint, slots=slots, gate=gate)
-        return Performer(
-            run=run,
-            ledger=ledger,
-            objects=self.objects,
-            images=self.images,
-            doors=doors,
-            caps=caps,
-            stop=self.stop,
-            emit=self.events.append,
-            downloads=self.fetches,  # type: ignore[arg-type]
-            clock=lambda: self.time.now,
-            wall=lambda: 1_000.0 + self.time.now,
-            sleep=self.time.sleep,
-            random=lambda: 0.5,
-            **{"simulated": False, **options},
-        )
-
-    def one(self, job: Job, **options: Any) -> Any:
-        (found,) = self.perform(job, **options)
-        return found
-
-
-def job(
-    prompt: str = "x", *, model: str = PRO, estimate: Nano | None = PRICE, fresh: bool = False, **params: Any
-) -> Job:
-    known = MODELS[model]
-    call = Call(provider=known.provider, model=model, adapter=1, params={"prompt": prompt, **params})
-    return Job(cell=prompt, sample=1, call=call, model=known, estimate=estimate, timeout=300.0, fresh=fresh)
+from flowrunner.store.records import Caps
 
 
 @pytest.fixture
@@ -223,87 +106,6 @@ def test_two_runs_on_one_store_pay_once(till: Till) -> None:
     assert sorted(till.wire.prompts) == [f"p{n}" for n in range(6)]
 
 
-# Inputs
-
-
-def picture(till: Till, seed: str = "in") -> Artifact:
-    data = png(64, 48, seed)
-    till.objects.put(data)
-    return imagehead.artifact(data)
-
-
-def test_a_link_is_sent_as_it_is_and_bytes_as_a_data_uri(till: Till) -> None:
-    leaf = picture(till)
-    till.one(job(model=EDIT, image_urls=[Link("https://x.y/z.png"), leaf]))
-    link, data = till.wire.sent[0]["image_urls"]
-    assert link == "https://x.y/z.png"
-    assert data.startswith("data:image/png;base64,iVBOR")
-
-
-def test_a_url_of_a_result_is_passed_on_while_it_is_good(till: Till) -> None:
-    made = png(64, 48, "made")
-    till.fetches.pictures["https://cdn/a.png"] = made
-    till.wire.coming.append(httpx.Response(200, json={"data": [{"url": "https://cdn/a.png"}]}))
-    first = till.one(job())
-    till.one(job("later", model=EDIT, image_urls=list(first.artifacts)))
-    assert till.wire.sent[1]["image_urls"] == ["https://cdn/a.png"]
-    till.time.now += 3601
-    till.one(job("much later", model=EDIT, image_urls=list(first.artifacts)))
-    assert till.wire.sent[2]["image_urls"][0].startswith("data:")
-
-
-def test_an_input_is_uploaded_once_for_its_hour(till: Till) -> None:
-    leaf = picture(till)
-    uploads = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/api/assets":
-            uploads.append(request.content)
-            return httpx.Response(200, json={"asset": {"key": f"k{len(uploads)}"}})
-        till.wire.sent.append(json.loads(request.content))
-        record = {"status": "SUCCESS", "temporaryUrl": ["https://cdn/a.png"], "aiRecordDetail": {}}
-        return httpx.Response(200, json={"aiRecord": record})
-
-    till.fetches.pictures["https://cdn/a.png"] = png(8, 8, "out")
-    till.wire = httpx.MockTransport(answer)  # type: ignore[assignment]
-    till.wire.sent = []
-    for prompt, later in (("one", 0.0), ("two", 10.0), ("three", 3600.0)):
-        till.time.now += later
-        assert isinstance(till.one(job(prompt, model=EDITOR, imageUrl=leaf)), Outcome)
-    assert [body["promptObject"]["imageUrl"] for body in till.wire.sent] == ["k1", "k1", "k2"]
-    assert len(uploads) == 2
-
-
-def test_a_refused_upload_sends_nothing_that_is_paid(till: Till) -> None:
-    till.wire = httpx.MockTransport(lambda _: error(401, "no key"))  # type: ignore[assignment]
-    found = till.one(job(model=EDITOR, imageUrl=picture(till)))
-    assert isinstance(found, Failure)
-    assert (found.billed, found.stops_run, till.stop.requested, till.spent) == (Billed.NO, True, True, 0)
-
-
-@pytest.mark.parametrize("how", ["absent", "damaged", "changed", "deleted"])
-def test_bytes_that_are_not_there_are_never_paid_for(till: Till, how: str) -> None:
-    if how in ("absent", "damaged"):
-        leaf = picture(till)
-        (path,) = (till.folder / "objects").rglob(leaf.sha256[2:])
-        path.chmod(0o600)
-        path.write_bytes(b"bad") if how == "damaged" else path.unlink()
-    else:
-        leaf = till.images.at("photo.png")
-        till.files.files["photo.png"] = png(1, 1)
-        if how == "deleted":
-            del till.files.files["photo.png"]
-    found = till.one(job(model=EDIT, image_urls=[leaf]))
-    assert isinstance(found, Failure)
-    assert (found.refused, found.billed, till.wire.sent, till.spent) == (True, Billed.NO, [], 0)
-
-
-def test_an_asset_of_another_provider_is_never_paid_for(till: Till) -> None:
-    found = till.one(job(model=EDIT, image_urls=[Link("asset:x")]))
-    assert isinstance(found, Failure)
-    assert (found.refused, till.wire.sent, till.spent) == (True, [], 0)
-
-
 # Replies
 
 
@@ -333,7 +135,7 @@ def body(**more: Any) -> httpx.Response:
         (httpx.Response(200), Billed.MAYBE, 1, 0),
         (body(data=[]), Billed.MAYBE, 1, 0),
         (body(data=None), Billed.MAYBE, 1, 0),
-        (body(data=[], meta={"usage": {"credits_used": 63000}}), Billed.YES, 1, 1),
+        (body(data=[], meta={"usage": {"credits_used": 63000}}), Billed.YES, 1, 0),
         (body(data=[{"url": "https://cdn/gone.png"}]), Billed.YES, 1, 0),
         (body(data=[{"b64_json": "bm8="}]), Billed.YES, 1, 0),
         (httpx.ConnectError("refused"), Billed.NO, 3, 3),
@@ -373,6 +175,88 @@ def test_what_may_have_been_billed_is_sent_again_on_the_users_word_only(till: Ti
     assert isinstance(till.one(job(), resend=True), Outcome)
     assert len(till.wire.sent) == 2
     assert isinstance(till.one(job()), Outcome)
+
+
+def test_what_was_charged_for_nothing_is_sent_again_on_the_users_word_only(till: Till) -> None:
+    till.wire.coming.append(body(data=[], meta={"usage": {"credits_used": 63000}}, requestId="r-1"))
+    till.one(job())
+    again = till.one(job())
+    assert (again.billed, again.paid, again.known, again.request_id) == (Billed.YES, PRICE, True, "r-1")
+    assert "money back" in again.hint
+    assert isinstance(till.one(job(), resend=True), Outcome)
+    assert len(till.wire.sent) == 2
+
+
+def test_a_picture_that_cannot_be_had_is_counted_as_paid_once(till: Till) -> None:
+    till.wire.coming.append(body(data=[{"url": "https://cdn/gone.png"}]))
+    first, second = till.one(job()), till.one(job())
+    assert (first.known, second.known) == (False, True)
+    assert "--force x" in second.hint
+    assert isinstance(till.one(job(), resend=True), Failure)
+    assert len(till.wire.sent) == 1
+
+
+@pytest.mark.parametrize(("answer", "again"), [(error(401), 1), (error(429), 1), (error(504), 0), (body(data=[]), 0)])
+def test_a_reply_that_a_killed_run_left_unread_is_read_before_anything_is_sent(
+    till: Till, monkeypatch: pytest.MonkeyPatch, answer: httpx.Response, again: int
+) -> None:
+    till.wire.coming.append(answer)
+    with monkeypatch.context() as patched:
+        patched.setattr(aimlapi, "read", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            till.one(job())
+    till.one(job())
+    assert len(till.wire.sent) == 1 + again
+
+
+def _killed(_: Any) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_a_simulated_picture_that_ended_with_its_process_is_asked_for_again(till: Till) -> None:
+    till.wire.coming.append(body(data=[{"url": "https://cdn/gone.png"}]))
+    assert isinstance(till.one(job(), simulated=True), Failure)
+    assert isinstance(till.one(job(), simulated=True), Outcome)
+    assert len(till.wire.sent) == 2
+
+
+def test_a_listener_that_breaks_before_the_call_leaves_nothing_that_may_have_been_billed(till: Till) -> None:
+    def broken(_: Event) -> None:
+        raise BrokenPipeError
+
+    till.emit = broken
+    with pytest.raises(BrokenPipeError):
+        till.one(job())
+    with till.ledger() as ledger:
+        assert ledger.unknowns(job().call.key, simulated=False) == []
+    assert till.wire.sent == []
+
+
+def test_no_more_calls_wait_for_their_key_than_may_be_sent_at_once(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, waiting, most = Ledger.key_lock, [0], [0]
+
+    @asynccontextmanager
+    async def counted(self: Ledger, key: str) -> AsyncIterator[None]:
+        waiting[0] += 1
+        most[0] = max(most[0], waiting[0])
+        async with plain(self, key):
+            yield
+        waiting[0] -= 1
+
+    monkeypatch.setattr(Ledger, "key_lock", counted)
+    till.perform(*(job(f"p{n}") for n in range(30)), concurrency=3)
+    assert (most, len(till.wire.sent)) == ([3], 30)
+
+
+def test_without_a_key_for_its_provider_a_call_is_not_sent(till: Till) -> None:
+    async def alone() -> Any:
+        with till.ledger() as ledger:
+            performer = till.performer(ledger, ledger.begin(pipeline="s", name="s", simulated=False), Caps(), 4)
+            performer.doors = {}
+            return await performer.perform(job())
+
+    found = asyncio.run(alone())
+    assert (found.refused, "no key for aimlapi" in found.error) == (True, True)
 
 
 def test_a_call_under_way_when_the_run_is_cancelled_is_unknown(till: Till) -> None:
@@ -455,6 +339,13 @@ def test_a_429_without_a_hint_waits_with_jitter_that_grows(till: Till) -> None:
     assert till.time.slept == [0.5, 1.0]
 
 
+def test_the_last_429_of_a_call_holds_the_others_too(till: Till) -> None:
+    till.wire.coming.extend([error(429, **{"Retry-After": "7"})] * ATTEMPTS)
+    found = till.perform(job("one"), job("two"), concurrency=1)
+    assert [type(one) for one in found] == [Failure, Outcome]
+    assert till.time.slept == [7.0] * ATTEMPTS
+
+
 def test_what_was_provably_not_executed_is_no_money(till: Till) -> None:
     till.wire.coming.extend([error(429), error(429), error(429)])
     till.one(job(), caps=Caps(max_usd=PRICE))
@@ -507,6 +398,13 @@ def test_a_call_of_unknown_price_does_not_pass_a_limit_in_dollars(till: Till) ->
     assert till.one(job(estimate=None), caps=Caps(max_usd=10**12)).refused
     assert till.wire.sent == []
     assert isinstance(till.one(job(estimate=None), caps=Caps(max_usd=10**12, unpriced=True)), Outcome)
+
+
+@pytest.mark.parametrize(("allowed", "sent"), [({PRO}, ["x"]), ({EDIT}, ["y"]), ({"*"}, ["x", "y"]), (set(), [])])
+def test_an_unknown_price_is_allowed_to_the_named_models_only(till: Till, allowed: set[str], sent: list[str]) -> None:
+    edit = job("y", model=EDIT, estimate=None, image_urls=[Link("https://x.y/z.png")])
+    till.perform(job("x", estimate=None), edit, caps=Caps(max_usd=10**12), concurrency=1, unpriced=allowed)
+    assert till.wire.prompts == sent
 
 
 def test_what_may_have_been_billed_counts_as_spent(till: Till) -> None:

@@ -238,10 +238,12 @@ class Ledger:
         return None if row is None else tables.receipt(row)
 
     def unknowns(self, key: str, *, simulated: bool) -> list[Attempt]:
-        """Attempts that may have been billed, and after which none was committed; those of runs that are gone, too."""
-        rows = self._database.rows(tables.UNKNOWNS, key, simulated, State.UNKNOWN, *_OPEN)
+        """Attempts that may have been billed, or were billed and gave nothing, and after which none was committed;
+        those of runs that are gone, too. Nobody sends the call again unasked."""
+        states = (State.UNKNOWN, *_OPEN, State.FAILED)
+        rows = self._database.rows(tables.UNKNOWNS, key, simulated, *states, Billed.YES)
         found = [tables.attempt(row) for row in rows]
-        return [one for one in found if one.state is State.UNKNOWN or not self._lives(one.run)]
+        return [one for one in found if one.state not in _OPEN or not self._lives(one.run)]
 
     # Money
 

@@ -32,7 +32,7 @@ RECEIPT = """
 
 UNKNOWNS = """
     SELECT * FROM calls
-    WHERE key = ? AND simulated = ? AND state IN (?, ?, ?) AND id >
+    WHERE key = ? AND simulated = ? AND (state IN (?, ?, ?) OR state = ? AND billed = ?) AND id >
         (SELECT coalesce(max(call), 0) FROM outcomes WHERE key = calls.key AND simulated = calls.simulated)
     ORDER BY id
 """

@@ -1,0 +1,103 @@
+"""Placing inputs: the text by which a provider takes an image, be it a handle that it gave, a data URI or an upload."""
+
+import asyncio
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flowrunner import exchange, network
+from flowrunner.artifact import SUFFIXES, Artifact
+from flowrunner.call import Failure, File, Input, Link
+from flowrunner.images import Images
+from flowrunner.jobs import Again, Door, Job, read
+from flowrunner.providers.base import Delivery, Fate, Refused, Response, Transport
+from flowrunner.store.ledger import Ledger
+from flowrunner.store.objects import Objects
+from flowrunner.store.records import Remote
+
+_UPLOADED_ANYWAY = (Fate.TRY_LATER, Fate.UNKNOWN)
+"""An upload costs nothing: it is repeated also where nobody can tell whether it came through."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Placer:
+    """Places the inputs of one run's calls, and remembers under which names the providers have them."""
+
+    simulated: bool
+    ledger: Ledger
+    objects: Objects
+    images: Images
+    wall: Callable[[], float]
+    mask: Callable[[str], str]
+    """Takes every key out of a text: what a stranger sends back is written down."""
+    scope: str
+    """Told apart from other runs' handles: set where handles die with this process."""
+    _turns: dict[tuple[str, str], asyncio.Lock] = field(default_factory=dict)
+
+    async def place(self, leaf: Input, job: Job, door: Door) -> str | Failure | Again:
+        """What stands for an input in a request. Missing, Damaged or FileProblem where its bytes cannot be had."""
+        if isinstance(leaf, Link):
+            return leaf.text
+        if door.provider.transport is not Transport.UPLOAD:
+            return self._handle(leaf, door) or self._data_uri(leaf)
+        # Cells that share an input upload it once.
+        async with self._turns.setdefault((door.provider.name, leaf.sha256), asyncio.Lock()):
+            return self._handle(leaf, door) or await self._uploaded(leaf, job, door)
+
+    def remember(self, image: Artifact, delivery: Delivery, door: Door) -> None:
+        """Under which name the provider takes a picture of its own again, as long as that is good."""
+        expires = delivery.expires
+        if expires is None:
+            expires = self.wall() + door.provider.limits.lifetime
+        if delivery.handle is not None and expires > self.wall():
+            self.ledger.remember(self._remote(door), image.sha256, delivery.handle, expires)
+
+    def masked(self, reply: Response) -> Response:
+        """The reply without any key in it."""
+        body = self.mask(reply.body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        headers = {name: self.mask(value) for name, value in reply.headers.items()}
+        return Response(reply.status, headers, body)
+
+    def _remote(self, door: Door) -> Remote:
+        origin = network.origin(door.endpoint.base_url)
+        return Remote(door.provider.name, f"{origin} {self.scope}".strip(), self.simulated)
+
+    def _handle(self, leaf: Artifact | File, door: Door) -> str | None:
+        return self.ledger.handle(self._remote(door), leaf.sha256, self.wall())
+
+    def _data_uri(self, leaf: Artifact | File) -> str:
+        data = base64.b64encode(read(leaf, self.images, self.objects)).decode()
+        return f"data:{_media_type(leaf)};base64,{data}"
+
+    async def _uploaded(self, leaf: Artifact | File, job: Job, door: Door) -> str | Failure | Again:
+        media_type = _media_type(leaf)
+        name = f"{leaf.sha256[:16]}.{SUFFIXES.get(media_type, 'bin')}"
+        request = door.provider.upload(name, media_type, read(leaf, self.images, self.objects))
+        reply = await exchange.send(door.endpoint, request, deadline_s=job.timeout)
+        if not isinstance(reply, Response):
+            return Again(_not_uploaded(job, reply.reason))
+        handle = door.provider.uploaded(self.masked(reply))
+        if isinstance(handle, Refused):
+            return _refused(job, handle)
+        self.ledger.remember(self._remote(door), leaf.sha256, handle, self.wall() + door.provider.limits.lifetime)
+        return handle
+
+
+def _refused(job: Job, refusal: Refused) -> Failure | Again:
+    stops = refusal.fate is Fate.STOP_RUN
+    failure = _not_uploaded(job, refusal.message, refusal.hint, status=refusal.status, stops_run=stops)
+    if refusal.fate in _UPLOADED_ANYWAY:
+        return Again(failure, wait=refusal.retry_after, pauses=refusal.fate is Fate.TRY_LATER)
+    return failure
+
+
+def _not_uploaded(
+    job: Job, reason: str, hint: str = "", *, status: int | None = None, stops_run: bool = False
+) -> Failure:
+    error = f"an input could not be uploaded: {reason}"
+    hint = hint or "nothing was billed"
+    return Failure(key=job.call.key, error=error, hint=hint, status=status, stops_run=stops_run)
+
+
+def _media_type(leaf: Artifact | File) -> str:
+    return leaf.media_type if isinstance(leaf, Artifact) else "application/octet-stream"
