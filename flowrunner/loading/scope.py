@@ -59,7 +59,8 @@ class Scope:
         return [spec for name, spec in self.pipeline.inputs.items() if name not in self.values]
 
     def at(self, coordinates: Mapping[str, AxisValue]) -> dict[str, Any]:
-        """The names of a template at these coordinates. `NAME.id` stands beside NAME, for scalars have no fields."""
+        """The names of a template at these coordinates. `NAME.id` stands beside NAME: a scalar has no fields, and of a
+        mapping that is sent as a whole it is no part."""
         axis: dict[str, Any] = {}
         for name, value in coordinates.items():
             axis.update(self._axis[name, value.id])
@@ -96,5 +97,4 @@ class Scope:
 
 
 def _seen(name: str, value: AxisValue) -> dict[str, Any]:
-    found = plain(value.node)
-    return {name: {**found, "id": value.id} if isinstance(found, dict) else found, f"{name}.id": value.id}
+    return {name: plain(value.node), f"{name}.id": value.id}

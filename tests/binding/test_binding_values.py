@@ -86,6 +86,13 @@ def test_an_id_that_is_a_number_is_text_and_the_scalar_keeps_its_type() -> None:
     assert (params["mood"], params["tone"]) == (2.5, "2.50")
 
 
+def test_a_value_that_is_sent_as_a_whole_holds_its_fields_and_not_its_id() -> None:
+    head = "axes: {size: {wide: {width: 1024, height: 512}}}\n"
+    text = 'image_size: "{{ axis.size }}", prompt: "{{ axis.size.id }}"'
+    bound = Binding(f"{head}steps: {{a: {{model: {PRO}, across: size, with: {{{text}}}}}}}")
+    assert bound.params("a/wide") == {"prompt": "wide", "image_size": {"width": 1024, "height": 512}}
+
+
 # Texts beside the pipeline
 
 
