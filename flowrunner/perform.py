@@ -66,6 +66,7 @@ class Performer:
     """`--on-unknown resend`."""
     local: LocalPerformer = field(init=False)
     placer: Placer = field(init=False)
+    _fresh: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self.local = LocalPerformer(
@@ -100,8 +101,15 @@ class Performer:
             if self.stop.requested:
                 return declined(job, self.stop.reason)
             async with self._alone(job):
-                known = None if job.fresh else await self._known(job, door)
+                known = None if self._anew(job) else await self._known(job, door)
                 return known or await self._paid(job, door)
+
+    def _anew(self, job: Job) -> bool:
+        """Whether it is sent whatever is known: once in a run, though several cells ask for the same."""
+        anew = job.fresh and job.call.key not in self._fresh
+        if anew:
+            self._fresh.add(job.call.key)
+        return anew
 
     def _alone(self, job: Job) -> AbstractAsyncContextManager[None]:
         """Several runs on one store never pay twice for a key: whoever waited looks again."""

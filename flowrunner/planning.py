@@ -94,13 +94,21 @@ class Planner:
         and takes those of this one. Where only some of the samples are known, these are settled: so does a run."""
         planned = self.decide(cell)
         bound = planned.bound
-        if planned.decision is Decision.RUN and cell.id not in self.force and bound is not None:
+        if planned.decision is Decision.RUN and bound is not None:
+            held = self._held_by_after(cell)
+            planned = _held(planned, held) if held else _once(planned, sent)
             outcomes = [self.outcome(call.key) for call in bound.calls]
-            planned = _once(planned, sent)
-            if any(outcomes):
+            if any(outcomes) and cell.id not in self.force:
                 planned = replace(planned, pick=self.settle(cell, bound, outcomes).pick)
             self.planned[cell.id] = planned
         return planned
+
+    def _held_by_after(self, cell: Cell) -> PlannedCell | None:
+        """A cell that this one is to come after and that waits for a choice elsewhere."""
+        names = (other.id for name, _ in cell.step.after for other in self.graph.index.aligned(name, cell.at))
+        return next(
+            (self.planned[name] for name in names if name in self.planned and self.planned[name].behind_pick), None
+        )
 
     def outcome(self, key: str) -> Outcome | None:
         """What is known of a key: the lock's word first, then the ledger's."""
@@ -301,6 +309,18 @@ def _once(planned: PlannedCell, sent: dict[str, str]) -> PlannedCell:
     reason = f"the same request as {sent[again[0]]}"
     return replace(
         planned, decision=Decision.REUSE, calls=calls, estimate=price, reason=reason, because=(sent[again[0]],)
+    )
+
+
+def _held(planned: PlannedCell, other: PlannedCell) -> PlannedCell:
+    """A cell that is to come after one which does not run yet."""
+    calls = tuple(
+        replace(call, key=None, decision=Decision.AWAIT) if call.decision is Decision.RUN else call
+        for call in planned.calls
+    )
+    because = (other.cell.id,)
+    return replace(
+        planned, decision=Decision.AWAIT, reason=other.reason, because=because, calls=calls, behind_pick=True
     )
 
 

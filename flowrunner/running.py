@@ -272,12 +272,14 @@ def _slug(folder: Path, root: Path) -> str:
 
 def _status(results: Mapping[str, CellResult], published: Published, stop: Stop) -> RunStatus:
     statuses = {result.status for result in results.values()}
-    if stop.requested and stop.reason == INTERRUPTED:
+    failures = [failure for result in results.values() for failure in result.failures]
+    if stop.reason == INTERRUPTED:
         return RunStatus.INTERRUPTED
-    if statuses & {Status.MISSING, Status.PENDING}:
-        return RunStatus.REFUSED if not (stop.requested and Status.FAILED in statuses) else RunStatus.FAILED
-    if statuses & {Status.FAILED, Status.UNKNOWN} or published.failures:
-        return RunStatus.FAILED
-    if any(result.failures for result in results.values()):
+    # What one failure has stopped was not refused: it is a consequence.
+    stopped = stop.requested and Status.FAILED in statuses
+    refused = Status.PENDING in statuses or any(failure.refused for failure in failures)
+    if Status.MISSING in statuses or (refused and not stopped):
+        return RunStatus.REFUSED
+    if statuses & {Status.FAILED, Status.UNKNOWN} or failures or published.failures:
         return RunStatus.FAILED
     return RunStatus.WAITING if Status.WAITING in statuses else RunStatus.DONE

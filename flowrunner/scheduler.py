@@ -50,6 +50,15 @@ class CellResult:
     seconds: float = 0.0
 
     @property
+    def ended_well(self) -> bool:
+        """Nothing is left to do in it but to choose; or there was nothing to do, for its `when` is false."""
+        if self.status is Status.SKIPPED:
+            return self.planned is not None and self.planned.decision is Decision.SKIP
+        if self.status is Status.WAITING:
+            return any(self.candidates)
+        return self.status in (Status.DONE, Status.REUSED)
+
+    @property
     def maybe_billed(self) -> bool:
         return any(failure.billed is Billed.MAYBE for failure in self.failures)
 
@@ -142,9 +151,6 @@ class Scheduler:
             self.planner.decide(cell)
             planned = self.missing[cell.id]
             return CellResult(cell=cell, status=Status.MISSING, reason=planned.reason, planned=planned)
-        held = self._held_by_after(cell)
-        if held is not None:
-            return held
         planned = self.planner.decide(cell)
         if planned.decision is Decision.SKIP:
             return CellResult(cell=cell, status=Status.SKIPPED, reason=planned.reason, planned=planned)
@@ -152,20 +158,15 @@ class Scheduler:
             return self._blocked(cell, planned)
         if planned.decision is Decision.REUSE and cell.id not in self.remake:
             return self._reused(cell, planned)
-        return await self._performed(cell, planned)
+        return self._held_by_after(cell, planned) or await self._performed(cell, planned)
 
-    def _held_by_after(self, cell: Cell) -> CellResult | None:
-        """A cell does not start behind one that it is told to wait for and that did not end well."""
+    def _held_by_after(self, cell: Cell, planned: PlannedCell) -> CellResult | None:
+        """A cell does not start behind one that it is told to wait for and that has not ended well."""
         for name, _ in cell.step.after:
             for other in self.graph.index.aligned(name, cell.at):
                 found = self.results.get(other.id)
-                if found is not None and found.status not in (
-                    Status.DONE,
-                    Status.REUSED,
-                    Status.SKIPPED,
-                    Status.WAITING,
-                ):
-                    return self._behind(cell, other.id, found, None)
+                if found is not None and not found.ended_well:
+                    return self._behind(cell, other.id, found, planned)
         return None
 
     def _blocked(self, cell: Cell, planned: PlannedCell) -> CellResult:
@@ -205,8 +206,7 @@ class Scheduler:
         return self._with_pick(cell, planned, outcomes, Status.REUSED)
 
     async def _performed(self, cell: Cell, planned: PlannedCell) -> CellResult:
-        work = [self._sample(cell, planned, index) for index in range(len(planned.calls))]
-        found = await asyncio.gather(*work)
+        found = await self._samples(cell, planned)
         outcomes = [item if isinstance(item, Outcome) else None for item, _ in found]
         failures = tuple(item for item, _ in found if isinstance(item, Failure))
         sent = [outcome for outcome, (_, fresh) in zip(outcomes, found, strict=True) if outcome and fresh]
@@ -214,7 +214,6 @@ class Scheduler:
         billed = [one for one in failures if one.billed is not Billed.NO and not one.known]
         paid = sum(one.paid or 0 for one in sent) + sum(one.paid or 0 for one in billed if one.billed is Billed.YES)
         seconds = max((outcome.seconds for outcome in sent), default=0.0)
-        local = cell.model is not None and cell.model.provider == "image"
         if enough:
             result = self._with_pick(cell, planned, tuple(outcomes), Status.DONE if sent else Status.REUSED)
         else:
@@ -225,8 +224,21 @@ class Scheduler:
                 planned=planned,
                 outcomes=tuple(outcomes),
             )
-        calls = 0 if local else len(sent) + len(billed)
+        calls = 0 if planned.is_local else len(sent) + len(billed)
         return replace(result, failures=failures, paid=paid, calls=calls, seconds=seconds)
+
+    async def _samples(self, cell: Cell, planned: PlannedCell) -> list[tuple[Outcome | Failure, bool]]:
+        """All samples, each to its end also where another one breaks: what is under way is paid for."""
+
+        async def one(index: int) -> tuple[Outcome | Failure, bool]:
+            try:
+                return await self._sample(cell, planned, index)
+            except BaseException as fault:
+                self.stop.request(str(fault) or "the run was given up")
+                raise
+
+        found = await asyncio.gather(*map(one, range(len(planned.calls))), return_exceptions=True)
+        return [_sound(item) for item in found]
 
     async def _sample(self, cell: Cell, planned: PlannedCell, index: int) -> tuple[Outcome | Failure, bool]:
         """What one sample gave, and whether this run performed it."""
@@ -250,22 +262,21 @@ class Scheduler:
         found = await self.performer.perform(job)
         if cell.id in self.remake and isinstance(found, Outcome) and known is not None:
             found = _same_pixels(found, known)
-        self._tell(cell, index, found)
+        self._tell(planned, index, found)
         return found, not (isinstance(found, Outcome) and found.known)
 
-    def _tell(self, cell: Cell, index: int, found: Outcome | Failure) -> None:
+    def _tell(self, planned: PlannedCell, index: int, found: Outcome | Failure) -> None:
         if isinstance(found, Failure):
-            self.emit(Failed(cell=cell.id, sample=index + 1, failure=found))
+            self.emit(Failed(cell=planned.cell.id, sample=index + 1, failure=found))
             return
-        local = cell.model is not None and cell.model.provider == "image"
         self.emit(
             Done(
-                cell=cell.id,
+                cell=planned.cell.id,
                 sample=index + 1,
                 seconds=found.seconds,
                 paid=found.paid,
                 artifacts=found.artifacts,
-                local=local,
+                local=planned.is_local,
                 replayed=found.known,
             )
         )
@@ -291,6 +302,12 @@ class Scheduler:
             picked=picked,
             outcomes=tuple(outcomes),
         )
+
+
+def _sound(item: tuple[Outcome | Failure, bool] | BaseException) -> tuple[Outcome | Failure, bool]:
+    if isinstance(item, BaseException):
+        raise item
+    return item
 
 
 def _failed_as(failures: Sequence[Failure]) -> Status:

@@ -77,6 +77,13 @@ def test_what_is_forced_is_sent_again_and_the_newer_stands(till: Till) -> None:
     assert till.one(job()).artifacts == newer.artifacts
 
 
+def test_what_two_cells_force_is_sent_once(till: Till) -> None:
+    till.one(job())
+    found = till.perform(job(fresh=True), job(fresh=True))
+    assert [one.known for one in found] == [False, True]
+    assert len(till.wire.sent) == 2
+
+
 def test_simulated_and_live_results_are_kept_apart(till: Till) -> None:
     till.one(job(), simulated=True)
     till.one(job())

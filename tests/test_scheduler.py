@@ -141,6 +141,32 @@ def test_what_comes_after_a_failed_cell_does_not_start() -> None:
     assert show.sent == ["a#1"]
 
 
+def test_what_comes_after_a_failed_cell_is_reused_where_nothing_of_it_has_to_start() -> None:
+    show = Show(f"steps: {{a: {pro()}, b: {edit('photo.png', ', after: a')}}}")
+    show.run()
+    show.write(f"steps: {{a: {{model: {PRO}, with: {{prompt: new}}}}, b: {edit('photo.png', ', after: a')}}}")
+    show.answer = failing("a#1")
+    assert show.statuses() == {"a": "failed", "b": "reused"}
+
+
+def test_what_comes_after_a_cell_that_a_failure_skipped_does_not_start() -> None:
+    show = Show(f"steps: {{a: {pro()}, b: {edit('$a')}, c: {edit('photo.png', ', after: b')}}}")
+    show.answer = failing("a#1")
+    found = show.run()
+    assert {name: result.status.value for name, result in found.items()} == {
+        "a": "failed",
+        "b": "skipped",
+        "c": "skipped",
+    }
+    assert found["c"].reason == "a failed"
+
+
+def test_what_comes_after_a_cell_whose_condition_is_false_starts() -> None:
+    off = ", across: p, when: \"axis.p == 'no'\""
+    show = Show(f"axes: {{p: [yes]}}\nsteps: {{a: {pro(off)}, b: {edit('photo.png', ', after: a')}}}")
+    assert show.statuses() == {"a/yes": "skipped", "b": "done"}
+
+
 @pytest.mark.parametrize(
     ("billed", "more", "status"),
     [
@@ -192,6 +218,22 @@ def test_a_bug_in_a_performer_ends_the_run_but_awaits_what_is_under_way() -> Non
     assert ended == ["b", "b"]
 
 
+def test_a_bug_in_one_sample_does_not_leave_the_others_alone() -> None:
+    show = Show(f"steps: {{a: {pro(', variants: 3')}}}")
+    ended = []
+
+    def answer(job: Job) -> Outcome:
+        ended.append(job.sample)
+        if job.sample == 1:
+            raise ZeroDivisionError
+        return gives(job)
+
+    show.answer = answer
+    with pytest.raises(ZeroDivisionError):
+        show.run(order=lambda _: 0)
+    assert ended == [1, 2, 3]
+
+
 # Picks
 
 
@@ -212,6 +254,18 @@ def test_a_number_all_images_and_after_do_not_wait_for_the_pick() -> None:
     others = f"b: {edit('$a.2')}, c: {edit('$a.images')}, d: {edit('photo.png', ', after: a')}, e: {e}"
     show = Show(f"steps: {{a: {pro(', variants: 2, pick: human')}, {others}}}")
     assert show.statuses() == {"a": "waiting", "b": "done", "c": "done", "d": "done", "e": "done"}
+
+
+def test_after_waits_for_a_cell_that_is_behind_a_pick() -> None:
+    steps = f"a: {pro(', pick: human')}, b: {edit('$a')}, c: {edit('photo.png', ', after: b')}"
+    show = Show(f"steps: {{{steps}}}")
+    assert show.decisions() == {"a": "run", "b": "await", "c": "await"}
+    assert [cell.cell.id for cell in show.plan().after_picks] == ["b", "c"]
+    found = show.run()
+    assert {name: result.status.value for name, result in found.items()} == dict.fromkeys("abc", "waiting")
+    assert found["c"].reason == show.plan().cells["c"].reason == "after a pick of a"
+    _pick(show, 1)
+    assert show.statuses() == {"a": "reused", "b": "done", "c": "done"}
 
 
 def test_a_pick_lets_the_rest_run_with_that_picture() -> None:
@@ -284,6 +338,11 @@ def test_force_pays_anew_for_the_named_cells_only_and_the_newer_result_stands() 
     new = show.lock.cells["a"].samples[0]
     assert (new.key == old.key, new.images == old.images) == (True, False)
     assert show.statuses() == {"a": "reused", "b": "reused", "c": "reused"}
+
+
+def test_force_on_two_cells_of_one_request_is_planned_and_paid_once() -> None:
+    show = Show(f"steps: {{a: {pro()}, b: {pro()}}}")
+    assert show.plan(force={"a", "b"}).cells["b"].to_send == 0
 
 
 def _other(job: Job) -> Artifact:
