@@ -154,6 +154,8 @@ class Opened:
 def open_pipeline(project: Project, path: Path, options: Options | None = None) -> Opened:
     """Loads a pipeline and binds its inputs. InvalidPipeline with everything that is wrong."""
     options = options or Options()
+    if options.frozen and options.force:
+        raise UsageError("--frozen never pays, and --force pays anew", "leave one of them out")
     name = _named(project, path)
     pipeline, problems = read(project.files, name)
     own = Edition(inputs=options.inputs_file.stem if options.inputs_file else None, simulated=options.simulate)

@@ -236,6 +236,11 @@ def test_a_plan_may_be_declined(tmp_path: Path, wire: Wire) -> None:
     assert wire.sent == []
 
 
+def test_what_is_frozen_cannot_be_forced(tmp_path: Path, wire: Wire) -> None:
+    with pytest.raises(UsageError, match="never pays"):
+        run(pipeline(tmp_path, CHAIN), frozen=True, force=("a",))
+
+
 # Some cells
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from flowrunner.errors import InvalidPipeline
+from flowrunner.loading import syntax
 from flowrunner.loading.fields import Problems
 from flowrunner.loading.scalars import EXACT, Inexact, clean, elsewhere, meant
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style
@@ -23,7 +24,6 @@ DEPTH = 64
 EVENTS = 400_000
 NODES = 300_000
 _CUT = re.compile(r"[ \t]+(#[^\s#!].*)")
-_UNQUOTED = re.compile(r"(?:[:\-,\[]\s+|^\s*)(\{[{%].*)")
 
 
 def decode(data: bytes, name: str) -> Source:
@@ -256,7 +256,7 @@ class _Reader:
         rest = self.source.line(span.line)[span.column - 1 :]
         among = len(self.stack) > 1 and self.stack[-2].flow
         whole = rest[: rest.find("}}") + 2] if among else rest.rstrip()
-        raise _Stop(_unquoted(span, whole if "}}" in whole else ""))
+        raise _Stop(syntax.unquoted(span, whole if "}}" in whole else ""))
 
     def _scalar(self, event: Any) -> Scalar:
         start = self._start(event) if event.anchor else event.start_mark.index
@@ -358,45 +358,8 @@ def _parser(source: Source) -> Iterator[Any]:
     try:
         yield parser
     except yaml.MarkedYAMLError as fault:
-        raise _Stop(_syntax(source, fault)) from None
+        raise _Stop(syntax.wrong(source, fault)) from None
     except yaml.reader.ReaderError as fault:
-        raise _Stop(_unreadable(source, fault)) from None
+        raise _Stop(syntax.unreadable(source, fault)) from None
     finally:
         parser.dispose()
-
-
-_ADVICE = {
-    "mapping values are not allowed": "a colon and a blank begin a mapping: quote the text, or look at the indentation",
-    "cannot start any token": "quote text that begins with @ or `; indent with blanks, not tabs",
-    "could not find expected ':'": "a key ends with a colon and a blank: look at this line and the one above",
-}
-"""What to do about the words of the YAML reader that say least."""
-
-
-def _syntax(source: Source, fault: Any) -> Problem:
-    mark = fault.problem_mark or fault.context_mark
-    at = min(mark.index if mark else 0, len(source.text))
-    span = Span(source, at, at)
-    for number in (span.line, span.line - 1):
-        found = _UNQUOTED.search(source.line(number))
-        if found and not source.line(number).lstrip().startswith("#"):
-            start = source.starts[number - 1] + found.start(1)
-            return _unquoted(Span(source, start, start + 2), found[1].rstrip())
-    context = f" {fault.context}" if fault.context else ""
-    begun = fault.context_mark
-    hint = f"it begins at line {begun.line + 1}, column {begun.column + 1}" if begun and begun.index < at else ""
-    hint = next((advice for words, advice in _ADVICE.items() if words in str(fault.problem)), hint)
-    return error("yaml", f"not YAML: {fault.problem or 'unreadable'}{context}".replace("\n", " "), span, hint)
-
-
-def _unquoted(span: Span, whole: str) -> Problem:
-    mark = "'" if '"' in whole else '"'
-    hint = f"quote it: {mark}{whole}{mark}" if whole else "quote the whole value"
-    return error("unquoted-template", "a template must be quoted: { begins a YAML mapping", span, hint)
-
-
-def _unreadable(source: Source, fault: Any) -> Problem:
-    at = min(int(fault.position), len(source.text))
-    bad = next((i for i, c in enumerate(source.text) if not c.isprintable() and c not in "\n\t" and ord(c) < 160), at)
-    shown = f"character U+{ord(source.text[bad]):04X}" if bad < len(source.text) else "a character"
-    return error("character", f"{shown} is not allowed in YAML", Span(source, bad, bad + 1), "remove it")
