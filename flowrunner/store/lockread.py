@@ -143,10 +143,10 @@ class _Blocks:
     def _decode(self, block: _Block, root: object, fields: Fields) -> None:
         if not isinstance(root, MapNode):
             return
-        node = root.entries[block.section]
-        if block.section == "lock":
+        node = root.entries.get(block.section)
+        if node is not None and block.section == "lock":
             lockdecode.is_ours(node, fields)
-        elif block.section in SECTIONS:
+        elif node is not None and block.section in SECTIONS:
             lockdecode.section(block.section, node, fields, self._found)
         else:
             fields.known(root, ("lock", *SECTIONS), "a lock")
