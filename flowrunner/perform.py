@@ -47,7 +47,6 @@ class Performer:
     objects: Objects
     images: Images
     doors: Mapping[str, Door]
-    """Of each provider that has a key here."""
     caps: Caps
     unpriced: Collection[str] = ()
     """Models whose calls of unknown price pass a limit in dollars; `*` for all."""
@@ -94,9 +93,7 @@ class Performer:
         """What came of a call. The ledger knows it before this returns."""
         if job.call.provider == LOCAL:
             return await self.local.perform(job)
-        door = self.doors.get(job.call.provider)
-        if door is None:
-            return declined(job, f"there is no key for {job.call.provider}")
+        door = self.doors[job.call.provider]
         async with door.slots:  # before the key's lock: a file is open for each that waits for one
             if self.stop.requested:
                 return declined(job, self.stop.reason)
@@ -129,6 +126,8 @@ class Performer:
     # -- paid calls -----------------------------------------------------------------------------------------------
 
     async def _paid(self, job: Job, door: Door) -> Outcome | Failure:
+        if not door.endpoint.headers:
+            return declined(job, f"there is no key for {job.call.provider}")
         for attempt in range(1, ATTEMPTS + 1):
             await self.stop.outlast(door.gate.turn())
             if self.stop.requested:

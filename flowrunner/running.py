@@ -18,7 +18,7 @@ from flowrunner.jobs import INTERRUPTED, Door, Job, Stop, read
 from flowrunner.limits import refusal
 from flowrunner.locking import locked
 from flowrunner.perform import Performer
-from flowrunner.planning import Decision, Plan
+from flowrunner.planning import Decision, Plan, PlannedCell
 from flowrunner.project import Opened, planned, planner
 from flowrunner.providers.registry import LOCAL, PROVIDERS
 from flowrunner.publish import Published, Publisher
@@ -57,23 +57,27 @@ class Run:
             return await self._run(ledger, found, keys)
 
     def _keys(self, found: Plan) -> dict[str, Mapping[str, str]]:
-        """The credential of every provider that is asked, before anything is sent."""
+        """The credential of every provider that may be asked, before anything is sent; none where a key is not here
+        and nothing needs it yet."""
         headers: dict[str, Mapping[str, str]] = {}
         for cell in found.of(Decision.RUN, Decision.AWAIT):
             provider = cell.cell.model.provider if cell.cell.model else LOCAL
-            if provider == LOCAL or provider in headers:
-                continue
-            credential = PROVIDERS[provider].credential
-            if self.options.simulate:
-                headers[provider] = {credential.header: credential.form.format("simulated")}
-                continue
-            key = self.project.operator.key(provider)
-            if key is None:
-                message = f"{credential.variable} is not set, and {cell.cell.id} needs {provider}"
-                hint = f"export {credential.variable}=…, or try it for nothing with --simulate"
-                raise RunRefused(message, hint, command="run --simulate")
-            headers[provider] = exchange.authorization(credential, key)
+            if provider != LOCAL and not headers.get(provider):
+                headers[provider] = self._key(provider, cell)
         return headers
+
+    def _key(self, provider: str, needed_by: PlannedCell) -> Mapping[str, str]:
+        credential = PROVIDERS[provider].credential
+        if self.options.simulate:
+            return {credential.header: credential.form.format("simulated")}
+        key = self.project.operator.key(provider)
+        if key is not None:
+            return exchange.authorization(credential, key)
+        if needed_by.behind_pick or not needed_by.to_send:
+            return {}
+        message = f"{credential.variable} is not set, and {needed_by.cell.id} needs {provider}"
+        hint = f"export {credential.variable}=…, or try it for nothing with --simulate"
+        raise RunRefused(message, hint, command="run --simulate")
 
     async def _run(self, ledger: Ledger, found: Plan, keys: Mapping[str, Mapping[str, str]]) -> RunResult:
         pipeline = self.opened.pipeline
@@ -192,10 +196,11 @@ class Run:
 
     def _ended(self, run: str, found: Plan, scheduler: Scheduler) -> RunResult:
         results = {name: scheduler.results[name] for name in found.cells if name in scheduler.results}
-        published = self._published(results)
+        # The lock first: it says what was paid for, also where a picture cannot be copied.
         written = self.opened.lock_file.update(
             lambda lock: locked(lock, self.opened.graph, results, self.opened.given.record)
         )
+        published = self._published(results)
         for name, sheet in published.sheets.items():
             self.emit(Waits(cell=name, candidates=len(results[name].candidates), sheet=sheet))
         notes = self._notes(published)
@@ -224,7 +229,9 @@ class Run:
             given=self.opened.binder.given,
             manifest=manifest,
         )
-        whole = len(results) == len(self.opened.graph.cells)
+        # What did not come to its end keeps what was published of it before, but not beside another trial's pictures.
+        ended = all(found.status not in _UNENDED for found in results.values()) or self.opened.edition.trial
+        whole = len(results) == len(self.opened.graph.cells) and bool(ended)
         with held(workspace.state / "locks" / manifest.stem):
             return publisher.publish(self.opened.graph, results, whole=whole)
 
@@ -247,6 +254,8 @@ class Nobody:
     async def perform(self, job: Job) -> Outcome | Failure:
         raise AssertionError(f"{job.cell} was to be sent, and the plan said that nothing would be")
 
+
+_UNENDED = (Status.FAILED, Status.UNKNOWN, Status.PENDING, Status.MISSING)
 
 SIMULATED_FILES = "https://cdn.simulated.invalid"
 """The origin of an in-process simulator's pictures; no such host exists."""

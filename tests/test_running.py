@@ -1,0 +1,133 @@
+"""Whole runs on disk: what is asked of the operator, what is written down, and in which order."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import pipeline
+from wire import Wire, error, painted, png, reply
+
+from flowrunner import api, exchange, picking
+from flowrunner.errors import RunRefused, StoreError
+from flowrunner.publish import Publisher
+from flowrunner.scheduler import Status
+from flowrunner.store.records import RunStatus
+
+TWO = """
+steps:
+  a: {model: blackforestlabs/flux-2-pro, with: {prompt: one}}
+  b: {model: blackforestlabs/flux-2-pro, with: {prompt: two}}
+outputs: {best: $b}
+"""
+PICKED = """
+steps:
+  a: {model: blackforestlabs/flux-2-pro, pick: human, with: {prompt: one}}
+  b: {model: black-forest-labs/flux-2-pro/edit, with: {prompt: two, imageUrl: $a}}
+"""
+LIVE = {"AIMLAPI_API_KEY": "sk-1", "HOME": "/nonexistent", "PATH": ""}
+NO_KEY = {"HOME": "/nonexistent", "PATH": ""}
+
+
+@pytest.fixture(autouse=True)
+def no_network(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Live runs, too, send to the provider in this process."""
+    monkeypatch.setattr(exchange.Connections, "_transport", lambda *_: wire)
+
+
+def run(path: Path, **options: Any) -> api.RunResult:
+    return api.run(path, **{"environment": LIVE, **options})
+
+
+def statuses(result: api.RunResult) -> dict[str, str]:
+    return {name: found.status.value for name, found in result.results.items()}
+
+
+def fails(*prompts: str) -> Any:
+    return lambda body: error(400) if body["prompt"] in prompts else painted(body)
+
+
+# Keys
+
+
+def test_no_key_is_asked_for_behind_a_pick(tmp_path: Path, wire: Wire) -> None:
+    path = pipeline(tmp_path, PICKED)
+    assert run(path).status is RunStatus.WAITING
+    assert api.run(path, environment=NO_KEY).status is RunStatus.WAITING
+    picking.record(api.load(path, environment=LIVE), [picking.Wish(cell="a", number=1)])
+    with pytest.raises(RunRefused) as refused:
+        run(path)
+    assert "ONEMIN_API_KEY is not set, and b needs onemin" in refused.value.message
+    assert wire.prompts == ["one"]
+
+
+def test_a_frozen_run_needs_no_key(tmp_path: Path, wire: Wire) -> None:
+    path = pipeline(tmp_path, PICKED)
+    run(path)
+    assert api.run(path, environment=NO_KEY, frozen=True).status is RunStatus.WAITING
+
+
+# The lock and the outputs
+
+
+def test_the_lock_is_written_though_nothing_can_be_published(
+    tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise StoreError("no space left")
+
+    path = pipeline(tmp_path, TWO)
+    with monkeypatch.context() as patched:
+        patched.setattr(Publisher, "publish", full)
+        with pytest.raises(StoreError):
+            run(path)
+    assert list(api.load(path, environment=LIVE).opened.lock.cells) == ["a", "b"]
+    result = run(path)
+    assert (result.status, result.lock_written, len(wire.sent)) == (RunStatus.DONE, False, 2)
+    assert result.outputs["best"][0].is_file()
+
+
+def published(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+
+
+def test_what_failed_keeps_what_was_published_of_it(tmp_path: Path, wire: Wire) -> None:
+    path = pipeline(tmp_path, TWO)
+    run(path)
+    path.write_text(path.read_text().replace("two", "three"))
+    wire.answer = fails("three")
+    assert statuses(run(path)) == {"a": "reused", "b": "failed"}
+    assert published(tmp_path / "outputs/show") == ["a.png", "b.png", "best.png"]
+
+
+def test_what_is_missing_keeps_its_copy(tmp_path: Path, wire: Wire) -> None:
+    path = pipeline(tmp_path, TWO)
+    result = run(path)
+    (made,) = result.results["b"].candidates
+    assert made is not None
+    result.opened.project.workspace.objects().path(made.sha256).unlink()
+    assert statuses(run(path)) == {"a": "reused", "b": "missing"}
+    assert (tmp_path / "outputs/show/best.png").read_bytes() == (tmp_path / "outputs/show/b.png").read_bytes()
+
+
+def test_a_trial_leaves_no_picture_of_another_one(tmp_path: Path, wire: Wire) -> None:
+    text = TWO.replace("prompt: one", "prompt: '{{ inputs.mood }}'")
+    path = pipeline(tmp_path, f"inputs: {{mood: {{default: calm}}}}\n{text}")
+    run(path, inputs={"mood": "wild"})
+    assert published(tmp_path / "outputs/show@trial") == ["a.png", "b.png", "best.png"]
+    wire.answer = fails("odd")
+    run(path, inputs={"mood": "odd"})
+    assert published(tmp_path / "outputs/show@trial") == ["b.png", "best.png"]
+
+
+# How it ends
+
+
+def test_a_pick_among_what_a_limit_left_is_refused_and_not_failed(tmp_path: Path, wire: Wire) -> None:
+    path = pipeline(
+        tmp_path, "steps: {a: {model: blackforestlabs/flux-2-pro, variants: 3, pick: human, with: {prompt: x}}}"
+    )
+    wire.answer = lambda _: reply([png(8, 8, str(len(wire.sent)))], usd="0.08")
+    result = run(path, max_usd=150_000_000, concurrency=1)
+    assert (result.status, result.exit_code, len(wire.sent)) == (RunStatus.REFUSED, 3, 2)
+    assert result.results["a"].status is Status.WAITING
+    assert len(result.opened.lock_file.read()[0].cells["a"].samples) == 2
