@@ -33,7 +33,7 @@ def wrong(source: Source, fault: Any) -> Problem:
 
 
 def unquoted(span: Span, whole: str) -> Problem:
-    """A template that begins at `span` without quotes; `whole` is what they have to stand around, where that is known."""
+    """A template that begins at `span` without quotes; `whole` is what they belong around, where that is known."""
     mark = "'" if '"' in whole else '"'
     hint = f"quote it: {mark}{whole}{mark}" if whole else "quote the whole value"
     return error("unquoted-template", "a template must be quoted: { begins a YAML mapping", span, hint)
