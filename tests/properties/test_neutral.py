@@ -198,7 +198,14 @@ def test_the_whole_project_may_move(shop: Shop, tmp_path: Path) -> None:
     assert moved.run() == []
 
 
-def test_the_pipeline_may_move_with_its_lock(shop: Shop) -> None:
+def test_the_pipeline_may_have_another_name(shop: Shop) -> None:
+    before = shop.lock()
+    shop.move("shop.yaml", "spring.yaml")
+    assert shop.run("spring.yaml") == []
+    assert shop.lock("spring.yaml") == before
+
+
+def test_the_pipeline_may_move_and_finds_what_was_done(shop: Shop) -> None:
     lock = shop.load().opened.lock_file.path
     shop.move("shop.yaml", "campaigns/spring.yaml")
     for name in ("shared", "products", "prompts"):
