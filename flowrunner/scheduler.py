@@ -154,6 +154,11 @@ class Scheduler:
         planned = self.planner.decide(cell)
         if planned.decision is Decision.SKIP:
             return CellResult(cell=cell, status=Status.SKIPPED, reason=planned.reason, planned=planned)
+        wrong = (
+            next((problem for problem in planned.bound.problems if problem.is_error), None) if planned.bound else None
+        )
+        if wrong is not None:  # of pictures that came out otherwise than they were asked for
+            return CellResult(cell=cell, status=Status.FAILED, reason=wrong.message, planned=planned)
         if planned.decision is Decision.AWAIT:
             return self._blocked(cell, planned)
         if planned.decision is Decision.REUSE and cell.id not in self.remake:

@@ -202,6 +202,16 @@ def test_fewer_pictures_than_a_candidate_needs_fail_the_cell_that_picks_it() -> 
     assert (found.status.value, found.reason) == ("failed", "there is no candidate 2")
 
 
+def test_a_picture_of_another_size_than_was_asked_for_may_fail_what_is_made_of_it() -> None:
+    a = f"{{model: {PRO}, with: {{prompt: x, image_size: {{width: 1024, height: 512}}}}}}"
+    crop = "{model: image/crop, with: {image: $a, box: [0, 0, 1000, 500]}}"
+    show = Show(f"steps: {{a: {a}, b: {crop}, c: {edit('$b')}}}")
+    show.answer = lambda job: Outcome(key=job.call.key, artifacts=(_other(job),), paid=1)
+    found = show.run()
+    assert {name: result.status.value for name, result in found.items()} == {"a": "done", "b": "failed", "c": "skipped"}
+    assert "reaches outside the picture of 64x48" in found["b"].reason
+
+
 def test_a_bug_in_a_performer_ends_the_run_but_awaits_what_is_under_way() -> None:
     show = Show(f"steps: {{a: {pro()}, b: {pro(', variants: 2')}}}")
     ended = []

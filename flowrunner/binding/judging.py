@@ -38,6 +38,8 @@ def judge(work: Work, model: Model, bound: Bound) -> None:
     unknown = {fault.path[0] for fault in faults if fault.about_key and fault.severity is Severity.ERROR}
     for name, misplaced in work.misplaced.items():
         work.fields.problems += misplaced if name not in unknown else ()
+    if model.provider == LOCAL and not any(problem.is_error for problem in work.fields.problems):
+        _check_operation(work, model, bound.params)
     _check_pick(work, bound)
     _lint_count(work, model, bound.params)
     _lint_reshape(work, model, bound.params)
@@ -87,6 +89,18 @@ def _check_assets(work: Work, model: Model, params: dict[str, Any]) -> None:
                 message = f"{leaf.text} lies in another provider's store, where {model.short} cannot see it"
                 work.fields.add("asset", message, work.origins[path], "write an https URL, or the path of a file")
                 work.unknown(path)
+
+
+def _check_operation(work: Work, model: Model, params: dict[str, Any]) -> None:
+    """A local operation runs last, when all is paid: what it cannot do is told before, as far as sizes tell it."""
+    from flowrunner.providers import image
+
+    fault = image.refusal(model.id, params, size_of) if not work.untold else None
+    if fault is not None:
+        step = work.cell.step
+        places = (work.origins.get((name,)) for name in ("labels", "box", "ellipse", "width", "height"))
+        span = next((place for place in places if place is not None), step.params_span or step.span)
+        work.fields.add("operation", fault.message, span, fault.hint)
 
 
 def _check_pick(work: Work, bound: Bound) -> None:

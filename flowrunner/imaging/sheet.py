@@ -104,7 +104,7 @@ def layout(params: Params, sizes: Sequence[Size], *, numbered: bool | None = Non
     wanted = params.get("cell") or {}
     cell = _cell(wanted.get("width"), wanted.get("height"), sizes)
     gap = params.get("gap", _between(6, min(cell) // 20, 32))
-    labels = _labels(params, len(sizes))
+    labels = chosen_labels(params, len(sizes))
     made = Layout(
         count=len(sizes),
         columns=params.get("columns") or _columns(len(sizes), cell),
@@ -133,7 +133,7 @@ def contact_sheet(params: Params, inputs: Inputs) -> "Image":
     else below them. OperationError for labels that do not fit the pictures in number, for a sheet that grows too large,
     and for a picture that cannot be read, by its place."""
     datas = [inputs.read(leaf) for leaf in params["images"]]
-    labels = _labels(params, len(datas))
+    labels = chosen_labels(params, len(datas))
     numbered = _numbered(labels)
     plan = Sheet(
         layout=layout(params, list(_each(size_of, datas))),
@@ -156,7 +156,7 @@ def candidates(pictures: Sequence[tuple[str, bytes]], title: str, captions: Sequ
         background=colors.WHITE,
         title=title,
         badges=[number for number, _ in pictures],
-        captions=_labels(params, len(datas)),
+        captions=chosen_labels(params, len(datas)),
     )
     return draw(plan, _each(decode, datas))
 
@@ -283,7 +283,8 @@ def _plain(character: str) -> str:
     return _ASCII.get(character) or bare or "?"
 
 
-def _labels(params: Params, count: int) -> Sequence[str]:
+def chosen_labels(params: Params, count: int) -> Sequence[str]:
+    """The label of each of `count` pictures. OperationError for another number of labels."""
     labels = params.get("labels", "none")
     if labels == "none":
         return ()

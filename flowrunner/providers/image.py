@@ -13,7 +13,7 @@ from flowrunner.imaging.geometry import Fit, Size
 from flowrunner.imaging.keying import key_color
 from flowrunner.imaging.operations import Inputs
 from flowrunner.imaging.picture import decode, encode, pixels
-from flowrunner.imaging.sheet import candidates, contact_sheet, layout
+from flowrunner.imaging.sheet import candidates, chosen_labels, contact_sheet, layout
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,6 +63,25 @@ def output_size(
         return _size(model, params, lambda leaf: _known(sizes(leaf)))
     except (OperationError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
         return None
+
+
+def refusal(
+    model: str, params: Mapping[str, Any], sizes: Callable[[Input], tuple[int, int] | None]
+) -> OperationError | None:
+    """Why an operation will fail, as far as the number and the sizes of its pictures tell it: a box that holds no
+    pixel, labels that are too few. The parameters must be those of its schema."""
+    try:
+        if model == "image/contact-sheet":
+            chosen_labels(params, len(params["images"]))
+        size = _size(model, params, lambda leaf: _known(sizes(leaf)))
+        for name in ("box", "ellipse"):
+            if name in params and model != "image/crop":
+                geometry.rect(params[name], size)
+    except OperationError as fault:
+        return fault
+    except LookupError:
+        return None  # the size of a picture is not known yet
+    return None
 
 
 def sheet(pictures: Sequence[tuple[str, bytes]], title: str, captions: Sequence[str] = ()) -> bytes:
