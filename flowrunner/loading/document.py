@@ -259,7 +259,8 @@ class _Reader:
         raise _Stop(syntax.unquoted(span, whole if "}}" in whole else ""))
 
     def _scalar(self, event: Any) -> Scalar:
-        start = self._start(event) if event.anchor else event.start_mark.index
+        # An anchor may have nothing behind it.
+        start = min(self._start(event), event.end_mark.index) if event.anchor else event.start_mark.index
         span = Span(self.source, start, event.end_mark.index)
         style = _STYLES.get(event.style, Style.PLAIN) if event.style else Style.PLAIN
         text: str = event.value

@@ -436,3 +436,13 @@ def test_any_text_is_read_or_refused_at_a_place_inside_it(text: str) -> None:
         assert problem.span is not None
         assert 0 <= problem.span.start <= problem.span.end <= len(text)
         assert str(problem.span).startswith("a.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("a: &x\n\nb: 1\n", ""), ("a: &x 'one'\n", "'one'"), ("a: &x\n  one\n", "one")]
+)
+def test_the_place_of_an_anchored_value_is_past_its_anchor(text: str, shown: str) -> None:
+    root = parse(Source("a.yaml", text))
+    assert isinstance(root, MapNode)
+    span = root.entries["a"].span
+    assert (span.start <= span.end, span.text) == (True, shown)
