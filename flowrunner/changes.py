@@ -119,14 +119,17 @@ class _Place:
 
     def _inserted(self, path: tuple[str | int, ...], text: str, region: tuple[int, int]) -> Span | None:
         """The value that a template took in from elsewhere and in which the changed words stand."""
-        start, end = region
-        found: list[Scalar] = []
-        for use in self.bound.templates[path].compiled.paths:
-            for leaf in _leaves(self.scope.node(use.path, self.bound.cell.at)):
-                reach = re.finditer(re.escape(leaf.text), text, re.IGNORECASE) if leaf.text else ()
-                if any(one.start() < max(end, start + 1) and one.end() > start - (start == end) for one in reach):
-                    found.append(leaf)
+        uses = self.bound.templates[path].compiled.paths
+        leaves = [leaf for use in uses for leaf in _leaves(self.scope.node(use.path, self.bound.cell.at))]
+        found = [leaf for leaf in leaves if _covers(leaf.text.lower(), text.lower(), region)]
         return max(found, key=lambda leaf: len(leaf.text)).span if found else None
+
+
+def _covers(part: str, text: str, region: tuple[int, int]) -> bool:
+    """Whether a part of a text stands in a region of it, or touches the place of words that are gone."""
+    start, end = region if region[0] < region[1] else (region[0] - 1, region[1] + 1)
+    at = text.find(part, max(0, start - len(part) + 1)) if part else -1
+    return 0 <= at < end
 
 
 def _leaves(node: Node | None) -> Iterator[Scalar]:
