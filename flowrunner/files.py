@@ -80,10 +80,7 @@ class WorkTree:
         return self._inside(path)
 
     def _inside(self, path: str) -> Path:
-        try:
-            real = (self.root / path).resolve()
-        except (OSError, ValueError, RuntimeError):
-            raise FileProblem(f"{path!r} is not a usable path") from None
+        real = resolved(self.root / path, path)
         if real != self.root and self.root not in real.parents:
             raise FileProblem(f"{path} lies outside the project", "keep files inside the project folder")
         if _hidden(real.relative_to(self.root).parts) - _hidden(PurePosixPath(path).parts):
@@ -110,6 +107,22 @@ class WorkTree:
             much = f"{limit // 1024 // 1024} MiB" if limit >= 1024 * 1024 else f"{limit // 1024} KiB"
             raise FileProblem(f"{path} is larger than {much}")
         return data, status
+
+
+def resolved(path: Path, written: str | None = None) -> Path:
+    """The real place of a path, every link followed. FileProblem, with the path as `written`, for a ring of links."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):
+        name = str(path) if written is None else written
+        raise FileProblem(f"{name!r} is not a usable path", "a link in it may lead back to itself") from None
+
+
+def leads_to_hidden(path: Path, root: Path) -> bool:
+    """Whether a link makes a hidden file below `root` of a path that names none."""
+    real = resolved(path)
+    inside = real.relative_to(root) if real.is_relative_to(root) else real
+    return bool(_hidden(inside.parts) - _hidden(path.absolute().parts))
 
 
 def join(home: str, path: str) -> str:

@@ -14,7 +14,7 @@ from flowrunner.catalog import Catalog
 from flowrunner.catalog import load as catalog_load
 from flowrunner.credentials import Operator
 from flowrunner.errors import InvalidPipeline, UsageError
-from flowrunner.files import TEXT_LIMIT, WorkTree
+from flowrunner.files import TEXT_LIMIT, WorkTree, leads_to_hidden, resolved
 from flowrunner.given import Given, given
 from flowrunner.graph import Graph, draw
 from flowrunner.loading import LOCK_SUFFIXES, read
@@ -78,7 +78,7 @@ class Project:
 def open_project(path: Path, environment: Mapping[str, str] | None = None) -> Project:
     """The project in which a pipeline file or a folder lies. InvalidPipeline for its settings or model files."""
     environ = dict(os.environ) if environment is None else dict(environment)
-    root = find_root(path).resolve()
+    root = find_root(path)
     settings = settings_load(root, providers=PROVIDERS, environment=environ)
     home = Path(environ.get("HOME") or "/nonexistent")
     return Project(
@@ -212,9 +212,13 @@ def _over(own: Lock, trial: Lock) -> Lock:
 
 
 def _named(project: Project, path: Path) -> str:
-    real = path.resolve()
+    real = resolved(path)
     if not real.is_relative_to(project.root):
         raise UsageError(f"{path} lies outside its project {project.root.name}")
+    if leads_to_hidden(path, project.root):
+        raise UsageError(f"{path} leads to a hidden file", "name the file itself")
+    if real.suffix not in SUFFIXES and real.is_file():  # its lines are no pipeline's, and must not be shown as one's
+        raise UsageError(f"{path} is no pipeline", f"a pipeline ends in {' or '.join(SUFFIXES)}")
     for suffix in SUFFIXES:
         twin = real.with_suffix(suffix)
         if twin != real and twin.exists() and real.suffix in SUFFIXES:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,5 +86,8 @@ class LockFile:
                 handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             except FileNotFoundError:
                 return b""
+            if not stat.S_ISREG(os.fstat(handle).st_mode):  # a pipe without a writer would read as an empty lock
+                os.close(handle)
+                raise StoreError(f"{self.path} is not a plain file", "remove it", path=str(self.path))
             with os.fdopen(handle, "rb") as file:
                 return file.read(LIMIT + 1)

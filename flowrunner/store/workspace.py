@@ -8,6 +8,7 @@ from typing import Any
 
 from flowrunner.digest import sha256, tagged
 from flowrunner.errors import StoreError
+from flowrunner.files import resolved
 from flowrunner.store.durable import explained, make_folder, replace
 from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger
@@ -34,7 +35,7 @@ class Edition:
 
 def find_root(path: Path) -> Path:
     """The project of a pipeline: the nearest folder upwards with a flowrunner.toml or a .git, else its own folder."""
-    own = (path if path.is_dir() else path.parent).resolve()
+    own = resolved(path if path.is_dir() else path.parent)
     return next((folder for folder in (own, *own.parents) if any((folder / mark).exists() for mark in _MARKS)), own)
 
 
