@@ -24,6 +24,7 @@ __all__ = [
     "head",
     "mark",
     "simulated",
+    "with_packet",
 ]
 
 MAX_PIXELS = 50_000_000
@@ -244,12 +245,17 @@ def _marked_jpeg(data: bytes) -> bytes:
 
 
 def _marked_webp(data: bytes) -> bytes:
+    packet = next((part.body(data) for part in parts(data) if part.name == b"XMP "), None)
+    return with_packet(data, _XMP if packet is None else packet + b"<!-- " + MARK + b" -->")
+
+
+def with_packet(data: bytes, packet: bytes) -> bytes:
+    """A whole WEBP with this XMP packet in place of any other, and no pixel touched (RFC 9649, 2.7)."""
     found = list(parts(data))
     chunks = [_chunk(part.name, part.body(data)) for part in found if part.name not in (b"VP8X", b"XMP ")]
     extended = next((part.body(data) for part in found if part.name == b"VP8X"), None) or _extension(data, found)
-    own = next((part.body(data) + b"<!-- " + MARK + b" -->" for part in found if part.name == b"XMP "), _XMP)
     header = _chunk(b"VP8X", bytes([extended[0] | _XMP_FLAG]) + extended[1:])
-    body = b"WEBP" + header + b"".join(chunks) + _chunk(b"XMP ", own)
+    body = b"WEBP" + header + b"".join(chunks) + _chunk(b"XMP ", packet)
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 

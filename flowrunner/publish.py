@@ -17,8 +17,10 @@ from flowrunner.loading.cells import Cell
 from flowrunner.loading.params import template_problem
 from flowrunner.pipeline import OutputSpec, Selector, Template
 from flowrunner.problems import Problem, error
+from flowrunner.provenance import origins
 from flowrunner.store.durable import make_folder, replace
 from flowrunner.templates import TemplateProblem, UsesUnknown
+from flowrunner.xmp import Origin, carrying
 
 if TYPE_CHECKING:
     from flowrunner.scheduler import CellResult
@@ -69,7 +71,7 @@ class Publisher:
         """All candidates, contact sheets for open choices, and the outputs. `whole`: results of every cell are there,
         so files of earlier runs that nothing made this time are removed, unless somebody changed them. Whoever calls
         holds a lock over the folder."""
-        work = _Work(self, _manifest(self.manifest))
+        work = _Work(self, _manifest(self.manifest), origins(results))
         for result in results.values():
             work.cell(result)
         for spec in graph.pipeline.outputs.values():
@@ -81,9 +83,10 @@ class Publisher:
 class _Work:
     """One publishing: what was there, what is written, what became of it."""
 
-    def __init__(self, publisher: Publisher, before: dict[str, Entry]) -> None:
+    def __init__(self, publisher: Publisher, before: dict[str, Entry], made: Mapping[str, Origin]) -> None:
         self.publisher = publisher
         self.before = before
+        self.made = made
         self.written: dict[str, Entry] = {}
         self.done = Published()
 
@@ -124,7 +127,7 @@ class _Work:
         paths = []
         for place, artifact in self._files(spec, graph, results):
             try:
-                paths.append(self._put(_fitting(place, artifact), artifact.sha256, partial(self._read, artifact)))
+                paths.append(self._handed_out(artifact, _fitting(place, artifact)))
             except FlowError as fault:
                 self.done.failures.append(f"output {spec.name}: {fault.message}")
         return paths
@@ -150,12 +153,17 @@ class _Work:
         number = target.number if target.selector is Selector.CANDIDATE else result.picked
         return result.candidates[number - 1 : number] if number else ()
 
-    def _read(self, artifact: Artifact) -> bytes:
-        return self.publisher.read(artifact)
+    def _handed_out(self, artifact: Artifact, place: str) -> str:
+        """An output leaves the project, so it says what made it; the copy beside its cell stays as the store has it."""
+        origin = self.made.get(artifact.sha256)
+        if origin is None:
+            return self._put(place, artifact.sha256, partial(self.publisher.read, artifact))
+        made_of = f"{artifact.sha256} {origin.key} {origin.source}"
+        return self._put(place, made_of, lambda: carrying(self.publisher.read(artifact), origin))
 
     def _copy(self, artifact: Artifact, place: str) -> str:
         try:
-            return self._put(place, artifact.sha256, partial(self._read, artifact))
+            return self._put(place, artifact.sha256, partial(self.publisher.read, artifact))
         except NotPublished as fault:
             self.done.failures.append(fault.message)
             return ""
