@@ -8,7 +8,7 @@ from flowrunner.artifact import Artifact
 from flowrunner.call import File, Link
 from flowrunner.errors import FlowError
 from flowrunner.files import IMAGE_LIMIT, FileProblem, Files, join
-from flowrunner.imagehead import artifact
+from flowrunner.imagehead import artifact, simulated
 
 
 class NoImage(FlowError):
@@ -25,7 +25,9 @@ class Images:
     paths: dict[str, str] = field(default_factory=dict)
     """sha256 to a path from the project root."""
     inline: dict[str, bytes] = field(default_factory=dict)
-    """sha256 to the bytes of a data: URI."""
+    """sha256 to the bytes of a data: URI, or of an image that was given and lies outside the project."""
+    marked: set[str] = field(default_factory=set)
+    """sha256 of those that a simulator made, as far as they were read here."""
     _known: dict[str, Artifact] = field(default_factory=dict)
 
     def named(self, text: str, home: str) -> Artifact | Link:
@@ -54,12 +56,18 @@ class Images:
         try:
             digest = self.files.digest(path)
             if path not in self._known or self._known[path].sha256 != digest:
-                self._known[path] = artifact(self.files.read(path, IMAGE_LIMIT))
+                self._known[path] = self._judged(self.files.read(path, IMAGE_LIMIT))
         except FlowError as fault:
             message = fault.message if path in fault.message else f"{path}: {fault.message}"
             raise NoImage(message, fault.hint) from None
         found = self._known[path]
         self.paths[found.sha256] = path
+        return found
+
+    def take(self, data: bytes) -> Artifact:
+        """An image whose bytes are here, and in no file of the project."""
+        found = self._judged(data)
+        self.inline[found.sha256] = data
         return found
 
     def file(self, text: str, home: str) -> File:
@@ -75,12 +83,16 @@ class Images:
             raise NoImage("a data: URI of an image begins with data:image/png;base64,")
         try:
             data = base64.b64decode(body, validate=True)
-            found = artifact(data)
+            return self.take(data)
         except binascii.Error:
             raise NoImage("the data: URI is not base64") from None
         except FlowError as fault:
             raise NoImage(f"the data: URI: {fault.message}", fault.hint) from None
-        self.inline[found.sha256] = data
+
+    def _judged(self, data: bytes) -> Artifact:
+        found = artifact(data)
+        if simulated(data):
+            self.marked.add(found.sha256)
         return found
 
 

@@ -9,9 +9,10 @@ from flowrunner.artifact import Artifact
 from flowrunner.call import Call, Failure, File
 from flowrunner.catalog.model import Model
 from flowrunner.digest import sha256
-from flowrunner.errors import FlowError
+from flowrunner.errors import FlowError, RunRefused
 from flowrunner.exchange import Endpoint, Gate
 from flowrunner.files import IMAGE_LIMIT
+from flowrunner.imagehead import simulated
 from flowrunner.images import Images
 from flowrunner.money import Nano
 from flowrunner.providers.base import Provider
@@ -94,8 +95,24 @@ class Missing(FlowError):
     exit_code = 3
 
 
-def read(leaf: Artifact | File, images: Images, objects: Objects) -> bytes:
-    """The bytes of a project's file, a data: URI or a result, hashed anew. Missing or Damaged where they are not."""
+class Pretended(RunRefused):
+    """A picture that a simulator made, in a live run: it is neither sent nor published as a real one."""
+
+    def __init__(self, name: str) -> None:
+        message = f"{name} carries the mark of the simulator, and this is a live run"
+        super().__init__(message, "put a real picture in its place, or run with --simulate", command="run --simulate")
+
+
+def read(leaf: Artifact | File, images: Images, objects: Objects, *, live: bool) -> bytes:
+    """The bytes of a project's file, a data: URI or a result, hashed anew. Missing or Damaged where they are not, and
+    Pretended where a `live` run would take a simulated picture for a real one."""
+    data = _bytes(leaf, images, objects)
+    if live and isinstance(leaf, Artifact) and simulated(data):
+        raise Pretended(images.paths.get(leaf.sha256, f"picture {leaf.sha256[:12]}"))
+    return data
+
+
+def _bytes(leaf: Artifact | File, images: Images, objects: Objects) -> bytes:
     if leaf.sha256 in images.inline:
         return images.inline[leaf.sha256]
     path = images.paths.get(leaf.sha256)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from flowrunner import money
+from flowrunner.binding import input_artifacts
 from flowrunner.errors import RunRefused
+from flowrunner.jobs import Pretended
 from flowrunner.planning import Decision, Plan, PlannedCell
 from flowrunner.project import Opened, names
 
@@ -13,7 +15,21 @@ _COSTS = "plan --cells"
 def refusal(opened: Opened, found: Plan, spent: money.Nano) -> RunRefused | None:
     """Why a run of this plan would be refused before anything is sent, if it would. `spent` is what earlier runs of
     the pipeline paid or may have paid."""
-    return _frozen(opened, found) if opened.options.frozen else _over_budget(opened, found, spent)
+    if opened.options.frozen:
+        return _frozen(opened, found)
+    return _pretended(opened, found) or _over_budget(opened, found, spent)
+
+
+def _pretended(opened: Opened, found: Plan) -> RunRefused | None:
+    """A live run that would take a simulated picture for a real one."""
+    images = opened.binder.images
+    if opened.options.simulate or not images.marked:
+        return None
+    for planned in found.of(Decision.RUN, Decision.AWAIT):
+        for leaf in input_artifacts(planned.bound) if planned.bound else ():
+            if leaf.sha256 in images.marked:
+                return Pretended(images.paths.get(leaf.sha256, f"an image of {planned.cell.id}"))
+    return None
 
 
 def _frozen(opened: Opened, found: Plan) -> RunRefused | None:

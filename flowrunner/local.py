@@ -5,11 +5,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from flowrunner.call import Failure, Input, Link, Outcome
+from flowrunner.artifact import Artifact
+from flowrunner.call import Failure, File, Input, Link, Outcome
 from flowrunner.downloads import Downloads, FetchFailed
-from flowrunner.errors import FlowError, StoreError
+from flowrunner.errors import FlowError, RunRefused, StoreError
 from flowrunner.events import Event, Sent
 from flowrunner.exchange import Clock
+from flowrunner.imagehead import simulated
 from flowrunner.images import Images
 from flowrunner.jobs import Job, Missing, Stop, declined, read
 from flowrunner.store.ledger import Ledger
@@ -45,7 +47,7 @@ class LocalPerformer:
         from flowrunner.providers import image
 
         def bytes_of(leaf: Input) -> bytes:
-            return fetched[leaf.text] if isinstance(leaf, Link) else read(leaf, self.images, self.objects)
+            return fetched[leaf.text] if isinstance(leaf, Link) else self._read(leaf)
 
         try:
             data, made = await asyncio.to_thread(image.perform, job.call, bytes_of)
@@ -53,11 +55,14 @@ class LocalPerformer:
         except StoreError:
             raise
         except FlowError as fault:
-            refused = isinstance(fault, Missing)
+            refused = isinstance(fault, Missing | RunRefused)
             return Failure(key=job.call.key, error=fault.message, hint=fault.hint, refused=refused)
         outcome = Outcome(key=job.call.key, artifacts=(made,), paid=0, seconds=self.clock() - begun)
         self.ledger.record(self.run, job.cell, job.call, outcome)
         return outcome
+
+    def _read(self, leaf: Artifact | File) -> bytes:
+        return read(leaf, self.images, self.objects, live=not self.simulated)
 
     async def _fetched(self, job: Job) -> dict[str, bytes] | Failure:
         """The bytes behind URLs: a local operation is the one thing for which such a URL is fetched."""
@@ -76,4 +81,6 @@ class LocalPerformer:
         if self.simulated:
             return "a simulated run fetches nothing: use a file of the project"
         found = await self.downloads.get(leaf.text)
-        return found.reason if isinstance(found, FetchFailed) else found.data
+        if isinstance(found, FetchFailed):
+            return found.reason
+        return "it carries the mark of the simulator, and this is a live run" if simulated(found.data) else found.data

@@ -35,7 +35,8 @@ class Placer:
     _turns: dict[tuple[str, str], asyncio.Lock] = field(default_factory=dict)
 
     async def place(self, leaf: Input, job: Job, door: Door) -> str | Failure | Again:
-        """What stands for an input in a request. Missing, Damaged or FileProblem where its bytes cannot be had."""
+        """What stands for an input in a request. Missing, Damaged, FileProblem or Pretended where its bytes
+        cannot be had or must not be sent."""
         if isinstance(leaf, Link):
             return leaf.text
         if door.provider.transport is not Transport.UPLOAD:
@@ -65,14 +66,17 @@ class Placer:
     def _handle(self, leaf: Artifact | File, door: Door) -> str | None:
         return self.ledger.handle(self._remote(door), leaf.sha256, self.wall())
 
+    def _read(self, leaf: Artifact | File) -> bytes:
+        return read(leaf, self.images, self.objects, live=not self.simulated)
+
     def _data_uri(self, leaf: Artifact | File) -> str:
-        data = base64.b64encode(read(leaf, self.images, self.objects)).decode()
+        data = base64.b64encode(self._read(leaf)).decode()
         return f"data:{_media_type(leaf)};base64,{data}"
 
     async def _uploaded(self, leaf: Artifact | File, job: Job, door: Door) -> str | Failure | Again:
         media_type = _media_type(leaf)
         name = f"{leaf.sha256[:16]}.{SUFFIXES.get(media_type, 'bin')}"
-        request = door.provider.upload(name, media_type, read(leaf, self.images, self.objects))
+        request = door.provider.upload(name, media_type, self._read(leaf))
         reply = await exchange.send(door.endpoint, request, deadline_s=job.timeout)
         if not isinstance(reply, Response):
             return Again(_not_uploaded(job, reply.reason))

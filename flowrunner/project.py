@@ -176,7 +176,8 @@ def open_pipeline(project: Project, path: Path, options: Options | None = None) 
         lock = _over(lock, _sound(lock_file))
     graph, more = draw(pipeline, Scope(pipeline, values.values), project.catalog)
     binder = Binder(graph, project.catalog, project.files, simulated=options.simulate)
-    binder.images.inline.update(values.outside)
+    for data in values.outside.values():
+        binder.images.take(data)
     opened = Opened(
         project=project,
         pipeline=pipeline,

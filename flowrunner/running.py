@@ -14,14 +14,14 @@ from flowrunner.documents import run_document
 from flowrunner.downloads import Downloads
 from flowrunner.errors import RunRefused
 from flowrunner.events import Begun, Event, Noted, Waits
-from flowrunner.jobs import INTERRUPTED, Door, Job, Stop, read
+from flowrunner.jobs import INTERRUPTED, Door, Job, Pretended, Stop, read
 from flowrunner.limits import refusal
 from flowrunner.locking import locked
 from flowrunner.perform import Performer
 from flowrunner.planning import Decision, Plan, PlannedCell
 from flowrunner.project import Opened, planned, planner
 from flowrunner.providers.registry import LOCAL, PROVIDERS
-from flowrunner.publish import Published, Publisher
+from flowrunner.publish import NotPublished, Published, Publisher
 from flowrunner.result import RunResult
 from flowrunner.scheduler import CellResult, Performs, Scheduler, Status
 from flowrunner.store.flocks import held
@@ -236,7 +236,10 @@ class Run:
             return publisher.publish(self.opened.graph, results, whole=whole)
 
     def _bytes(self, artifact: Artifact) -> bytes:
-        return read(artifact, self.opened.binder.images, self.objects)
+        try:
+            return read(artifact, self.opened.binder.images, self.objects, live=not self.options.simulate)
+        except Pretended as fault:
+            raise NotPublished(fault.message, fault.hint) from None
 
     def _notes(self, published: Published) -> list[str]:
         notes = list(published.failures)
