@@ -17,7 +17,7 @@ from support import Result, cli
 ENTRIES = entries()
 GOOD = "flowrunner: 1\nprovider: aimlapi\nsteps:\n  a: {model: blackforestlabs/flux-2-pro, with: {prompt: A vase}}\n"
 FORMS = {"validate": ("json", "github"), "plan": ("json", "text", "markdown"), "graph": ("mermaid", "dot", "svg")}
-QUICK = 9
+QUICK = 20
 """One entry in so many is quick; the slow tests take them all, in all forms."""
 
 

@@ -2,9 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import yaml
@@ -32,8 +32,10 @@ concurrency = 4
 path = "elsewhere"
 """
 DATA = {"n.csv": "k,b\nx,1\ny,2\n", "n.json": '{"x": {"b": "1"}}', "n.yaml": "x: {b: 1}\n", "n.md": "A {{ vars.x }}\n"}
-FEW = settings(max_examples=40, suppress_health_check=list(HealthCheck))
-MANY = settings(FEW, max_examples=4000)
+FEW = settings(max_examples=8, suppress_health_check=list(HealthCheck))
+MANY = settings(FEW, max_examples=600)
+Draw: TypeAlias = Callable[[st.SearchStrategy[Any]], Any]
+Try: TypeAlias = Callable[[Path, Draw], None]
 
 
 @pytest.fixture(scope="module")
@@ -84,76 +86,64 @@ def test_what_is_changed_here_is_sound(folder: Path) -> None:
     assert api.plan(folder / "whole.yaml").cells
 
 
-@FEW
-@given(data=st.data())
-def test_a_changed_pipeline_is_told(folder: Path, data: st.DataObject) -> None:
-    check(folder, {"show.yaml": json.dumps(mutant(data.draw, yaml.safe_load(SMALL)))})
-
-
-@pytest.mark.slow
-@MANY
-@given(data=st.data())
-def test_any_changed_pipeline_is_told(folder: Path, data: st.DataObject) -> None:
+def _changed_pipeline(folder: Path, draw: Draw) -> None:
     examples = sorted(path for path in folder.glob("*.yaml") if not path.name.endswith(".lock.yaml"))
-    text = data.draw(st.sampled_from([SMALL, *(path.read_text() for path in examples)]))
-    check(folder, {"show.yaml": json.dumps(mutant(data.draw, yaml.load(text, yaml.BaseLoader)))})
+    text = draw(st.sampled_from([SMALL, *(path.read_text() for path in examples)]))
+    check(folder, {"show.yaml": json.dumps(mutant(draw, yaml.load(text, yaml.BaseLoader)))})
 
 
+def _changed_lock(folder: Path, draw: Draw) -> None:
+    check(folder, {"show.yaml": SMALL, "show.lock.yaml": json.dumps(mutant(draw, yaml.safe_load(LOCK)))})
+
+
+def _changed_model(folder: Path, draw: Draw) -> None:
+    check(folder, {"show.yaml": SMALL, "schemas/own.json": json.dumps(mutant(draw, MODEL))})
+
+
+def _torn(name: str, text: str) -> Try:
+    return lambda folder, draw: check(folder, {"show.yaml": SMALL, name: torn(draw, text)})
+
+
+def _torn_data(folder: Path, draw: Draw) -> None:
+    name = draw(st.sampled_from(sorted(DATA)))
+    check(folder, {"show.yaml": crossed(name), name: torn(draw, DATA[name])})
+
+
+def _given_value(folder: Path, draw: Draw) -> None:
+    value, name = draw(st.text(max_size=30)), draw(st.sampled_from(["x", "n", "logo"]) | st.text(max_size=9))
+    check(folder, {"show.yaml": SMALL}, inputs={name: value})
+
+
+def _selector(folder: Path, draw: Draw) -> None:
+    words = st.sampled_from(["a/", "/", "*", "a/*", "n=", "=x", "n=lamp", "a//lamp", "A"])
+    selector = (draw(st.text(max_size=20) | words),)
+    check(folder, {"show.yaml": SMALL}, **{draw(st.sampled_from(["only", "force"])): selector})
+
+
+TRIES: Mapping[str, Try] = {
+    "a changed pipeline": _changed_pipeline,
+    "a changed lock": _changed_lock,
+    "a changed model file": _changed_model,
+    "a torn pipeline": _torn("show.yaml", SMALL),
+    "a torn lock": _torn("show.lock.yaml", LOCK),
+    "a torn model file": _torn("schemas/own.json", json.dumps(MODEL)),
+    "torn settings": _torn("flowrunner.toml", SETTINGS),
+    "torn data": _torn_data,
+    "a given value": _given_value,
+    "a selector": _selector,
+}
+
+
+@pytest.mark.parametrize("name", TRIES)
 @FEW
 @given(data=st.data())
-def test_a_changed_lock_is_told(folder: Path, data: st.DataObject) -> None:
-    check(folder, {"show.yaml": SMALL, "show.lock.yaml": json.dumps(mutant(data.draw, yaml.safe_load(LOCK)))})
-
-
-@FEW
-@given(data=st.data())
-def test_a_changed_model_file_is_told(folder: Path, data: st.DataObject) -> None:
-    check(folder, {"show.yaml": SMALL, "schemas/own.json": json.dumps(mutant(data.draw, MODEL))})
-
-
-@FEW
-@given(data=st.data())
-def test_a_torn_pipeline_is_told(folder: Path, data: st.DataObject) -> None:
-    check(folder, {"show.yaml": torn(data.draw, SMALL)})
-
-
-@FEW
-@given(data=st.data())
-def test_a_torn_lock_is_told(folder: Path, data: st.DataObject) -> None:
-    check(folder, {"show.yaml": SMALL, "show.lock.yaml": torn(data.draw, LOCK)})
-
-
-@FEW
-@given(data=st.data())
-def test_torn_data_is_told(folder: Path, data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(sorted(DATA)))
-    check(folder, {"show.yaml": crossed(name), name: torn(data.draw, DATA[name])})
-
-
-@FEW
-@given(data=st.data())
-def test_torn_settings_are_told(folder: Path, data: st.DataObject) -> None:
-    check(folder, {"show.yaml": SMALL, "flowrunner.toml": torn(data.draw, SETTINGS)})
-
-
-@FEW
-@given(value=st.text(max_size=30), number=st.text(max_size=12))
-def test_any_given_value_is_told(folder: Path, value: str, number: str) -> None:
-    for inputs in ({"x": value}, {"n": number}, {"logo": value}, {value: number}):
-        check(folder, {"show.yaml": SMALL}, inputs=inputs)
-
-
-@FEW
-@given(selector=st.text(max_size=20) | st.sampled_from(["a/", "/", "*", "a/*", "n=", "=x", "n=lamp", "a//lamp", "A"]))
-def test_any_selector_is_told(folder: Path, selector: str) -> None:
-    check(folder, {"show.yaml": SMALL}, only=(selector,))
-    check(folder, {"show.yaml": SMALL}, force=(selector,))
+def test_whatever_is_changed_is_told(folder: Path, name: str, data: st.DataObject) -> None:
+    TRIES[name](folder, data.draw)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", TRIES)
 @MANY
 @given(data=st.data())
-def test_any_torn_file_is_told(folder: Path, data: st.DataObject) -> None:
-    whole = {"show.yaml": SMALL, "show.lock.yaml": LOCK, "schemas/own.json": json.dumps(MODEL)}
-    name = data.draw(st.sampled_from(sorted(whole)))
-    check(folder, {**whole, name: torn(data.draw, whole[name])})
+def test_whatever_else_is_changed_is_told(folder: Path, name: str, data: st.DataObject) -> None:
+    TRIES[name](folder, data.draw)
