@@ -33,7 +33,7 @@ path = "elsewhere"
 """
 DATA = {"n.csv": "k,b\nx,1\ny,2\n", "n.json": '{"x": {"b": "1"}}', "n.yaml": "x: {b: 1}\n", "n.md": "A {{ vars.x }}\n"}
 FEW = settings(max_examples=8, suppress_health_check=list(HealthCheck))
-MANY = settings(FEW, max_examples=600)
+MANY = settings(FEW, max_examples=120)
 Draw: TypeAlias = Callable[[st.SearchStrategy[Any]], Any]
 Try: TypeAlias = Callable[[Path, Draw], None]
 
