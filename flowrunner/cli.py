@@ -43,6 +43,7 @@ COMMANDS = (
     Command("plan", "say what would run, why, and for how much"),
     Command("run", "do the plan; go on with whatever was begun"),
     Command("pick", "choose among candidates, or list what waits for a choice"),
+    Command("accept", "let locked results stand for changed requests"),
     Command("graph", "draw the steps of a pipeline"),
     Command("models", "list the models, show one, or import a provider's OpenAPI"),
     Command("schema", "write the schema by which editors complete and check pipelines"),

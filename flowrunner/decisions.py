@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from flowrunner.acceptance import Accepted
 from flowrunner.binding import Bound
 from flowrunner.call import Call
 from flowrunner.changes import Change
@@ -71,6 +72,8 @@ class PlannedCell:
     behind_pick: bool = False
     pick: PickState | None = None
     changes: tuple[Change, ...] = ()
+    accepted: Accepted | None = None
+    """The locked result that stands for its changed request; `changes` says what changed."""
     remake: bool = False
     """A local result that is locked but not here, and is needed: it is made again and must give the same pixels."""
 

@@ -39,7 +39,16 @@ def _planned(planned: PlannedCell) -> dict[str, Any]:
         "because": list(planned.because),
         "calls": [{"key": call.key, "decision": call.decision.value} for call in planned.calls],
         "estimate_usd": dollars(planned.estimate),
+        "accepted": accepted_document(planned),
     }
+
+
+def accepted_document(planned: PlannedCell | None) -> dict[str, Any] | None:
+    """Who lets the cell's locked result stand for a changed request, and why; null where nobody does."""
+    found = planned.accepted if planned else None
+    if found is None:
+        return None
+    return {"by": found.said.by or None, "why": found.said.why, "stands": found.said.stands, "for": found.said.for_}
 
 
 def _totals(found: Plan) -> dict[str, Any]:
@@ -93,6 +102,7 @@ def _result(found: "CellResult", result: "RunResult") -> dict[str, Any]:
         "paid_usd": money.text(found.paid),
         "seconds": round(found.seconds, 3),
         "error": error,
+        "accepted": accepted_document(found.planned),
     }
 
 

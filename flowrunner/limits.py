@@ -15,9 +15,18 @@ _COSTS = "plan --cells"
 def refusal(opened: Opened, found: Plan, spent: money.Nano) -> RunRefused | None:
     """Why a run of this plan would be refused before anything is sent, if it would. `spent` is what earlier runs of
     the pipeline paid or may have paid."""
-    if opened.options.frozen:
-        return _frozen(opened, found)
+    accepted = _accepted(found) if opened.options.strict else None
+    if accepted or opened.options.frozen:
+        return accepted or _frozen(opened, found)
     return _pretended(opened, found) or _over_budget(opened, found, spent)
+
+
+def _accepted(found: Plan) -> RunRefused | None:
+    stand = [cell.cell.id for cell in found.cells.values() if cell.accepted]
+    if not stand:
+        return None
+    of = "a locked result stands for a changed request" if len(stand) == 1 else "locked results stand for changed ones"
+    return RunRefused(f"--strict, and {of}: {names(stand)}", "take it back with accept --undo", command=_COSTS)
 
 
 def _pretended(opened: Opened, found: Plan) -> RunRefused | None:

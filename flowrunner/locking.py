@@ -6,7 +6,7 @@ from typing import Any
 
 from flowrunner.graph import Graph
 from flowrunner.scheduler import CellResult
-from flowrunner.store.locked import Lock, LockedCell, LockedSample, Pick, cell_key
+from flowrunner.store.locked import Acceptance, Lock, LockedCell, LockedSample, Pick, cell_key
 
 
 def locked(lock: Lock, graph: Graph, results: Mapping[str, CellResult], inputs: Mapping[str, Any]) -> Lock:
@@ -22,13 +22,16 @@ def locked(lock: Lock, graph: Graph, results: Mapping[str, CellResult], inputs: 
         model = graph.cells[name].model
         if model is not None and model.id == cell.model and (name in results or model.id not in models):
             models[model.id] = model.digest
-    return Lock(inputs=dict(inputs), picks=_picks(lock, cells, results), models=models, cells=cells)
+    picks, accepts = _picks(lock, cells, results), _accepts(lock, cells, results)
+    return Lock(inputs=dict(inputs), picks=picks, accepts=accepts, models=models, cells=cells)
 
 
 def _cell(result: CellResult) -> LockedCell | None:
     bound = result.planned.bound if result.planned is not None else None
-    if bound is None or not any(result.outcomes):
+    if result.planned is None or bound is None or not any(result.outcomes):
         return None
+    if result.planned.accepted is not None:  # what was sent then, not what would be sent now
+        return replace(result.planned.accepted.locked, cell=result.cell.id)
     samples = [
         LockedSample(key=call.key, images=outcome.artifacts, paid=outcome.paid or None)
         for call, outcome in zip(bound.calls, result.outcomes, strict=True)
@@ -37,6 +40,21 @@ def _cell(result: CellResult) -> LockedCell | None:
     key = cell_key([call.key for call in bound.calls])
     call = bound.calls[0]
     return LockedCell(cell=result.cell.id, model=call.model, with_=call.shown, samples=tuple(samples), key=key)
+
+
+def _accepts(lock: Lock, cells: Mapping[str, LockedCell], results: Mapping[str, CellResult]) -> dict[str, Acceptance]:
+    """They move along with a renamed step; one goes where its result does not stand any more, or stands by itself."""
+    homes = {cell.key: name for name, cell in cells.items()}
+    found = {}
+    for name, one in lock.accepts.items():
+        home = name if name in cells and cells[name].key == one.stands else homes.get(one.stands)
+        if home is not None and not _stands_by_itself(results.get(home)):
+            found[home] = one
+    return found
+
+
+def _stands_by_itself(result: CellResult | None) -> bool:
+    return result is not None and any(result.outcomes) and not (result.planned and result.planned.accepted)
 
 
 def _picks(lock: Lock, cells: Mapping[str, LockedCell], results: Mapping[str, CellResult]) -> dict[str, Pick]:

@@ -45,7 +45,7 @@ class Search:
         planned = self.planned[name]
         if planned.decision is not Decision.REUSE:
             return
-        if not planned.is_local:
+        if not planned.is_local or planned.accepted:
             self.planned[name] = replace(planned, decision=Decision.MISSING, reason="its locked picture is not here")
             return
         calls = tuple(replace(call, decision=Decision.RUN) for call in planned.calls)

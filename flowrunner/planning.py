@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from flowrunner.acceptance import Accepted, accepted
 from flowrunner.artifact import Artifact
 from flowrunner.binding import Binder, Bound, standing
 from flowrunner.call import Outcome
@@ -76,12 +77,14 @@ class Planner:
     planned: dict[str, PlannedCell] = field(default_factory=dict)
     _locked: dict[str, Outcome] = field(default_factory=dict)
     _picks: dict[str, LockedPick] = field(default_factory=dict)
+    _accepted: Mapping[str, Accepted] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for locked in self.lock.cells.values():
             for sample in locked.samples:
                 self._locked[sample.key] = Outcome(key=sample.key, artifacts=sample.images, paid=sample.paid)
         self._picks = {pick.for_: pick for pick in self.lock.picks.values() if pick.for_}
+        self._accepted = accepted(self.lock)
 
     def decide(self, cell: Cell) -> PlannedCell:
         """What becomes of a cell, given what is settled. Its outcomes are settled here if all are known."""
@@ -97,7 +100,7 @@ class Planner:
         if planned.decision is Decision.RUN and bound is not None:
             held = self._held_by_after(cell)
             planned = _held(planned, held) if held else _once(planned, sent)
-            outcomes = [self.outcome(call.key) for call in bound.calls]
+            outcomes = self.outcomes(planned)
             if any(outcomes) and cell.id not in self.force:
                 planned = replace(planned, pick=self.settle(cell, bound, outcomes).pick)
             self.planned[cell.id] = planned
@@ -114,6 +117,25 @@ class Planner:
         """What is known of a key: the lock's word first, then the ledger's."""
         found = self._locked.get(key)
         return found if found is not None or self.frozen else self.history.outcome(key)
+
+    def outcomes(self, planned: PlannedCell) -> Sequence[Outcome | None]:
+        """What is known of a cell's calls, in order: of one whose result was accepted, what stands for them."""
+        if planned.accepted is not None:
+            return planned.accepted.outcomes
+        return [self.outcome(call.key) for call in planned.calls if call.key is not None]
+
+    def stands(self, bound: Bound) -> Accepted | None:
+        """The locked result that was accepted for these very calls, unless the lock has one of their own."""
+        return None if self.is_locked(bound) else self._accepted.get(cell_key([call.key for call in bound.calls]))
+
+    def is_locked(self, bound: Bound) -> bool:
+        """Whether the lock has the results of these very calls."""
+        return all(call.key in self._locked for call in bound.calls)
+
+    def accept(self, cell: Cell, found: Accepted) -> PlannedCell:
+        """Lets a result stand, and decides its cell anew."""
+        self._accepted = {**self._accepted, found.said.for_: found}
+        return self.decide(cell)
 
     def known(self, target: FromCell) -> Sequence[Artifact] | None:
         """The images that a target means, None while one of them is not known."""
@@ -133,8 +155,10 @@ class Planner:
         return found if len(found) == len(slots) else None
 
     def settle(self, cell: Cell, bound: Bound, outcomes: Sequence[Outcome | None]) -> Settled:
-        """Records what a cell's samples gave, in order; None stands for a failed sample."""
-        key = cell_key([call.key for call in bound.calls])
+        """Records what a cell's samples gave, in order; None stands for a failed sample. What was accepted keeps the
+        key that it was made for, and with it its pick."""
+        pairs = zip(bound.calls, outcomes, strict=True)
+        key = cell_key([outcome.key if outcome else call.key for call, outcome in pairs])
         slots: list[Artifact | None] = []
         for outcome in outcomes:
             images: list[Artifact | None] = list(outcome.artifacts) if outcome else []
@@ -158,8 +182,11 @@ class Planner:
         bound = self.binder.bind(cell, self.known)
         if not bound.calls:
             return self._waiting(cell, bound)
-        outcomes = [self.outcome(call.key) for call in bound.calls]
         forced = cell.id in self.force
+        stands = None if forced else self.stands(bound)
+        if stands is not None:
+            return self._standing(cell, bound, stands)
+        outcomes = [self.outcome(call.key) for call in bound.calls]
         if all(outcomes) and not forced:
             settled = self.settle(cell, bound, outcomes)
             calls = tuple(PlannedCall(key=call.key, decision=Decision.REUSE, call=call) for call in bound.calls)
@@ -168,6 +195,20 @@ class Planner:
                 cell=cell, bound=bound, decision=Decision.REUSE, reason=reason, calls=calls, pick=settled.pick
             )
         return self._to_run(cell, bound, outcomes, forced=forced)
+
+    def _standing(self, cell: Cell, bound: Bound, stands: Accepted) -> PlannedCell:
+        settled = self.settle(cell, bound, stands.outcomes)
+        open_pick = f"{self._why_reused(cell, settled)}; " if settled.pick.is_open else ""
+        return PlannedCell(
+            cell=cell,
+            bound=bound,
+            decision=Decision.REUSE,
+            reason=f"{open_pick}{stands.reason}",
+            calls=tuple(PlannedCall(key=call.key, decision=Decision.REUSE, call=call) for call in bound.calls),
+            pick=settled.pick,
+            changes=changes(stands.locked, cell, bound, self.graph.scope),
+            accepted=stands,
+        )
 
     def _to_run(self, cell: Cell, bound: Bound, outcomes: Sequence[Outcome | None], *, forced: bool) -> PlannedCell:
         assert cell.model is not None

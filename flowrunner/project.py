@@ -49,6 +49,8 @@ class Options:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     inputs_file: Path | None = None
     simulate: bool = False
+    strict: bool = False
+    """Warnings are errors, and no result stands for a changed request."""
     frozen: bool = False
     only: tuple[str, ...] = ()
     force: tuple[str, ...] = ()
@@ -207,6 +209,7 @@ def _over(own: Lock, trial: Lock) -> Lock:
     return Lock(
         inputs=trial.inputs,
         picks={**own.picks, **trial.picks},
+        accepts={**own.accepts, **trial.accepts},
         models={**own.models, **trial.models},
         cells={**own.cells, **trial.cells},
     )
@@ -245,8 +248,22 @@ def checked(opened: Opened, *, strictly: bool = False) -> list[Problem]:
             if len(faults) > MOST:
                 found.append(too_many(found.pop()))
                 break
-    found = tidy(found)
-    return strict(found) if strictly else found
+    return strict(tidy([*found, *_accepted(opened)])) if strictly else tidy(found)
+
+
+def _accepted(opened: Opened) -> list[Problem]:
+    """What a strict check has against the lock's acceptances."""
+    return [
+        Problem(
+            code="accepted",
+            message=f"the locked result of {cell} is to stand for a changed request"
+            + (f": {one.why}" if one.why else ""),
+            hint=f"flowrunner accept {opened.pipeline.file} {cell} --undo, and run it",
+            file=opened.lock_name,
+            cells=(cell,),
+        )
+        for cell, one in opened.lock.accepts.items()
+    ]
 
 
 class Known:
@@ -292,6 +309,7 @@ def planned(opened: Opened, making: Planner, *, bytes_needed: bool = True) -> Pl
 
     found = plan(making, opened.wanted(), present if bytes_needed else None)
     problems = [*opened.warnings, *found.problems]
+    problems = strict(problems) if opened.options.strict else problems
     if any(problem.is_error for problem in problems):
         raise InvalidPipeline(problems)
     return found

@@ -207,8 +207,7 @@ class Scheduler:
         return CellResult(cell=cell, status=Status.SKIPPED, reason=reason, planned=planned)
 
     def _reused(self, cell: Cell, planned: PlannedCell) -> CellResult:
-        outcomes = tuple(self.planner.outcome(call.key) for call in planned.calls if call.key)
-        return self._with_pick(cell, planned, outcomes, Status.REUSED)
+        return self._with_pick(cell, planned, self.planner.outcomes(planned), Status.REUSED)
 
     async def _performed(self, cell: Cell, planned: PlannedCell) -> CellResult:
         found = await self._samples(cell, planned)

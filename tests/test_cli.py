@@ -46,6 +46,7 @@ ALLOWED = {
     "store fsck": {"sqlite3", "yaml"},
     "validate one.yaml": {"networkx", "jsonschema", "referencing", "yaml"},
     "plan one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
+    "accept one.yaml one --undo": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
     "pick one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
     "graph one.yaml": {"networkx", "yaml"},
     # httpx brings rich for a command line of its own, where it is installed.

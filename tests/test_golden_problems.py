@@ -29,6 +29,7 @@ NOT_IN_A_PIPELINE = {
     "schema": "a model file with a rule that has no sentence of its own",
     "not-unique": "no built-in model asks for it",
     "not-exact": "numbers that are not exact are refused on loading",
+    "accepted": "told by --strict alone",
 }
 """Codes without a page here, and what they are about."""
 

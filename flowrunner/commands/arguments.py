@@ -42,6 +42,8 @@ def add_binding(parser: argparse.ArgumentParser) -> None:
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """The options of `run`, which `plan` takes too: a command line becomes the other's by one word."""
+    shown = "take no warnings, and no results accepted for changed requests"
+    parser.add_argument("--strict", action="store_true", help=shown)
     parser.add_argument("--frozen", action="store_true", help="pay for nothing: everything has to be in the lock")
     shown = "only these cells and what they need: step, step/lamp, step/*/de, locale=de; may be repeated"
     parser.add_argument("--only", metavar="SEL", action="append", default=[], help=shown)
@@ -71,6 +73,7 @@ def options_of(arguments: argparse.Namespace) -> "Options":
         return Options(**given)
     return Options(
         **given,
+        strict=arguments.strict,
         frozen=arguments.frozen,
         only=tuple(arguments.only),
         force=tuple(arguments.force),
@@ -114,6 +117,7 @@ def _limits(arguments: argparse.Namespace, said: list[str]) -> list[str]:
     given += [f"--max-usd {money.text(arguments.max_usd)}"] if arguments.max_usd is not None else []
     given += [f"--max-calls {arguments.max_calls}"] if arguments.max_calls is not None else []
     given += [f"--allow-unpriced={shlex.quote(model)}" for model in arguments.allow_unpriced]
+    given += ["--strict"] if arguments.strict else []
     given += ["--lock"] if arguments.lock else []
     given += [f"--output {shlex.quote(arguments.output)}"] if arguments.output else []
     return [one for one in given if one not in said]

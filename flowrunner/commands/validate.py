@@ -14,7 +14,7 @@ from flowrunner.problems import Problem
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser)
-    parser.add_argument("--strict", action="store_true", help="warnings are errors")
+    parser.add_argument("--strict", action="store_true", help="warnings are errors, and so are acceptances")
     shown = "text, json, or github: annotations of a workflow (default: text)"
     parser.add_argument("--format", choices=("text", "json", "github"), default="text", help=shown)
 

@@ -116,9 +116,11 @@ def _end(result: "RunResult", facts: Facts) -> str:
 
 
 def _tally(result: "RunResult") -> list[str]:
+    accepted = sum(one.planned is not None and one.planned.accepted is not None for one in result.results.values())
     behind = [one for one in result.of(Status.WAITING) if not one.candidates]
     counts = {
         "reused": len(result.of(Status.REUSED)),
+        "accepted": accepted,
         "failed": len(result.of(Status.FAILED, Status.UNKNOWN)),
         "not tried": len(result.of(Status.PENDING)),
         "skipped": sum(_is_consequence(one) for one in result.of(Status.SKIPPED)),

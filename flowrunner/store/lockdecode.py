@@ -11,16 +11,17 @@ from flowrunner.loading.fields import Fields
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, plain
 from flowrunner.problems import Problem, error
 from flowrunner.source import Span
-from flowrunner.store.locked import Lock, LockedCell, LockedSample, Pick
+from flowrunner.store.locked import Acceptance, Lock, LockedCell, LockedSample, Pick
 from flowrunner.store.locktext import VERSION
 
-SECTIONS = ("inputs", "picks", "models", "cells")
+SECTIONS = ("inputs", "picks", "accepts", "models", "cells")
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 _SIZE = re.compile(r"([1-9][0-9]{0,6})x([1-9][0-9]{0,6})")
 _ADVICE = {
     "cells": "keep the lines of one side, or delete both: what was paid for here is found again in the ledger",
     "picks": "keep the line of one side",
+    "accepts": "keep the line of one side",
 }
 
 
@@ -61,11 +62,12 @@ class Found:
 
     inputs: dict[str, Any] = field(default_factory=dict)
     picks: dict[str, Pick] = field(default_factory=dict)
+    accepts: dict[str, Acceptance] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
     cells: dict[str, LockedCell] = field(default_factory=dict)
 
     def lock(self) -> Lock:
-        return Lock(inputs=self.inputs, picks=self.picks, models=self.models, cells=self.cells)
+        return Lock(inputs=self.inputs, picks=self.picks, accepts=self.accepts, models=self.models, cells=self.cells)
 
 
 # One section, one entry
@@ -82,7 +84,7 @@ def section(name: str, node: Node, fields: Fields, found: Found) -> None:
 
 
 def _about(problem: Problem, section: str, key: str) -> Problem:
-    return replace(problem, cells=(key,)) if section in ("picks", "cells") else problem
+    return replace(problem, cells=(key,)) if section in _ADVICE else problem
 
 
 def _entry(section: str, key: str, node: Node, fields: Fields, found: Found) -> None:
@@ -99,6 +101,10 @@ def _entry(section: str, key: str, node: Node, fields: Fields, found: Found) -> 
         pick = _pick(node, key, fields)
         if pick:
             found.picks[key] = pick
+    elif section == "accepts":
+        accepted = _acceptance(node, key, fields)
+        if accepted:
+            found.accepts[key] = accepted
     else:
         cell = _cell(node, key, fields)
         if cell:
@@ -119,6 +125,19 @@ def _pick(node: Node, cell: str, fields: Fields) -> Pick | None:
     if len(fields.problems) > before:
         return None
     return Pick(image=image, digest=digest or "", by=by or "", why=why or "", for_=for_ or "")
+
+
+def _acceptance(node: Node, cell: str, fields: Fields) -> Acceptance | None:
+    what = f"the acceptance of {cell}"
+    mapping = fields.mapping(node, what)
+    if mapping is None or not _complete(mapping, ("stands", "for"), what, fields, ("by", "why")):
+        return None
+    entries = mapping.entries
+    stands, for_ = (_hex(entries[name], name, fields) for name in ("stands", "for"))
+    by, why = (fields.text(entries[name], name) if name in entries else "" for name in ("by", "why"))
+    if stands is None or for_ is None or by is None or why is None:
+        return None
+    return Acceptance(stands=stands, for_=for_, by=by, why=why)
 
 
 def _image_number(node: Node | None, pick: MapNode, fields: Fields) -> int | None:

@@ -43,12 +43,24 @@ class Pick:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """A person's word that the result of the cell key `stands` is good enough for the changed request of the cell key
+    `for_`, and for no other."""
+
+    stands: str
+    for_: str
+    by: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """A whole lock. Inputs by name; picks and cells by cell id; models by id, with the digest of their schema. All
-    digests are 64 hexadecimal digits without a prefix."""
+    """A whole lock. Inputs by name; picks, accepts and cells by cell id; models by id, with the digest of their schema.
+    All digests are 64 hexadecimal digits without a prefix."""
 
     inputs: Mapping[str, Any] = field(default_factory=dict)
     picks: Mapping[str, Pick] = field(default_factory=dict)
+    accepts: Mapping[str, Acceptance] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
     cells: Mapping[str, LockedCell] = field(default_factory=dict)
 

@@ -1,8 +1,8 @@
 """Writing a lock: one small set of shapes, sorted, the same bytes for the same lock on every machine.
 
-Each pick, each `with` and each sample is one line, and a cell ends with its key, because of how git's union merge
-works: it takes runs of more than three equal lines out of a conflict, and so would weave two new cells together
-whose parameters stood on lines of their own.
+Each pick, each acceptance, each `with` and each sample is one line, and a cell ends with its key, because of how git's
+union merge works: it takes runs of more than three equal lines out of a conflict, and so would weave two new cells
+together whose parameters stood on lines of their own.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from flowrunner import money
 from flowrunner.artifact import Artifact
 from flowrunner.loading.document import EXACT
-from flowrunner.store.locked import Lock, LockedCell, LockedSample, Pick
+from flowrunner.store.locked import Acceptance, Lock, LockedCell, LockedSample, Pick
 
 VERSION = 1
 
@@ -46,6 +46,7 @@ def _parts(lock: Lock, known: Written) -> Iterator[str]:
     yield f"lock: {VERSION}\n"
     yield from _section("inputs", {name: flow(value) for name, value in lock.inputs.items()})
     yield from _section("picks", {cell: flow(_pick(pick)) for cell, pick in lock.picks.items()})
+    yield from _section("accepts", {cell: flow(_acceptance(one)) for cell, one in lock.accepts.items()})
     yield from _section("models", {model: f"sha256:{digest}" for model, digest in lock.models.items()})
     if lock.cells:
         yield "cells:\n"
@@ -83,6 +84,11 @@ def _pick(pick: Pick) -> dict[str, Any]:
     image = "none" if pick.image is None else pick.image
     said = {"digest": digest, "by": pick.by, "why": pick.why, "for": pick.for_}
     return {"image": image} | {key: value for key, value in said.items() if value}
+
+
+def _acceptance(one: Acceptance) -> dict[str, Any]:
+    said = {"why": one.why, "by": one.by, "stands": one.stands, "for": one.for_}
+    return {key: value for key, value in said.items() if value}
 
 
 def _sample(sample: LockedSample) -> dict[str, Any]:

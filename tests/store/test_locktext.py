@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from store_locks import cell, hexed, lock, read, sample
 
+from flowrunner.store.locked import Acceptance
 from flowrunner.store.lockfile import Lock, LockedCell, LockedSample, Pick, dump
 from flowrunner.store.locktext import Written, flow, text
 
@@ -22,6 +23,11 @@ SPRING = Lock(
         "scene/lamp": Pick(
             image=3, digest=hexed("lamp"), by="Anna Berg", why="the shade reads at small size", for_=hexed("lamp's key")
         ),
+    },
+    accepts={
+        "headline/lamp": Acceptance(
+            stands=hexed("headline's key"), for_=hexed("mended"), by="Anna Berg", why="a comma: nobody sees it"
+        )
     },
     models={"image/annotate": hexed("annotate"), "blackforestlabs/flux-2-pro-edit": hexed("edit")},
     cells={
@@ -52,6 +58,7 @@ def test_the_order_of_what_is_given_changes_nothing() -> None:
     turned = Lock(
         inputs=dict([*SPRING.inputs.items()][::-1]),
         picks=dict([*SPRING.picks.items()][::-1]),
+        accepts=dict([*SPRING.accepts.items()][::-1]),
         models=dict([*SPRING.models.items()][::-1]),
         cells=dict([*SPRING.cells.items()][::-1]),
     )
