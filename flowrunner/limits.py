@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from flowrunner import money
 from flowrunner.binding import input_artifacts
 from flowrunner.errors import RunRefused
-from flowrunner.jobs import Pretended
 from flowrunner.planning import Decision, Plan, PlannedCell
 from flowrunner.project import Opened, names
 
@@ -34,6 +33,8 @@ def _pretended(opened: Opened, found: Plan) -> RunRefused | None:
     images = opened.binder.images
     if opened.options.simulate or not images.marked:
         return None
+    from flowrunner.jobs import Pretended
+
     for planned in found.of(Decision.RUN, Decision.AWAIT):
         for leaf in input_artifacts(planned.bound) if planned.bound else ():
             if leaf.sha256 in images.marked:
