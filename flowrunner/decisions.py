@@ -1,6 +1,6 @@
 """What a plan says: of every cell what becomes of it, why, and for how much at most."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -92,6 +92,32 @@ class PlannedCell:
     @property
     def unpriced(self) -> int:
         return self.to_send if self.estimate is None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What calls cost at most: those with a price, and how many more have none that anybody here knows."""
+
+    priced: Nano = 0
+    unpriced: int = 0
+    calls: int = 0
+
+    @property
+    def whole(self) -> Nano | None:
+        """None while the price of one is unknown: what nobody knows is not 0."""
+        return None if self.unpriced else self.priced
+
+    @property
+    def known(self) -> Nano | None:
+        """The part with a price; None where there is no such part."""
+        return None if self.unpriced and self.unpriced == self.calls else self.priced
+
+
+def cost(cells: Iterable[PlannedCell]) -> Cost:
+    """What the calls of these cells that are sent cost."""
+    sent = [cell for cell in cells if cell.to_send]
+    priced = sum(cell.estimate or 0 for cell in sent)
+    return Cost(priced, sum(cell.unpriced for cell in sent), sum(cell.to_send for cell in sent))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,10 @@
 """The JSON shapes of plans and runs. Fields may be added, never renamed; money is text, null where unknown."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowrunner import money
 from flowrunner.artifact import Artifact
-from flowrunner.planning import Decision, Plan, PlannedCell
+from flowrunner.decisions import Cost, Decision, Plan, PlannedCell, cost
 
 if TYPE_CHECKING:
     from flowrunner.result import RunResult
@@ -53,21 +52,17 @@ def accepted_document(planned: PlannedCell | None) -> dict[str, Any] | None:
 
 def _totals(found: Plan) -> dict[str, Any]:
     totals: dict[str, Any] = {decision.value: len(found.of(decision)) for decision in Decision}
-    before, after = found.before_picks, found.after_picks
+    return {**totals, **_cost(cost(found.before_picks)), "after_picks": _cost(cost(found.after_picks))}
+
+
+def _cost(of: Cost) -> dict[str, Any]:
+    """`estimate_usd` is null while the price of one call is unknown; `priced_usd` is that of all others."""
     return {
-        **totals,
-        "calls": sum(cell.to_send for cell in before),
-        "estimate_usd": dollars(estimate(before)),
-        "unpriced": sum(cell.unpriced for cell in before),
-        "after_picks": {"calls": sum(cell.to_send for cell in after), "estimate_usd": dollars(estimate(after))},
+        "calls": of.calls,
+        "estimate_usd": dollars(of.whole),
+        "unpriced": of.unpriced,
+        "priced_usd": dollars(of.known),
     }
-
-
-def estimate(cells: Sequence[PlannedCell]) -> money.Nano | None:
-    """What the cells that are sent cost at most; None if the price of one is unknown."""
-    sent = [cell.estimate for cell in cells if cell.to_send]
-    known = [amount for amount in sent if amount is not None]
-    return sum(known) if len(known) == len(sent) else None
 
 
 def run_document(result: "RunResult") -> dict[str, Any]:

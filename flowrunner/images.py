@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from flowrunner.artifact import Artifact
 from flowrunner.call import File, Link
-from flowrunner.errors import FlowError
+from flowrunner.errors import FlowError, RunRefused
 from flowrunner.files import IMAGE_LIMIT, FileProblem, Files, join
 from flowrunner.imagehead import artifact, simulated
 
@@ -15,6 +15,14 @@ class NoImage(FlowError):
     """A text that names no usable image."""
 
     exit_code = 2
+
+
+class Pretended(RunRefused):
+    """A picture that a simulator made, in a live run: it is neither sent nor published as a real one."""
+
+    def __init__(self, name: str) -> None:
+        message = f"{name} carries the mark of the simulator, and this is a live run"
+        super().__init__(message, "put a real picture in its place, or run with --simulate", command="run --simulate")
 
 
 @dataclass(slots=True)

@@ -9,11 +9,11 @@ from flowrunner.artifact import Artifact
 from flowrunner.call import Call, Failure, File
 from flowrunner.catalog.model import Model
 from flowrunner.digest import sha256
-from flowrunner.errors import FlowError, RunRefused
+from flowrunner.errors import FlowError
 from flowrunner.exchange import Endpoint, Gate
 from flowrunner.files import IMAGE_LIMIT
 from flowrunner.imagehead import simulated
-from flowrunner.images import Images
+from flowrunner.images import Images, Pretended
 from flowrunner.money import Nano
 from flowrunner.providers.base import Provider
 from flowrunner.store.objects import Absent, Objects
@@ -93,14 +93,6 @@ class Missing(FlowError):
     """Bytes that a call needs are not at hand."""
 
     exit_code = 3
-
-
-class Pretended(RunRefused):
-    """A picture that a simulator made, in a live run: it is neither sent nor published as a real one."""
-
-    def __init__(self, name: str) -> None:
-        message = f"{name} carries the mark of the simulator, and this is a live run"
-        super().__init__(message, "put a real picture in its place, or run with --simulate", command="run --simulate")
 
 
 def read(leaf: Artifact | File, images: Images, objects: Objects, *, live: bool) -> bytes:

@@ -1,12 +1,13 @@
 """What stands in the way of a run before anything is sent: `--frozen`, budgets, prices that nobody knows."""
 
-from collections.abc import Sequence
-
 from flowrunner import money
 from flowrunner.binding import input_artifacts
+from flowrunner.decisions import Cost, Decision, Plan, cost
 from flowrunner.errors import RunRefused
-from flowrunner.planning import Decision, Plan, PlannedCell
+from flowrunner.images import Pretended
 from flowrunner.project import Opened, names
+from flowrunner.report.groups import plural
+from flowrunner.report.text import price
 
 _COSTS = "plan --cells"
 
@@ -33,7 +34,6 @@ def _pretended(opened: Opened, found: Plan) -> RunRefused | None:
     images = opened.binder.images
     if opened.options.simulate or not images.marked:
         return None
-    from flowrunner.jobs import Pretended
 
     for planned in found.of(Decision.RUN, Decision.AWAIT):
         for leaf in input_artifacts(planned.bound) if planned.bound else ():
@@ -59,34 +59,71 @@ def _frozen(opened: Opened, found: Plan) -> RunRefused | None:
 
 
 def _over_budget(opened: Opened, found: Plan, spent: money.Nano) -> RunRefused | None:
-    options, budget = opened.options, opened.pipeline.budget
-    sent = [cell for cell in found.before_picks if cell.to_send]
-    calls = sum(cell.to_send for cell in sent)
-    if options.max_calls is not None and calls > options.max_calls:
-        message = f"{calls} calls are needed, and --max-calls is {options.max_calls}"
-        return RunRefused(message, "raise it, or run fewer cells with --only", command=_COSTS)
-    estimate = sum(cell.estimate or 0 for cell in sent)
-    caps = [cap for cap in (options.max_usd, budget.max_usd) if cap is not None]
-    if caps and estimate > min(caps):
-        message = f"about {money.about(estimate)} is needed, and the limit of this run is {money.cap(min(caps))}"
-        hint = "raise --max-usd or budget.max_usd, or run fewer cells with --only"
-        return RunRefused(message, hint, command=_COSTS)
-    total = budget.total_usd if not options.simulate else None
-    if total is not None and spent + estimate > total:
-        message = (
-            f"{money.about(spent)} is spent on {opened.pipeline.name}, about {money.about(estimate)} more is needed, "
-            f"and budget.total_usd is {money.cap(total)}"
-        )
-        return RunRefused(message, "raise budget.total_usd, or run fewer cells with --only", command=_COSTS)
-    return _unpriced(opened, sent) if caps or total is not None else None
+    needed = cost(found.before_picks)
+    return (
+        _too_many_calls(opened, needed)
+        or _over_own_limit(opened, needed)
+        or _over_total(opened, needed, spent)
+        or _unpriced(opened, found)
+    )
 
 
-def _unpriced(opened: Opened, sent: Sequence[PlannedCell]) -> RunRefused | None:
-    allowed = opened.options.allow_unpriced
-    for planned_cell in sent:
-        model = planned_cell.cell.model
-        if planned_cell.estimate is None and model is not None and not ({"*", model.id} & allowed):
-            message = f"nobody has told the price of {model.id}, and there is a limit in dollars"
+def _too_many_calls(opened: Opened, needed: Cost) -> RunRefused | None:
+    most = opened.options.max_calls
+    if most is None or needed.calls <= most:
+        return None
+    cost_said = price(needed, simulated=opened.options.simulate)
+    message = f"{plural(needed.calls, 'call')} are needed, and --max-calls is {most}; they cost {cost_said}"
+    return RunRefused(message, "raise it, or run fewer cells with --only", command=_COSTS)
+
+
+def _over_own_limit(opened: Opened, needed: Cost) -> RunRefused | None:
+    limit = own_limit(opened)
+    if limit is None or needed.priced <= limit[0]:
+        return None
+    message = f"{_needed(needed)}, and {_told(*limit)}"
+    return RunRefused(message, f"raise {limit[1]}, or run fewer cells with --only", command=_COSTS)
+
+
+def _over_total(opened: Opened, needed: Cost, spent: money.Nano) -> RunRefused | None:
+    total = opened.pipeline.budget.total_usd if not opened.options.simulate else None
+    if total is None or not needed.calls or spent + needed.priced <= total:
+        return None
+    message = (
+        f"{money.about(spent)} is spent on {opened.pipeline.name}, {_needed(needed, 'more')}, "
+        f"and budget.total_usd is {money.cap(total)}"
+    )
+    return RunRefused(message, "raise budget.total_usd, or run fewer cells with --only", command=_COSTS)
+
+
+def own_limit(opened: Opened) -> tuple[money.Nano, str] | None:
+    """The limit in dollars of one run, and where it is set."""
+    limits = [(opened.options.max_usd, "--max-usd"), (opened.pipeline.budget.max_usd, "budget.max_usd")]
+    return min(((amount, name) for amount, name in limits if amount is not None), default=None)
+
+
+def _told(amount: money.Nano, name: str) -> str:
+    return f"the limit of this run is {money.cap(amount)} ({name})"
+
+
+def _needed(needed: Cost, more: str = "") -> str:
+    """`about $0.126 and 2 calls of unknown price are needed`."""
+    if needed.known is None:
+        return f"{plural(needed.calls, 'call')} of unknown price {'is' if needed.calls == 1 else 'are'} needed"
+    return f"{price(needed, simulated=False)} {f'{more} ' if more else ''}{'are' if needed.unpriced else 'is'} needed"
+
+
+def _unpriced(opened: Opened, found: Plan) -> RunRefused | None:
+    """Under a limit in dollars a call of unknown price is refused, unless it is let through."""
+    total = opened.pipeline.budget.total_usd if not opened.options.simulate else None
+    limit = own_limit(opened)
+    if limit is None and total is None:
+        return None
+    said = _told(*limit) if limit else f"budget.total_usd is {money.cap(total or 0)}"
+    for planned in found.before_picks:
+        model = planned.cell.model
+        if planned.unpriced and model is not None and not ({"*", model.id} & opened.options.allow_unpriced):
+            message = f"nobody has told the price of {model.id}: {_needed(cost(found.before_picks))}, and {said}"
             allow = f"--allow-unpriced={model.id}"
             hint = f'{allow}, or a price in flowrunner.toml: [prices] "{model.provider}:{model.id}"'
             return RunRefused(message, hint, command=f"run {allow}")

@@ -14,8 +14,9 @@ from flowrunner.documents import run_document
 from flowrunner.downloads import Downloads
 from flowrunner.errors import RunRefused
 from flowrunner.events import Begun, Event, Noted, Waits
-from flowrunner.jobs import INTERRUPTED, Door, Job, Pretended, Stop, read
-from flowrunner.limits import refusal
+from flowrunner.images import Pretended
+from flowrunner.jobs import INTERRUPTED, Door, Job, Stop, read
+from flowrunner.limits import own_limit, refusal
 from flowrunner.locking import locked
 from flowrunner.perform import Performer
 from flowrunner.planning import Decision, Plan, PlannedCell
@@ -146,8 +147,7 @@ class Run:
         async def judge(url: str) -> network.Judged | network.Refusal:
             return await network.judge(url, allowed_origins=origins)
 
-        budget = self.opened.pipeline.budget
-        caps = [cap for cap in (self.options.max_usd, budget.max_usd) if cap is not None]
+        budget, limit = self.opened.pipeline.budget, own_limit(self.opened)
         return Performer(
             run=run,
             simulated=self.options.simulate,
@@ -156,7 +156,7 @@ class Run:
             images=self.opened.binder.images,
             doors=doors,
             caps=Caps(
-                max_usd=min(caps) if caps else None,
+                max_usd=limit[0] if limit else None,
                 max_calls=self.options.max_calls,
                 total_usd=None if self.options.simulate else budget.total_usd,
             ),

@@ -100,9 +100,10 @@ def _show(
 
 def _limits(opened: "Opened", spent: money.Nano) -> str:
     """What may be spent by this run, and what is left of `total_usd`."""
-    budget, own = opened.pipeline.budget, opened.options.max_usd
-    caps = [cap for cap in (own, budget.max_usd) if cap is not None]
-    parts = [f"{money.cap(min(caps))} for this run"] if caps else []
+    from flowrunner.limits import own_limit
+
+    budget, own = opened.pipeline.budget, own_limit(opened)
+    parts = [f"{money.cap(own[0])} for this run"] if own else []
     if budget.total_usd is not None and not opened.options.simulate:
         parts.append(f"{money.about(spent)} of {money.cap(budget.total_usd)} is spent by all runs")
     return "; ".join(parts)

@@ -85,12 +85,13 @@ def _run(arguments: argparse.Namespace, path: Path, opened: "Opened", sessions: 
 
 
 def _facts(opened: "Opened", stream: TextIO) -> "Facts":
+    from flowrunner.limits import own_limit
     from flowrunner.progress.facts import Facts
 
-    caps = [cap for cap in (opened.options.max_usd, opened.pipeline.budget.max_usd) if cap is not None]
+    limit = own_limit(opened)
     return Facts(
         simulated=opened.options.simulate,
-        cap=min(caps) if caps else None,
+        cap=limit[0] if limit else None,
         paint=paint_for(stream, os.environ),
         mask=opened.project.operator.mask,
         place=lambda path: placed(opened.project.root, path),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 
 from flowrunner import escape, money
 from flowrunner.call import Billed
-from flowrunner.documents import estimate
+from flowrunner.decisions import cost
 from flowrunner.events import Begun, Done, Event, Failed, Noted, Retried, Sent
 from flowrunner.progress.facts import Facts
+from flowrunner.report.text import price
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -150,9 +151,9 @@ class Live:
         sent = [cell for cell in self.facts.plan.before_picks if cell.to_send] if self.facts.plan else []
         minutes, seconds = divmod(int(now - self._begun), 60)
         paid = f"{'simulated' if self.facts.simulated else 'paid'} {money.about(self.paid)}"
-        whole = estimate(sent)
-        of = f" of about {money.about(whole)}" if whole is not None else ""
-        return f"  {self.done} of {sum(cell.to_send for cell in sent)} calls  {paid}{of}  {minutes}:{seconds:02d}"
+        planned = cost(sent)
+        of = f" of {price(planned, simulated=False)}" if planned.known is not None else ""
+        return f"  {self.done} of {planned.calls} calls  {paid}{of}  {minutes}:{seconds:02d}"
 
 
 Progress: TypeAlias = Lines | Live

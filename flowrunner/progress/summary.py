@@ -8,10 +8,11 @@ from flowrunner import escape, money
 from flowrunner.binding import standing
 from flowrunner.call import Billed
 from flowrunner.catalog.price import estimate
-from flowrunner.decisions import Choice, Decision, PlannedCell
+from flowrunner.decisions import Choice, Cost, Decision, PlannedCell
 from flowrunner.events import Waits
 from flowrunner.progress.facts import Facts
 from flowrunner.report.groups import plural
+from flowrunner.report.text import price
 from flowrunner.scheduler import CellResult, Status
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ def _remedy(result: "RunResult") -> list[str]:
     if not gone:
         return []
     prices = [_anew(planned, result) for planned in gone]
-    known = [price for price in prices if price is not None]
-    cost = f"about {money.about(sum(known))}" if len(known) == len(prices) else "an unknown price"
+    known = [amount for amount in prices if amount is not None]
+    anew = Cost(sum(known), len(prices) - len(known), len(prices))
+    cost = price(anew, simulated=False) if known else "an unknown price"
     return [f"      = use the store that has them (FLOWRUNNER_STORE), or pay {cost} for different ones with --force"]
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from flowrunner.decisions import Decision, Plan, PlannedCell
-from flowrunner.money import Nano
+from flowrunner.decisions import Cost, Decision, Plan, PlannedCell, cost
 from flowrunner.providers.registry import LOCAL
 
 MOST = 30
@@ -33,10 +32,8 @@ class Group:
         return all(cell.cell.model is not None and cell.cell.model.provider == LOCAL for cell in self.cells)
 
     @property
-    def estimate(self) -> Nano | None:
-        """The most that its calls cost; None where the price of one is unknown."""
-        known = [cell.estimate for cell in self.cells if cell.to_send]
-        return None if None in known else sum(amount or 0 for amount in known)
+    def cost(self) -> Cost:
+        return cost(self.cells)
 
 
 def groups(plan: Plan, *, each_cell: bool = False) -> list[Group]:

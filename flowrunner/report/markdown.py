@@ -3,7 +3,7 @@
 from flowrunner import escape
 from flowrunner.decisions import Plan
 from flowrunner.report.groups import MOST, Group, groups, plural
-from flowrunner.report.text import about, costs
+from flowrunner.report.text import costs, price
 
 _MOST_REASON = 160
 
@@ -23,9 +23,9 @@ def plan_markdown(found: Plan, *, simulated: bool, cells: bool = False) -> str:
 
 def _row(group: Group, *, simulated: bool) -> str:
     count = f" ({len(group.cells):,})" if len(group.cells) > 1 else ""
-    price = about(group.estimate, simulated=simulated) if group.calls else ""
+    told = price(group.cost, simulated=simulated) if group.calls else ""
     why = escape.markdown(_cut(group.reason))
-    return f"| {group.decision} | {escape.markdown(group.name)}{count} | {group.calls or ''} | {price} | {why} |"
+    return f"| {group.decision} | {escape.markdown(group.name)}{count} | {group.calls or ''} | {told} | {why} |"
 
 
 def _cut(text: str) -> str:

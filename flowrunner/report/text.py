@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from flowrunner import escape, money
-from flowrunner.decisions import Choice, Decision, Plan, PlannedCell
-from flowrunner.documents import estimate
+from flowrunner.decisions import Choice, Cost, Decision, Plan, PlannedCell, cost
 from flowrunner.paint import Paint, Tone, plain
 from flowrunner.report.columns import columns
 from flowrunner.report.groups import MOST, Group, groups, plural
@@ -37,17 +36,27 @@ def plan_text(
 
 def costs(found: Plan, *, simulated: bool, cap: money.Nano | None = None) -> str:
     """What will be paid, in one phrase: `4 calls, about $0.189, cap $5.00; after 1 pick 3 more, about $0.101`."""
-    before, after = found.before_picks, found.after_picks
-    calls, later = sum(cell.to_send for cell in before), sum(cell.to_send for cell in after)
-    parts = [plural(calls, "call"), about(estimate(before), simulated=simulated)] if calls else ["nothing to pay"]
-    parts += [f"cap {money.cap(cap)}"] if cap is not None else []
-    phrase = ", ".join(parts)
-    if later:
-        more = f"{later:,} more" if calls else plural(later, "call")
+    now, later = cost(found.before_picks), cost(found.after_picks)
+    phrase = _counted(plural(now.calls, "call"), now, simulated=simulated) if now.calls else "nothing to pay"
+    phrase += f", cap {money.cap(cap)}" if cap is not None else ""
+    if later.calls:
+        more = f"{later.calls:,} more" if now.calls else plural(later.calls, "call")
         picks = plural(len(found.open_picks), "pick")
-        phrase += f"; after {picks} {more}, {about(estimate(after), simulated=simulated)}"
-    unpriced = sum(cell.unpriced for cell in (*before, *after))
-    return phrase + (f"; the price of {plural(unpriced, 'call')} is not known" if unpriced else "")
+        phrase += f"; after {picks} {_counted(more, later, simulated=simulated)}"
+    return phrase
+
+
+def _counted(calls: str, of: Cost, *, simulated: bool) -> str:
+    """`4 calls, about $0.189`, or `2 calls of unknown price`."""
+    return f"{calls} of unknown price" if of.known is None else f"{calls}, {price(of, simulated=simulated)}"
+
+
+def price(of: Cost, *, simulated: bool) -> str:
+    """`about $0.189`, `about $0.126 and 2 calls of unknown price`, `price unknown`."""
+    told = about(of.known, simulated=simulated)
+    return (
+        f"{told} and {plural(of.unpriced, 'call')} of unknown price" if of.unpriced and of.known is not None else told
+    )
 
 
 def about(amount: money.Nano | None, *, simulated: bool) -> str:
@@ -83,10 +92,10 @@ def _table(listed: Sequence[Group], *, simulated: bool, paint: Paint) -> list[st
 def _row(group: Group, *, simulated: bool) -> tuple[str, ...]:
     cells = plural(len(group.cells), "cell") if len(group.cells) > 1 else ""
     calls = plural(group.calls, "call") if group.calls else ""
-    price = about(group.estimate, simulated=simulated) if group.calls else ""
+    told = price(group.cost, simulated=simulated) if group.calls else ""
     if group.decision in (Decision.RUN, Decision.AWAIT) and group.is_local:
-        price = "free"
-    return group.decision.value, escape.visible(group.name), cells, calls, price, escape.line(group.reason, 160)
+        told = "free"
+    return group.decision.value, escape.visible(group.name), cells, calls, told, escape.line(group.reason, 160)
 
 
 def _painted(line: str, group: Group, paint: Paint) -> str:

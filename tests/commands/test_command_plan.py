@@ -49,7 +49,12 @@ def test_machines_get_the_promised_shape(folder: Path) -> None:
     result = cli("plan", "picked.yaml", "--format", "json", cwd=folder)
     fits(result.json, PLAN)
     assert [cell["decision"] for cell in result.json["cells"]] == ["run", "run", "await", "await", "await"]
-    assert result.json["totals"]["after_picks"] == {"calls": 2, "estimate_usd": "0.0504"}
+    assert result.json["totals"]["after_picks"] == {
+        "calls": 2,
+        "estimate_usd": "0.0504",
+        "unpriced": 0,
+        "priced_usd": "0.0504",
+    }
 
 
 def test_several_pipelines_are_a_list_even_of_one_folder(folder: Path) -> None:
@@ -98,9 +103,58 @@ def test_a_call_without_a_price_is_never_counted_as_free(folder: Path) -> None:
     project(folder, {"unpriced.yaml": UNPRICED})
     result = cli("plan", "unpriced.yaml", "--allow-unpriced", "--max-usd", "1", cwd=folder)
     assert "price unknown" in result.out
-    assert "the price of 1 call is not known" in result.out
+    assert "\ntotal  1 call of unknown price\n" in result.out
     totals = cli("plan", "unpriced.yaml", "--format", "json", cwd=folder).json["totals"]
-    assert (totals["unpriced"], totals["estimate_usd"]) == (1, None)
+    assert (totals["unpriced"], totals["estimate_usd"], totals["priced_usd"]) == (1, None, None)
+
+
+MIXED = """
+flowrunner: 1
+provider: aimlapi
+steps:
+  known: {model: blackforestlabs/flux-2-pro, variants: 2, with: {prompt: x, image_size: {width: 1024, height: 1024}}}
+  other: {model: blackforestlabs/flux-2-max, variants: 3, pick: human, with: {prompt: x}}
+  after: {model: blackforestlabs/flux-2-edit, with: {prompt: x, image_size: square, image_urls: [$other]}}
+  later: {model: "blackforestlabs/{{ axis.model }}", across: model, with: {prompt: y}, after: after}
+axes: {model: [flux-2, flux-2-max]}
+"""
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_a_plan_tells_known_prices_and_how_many_calls_have_none(tmp_path: Path, form: str) -> None:
+    project(tmp_path, {"mixed.yaml": MIXED})
+    result = cli("plan", "mixed.yaml", "--format", form, cwd=tmp_path)
+    golden(GOLDEN / f"plan-mixed-{form}.txt", result.out)
+
+
+def test_machines_are_told_both_parts_of_a_price(tmp_path: Path) -> None:
+    project(tmp_path, {"mixed.yaml": MIXED})
+    totals = cli("plan", "mixed.yaml", "--format", "json", cwd=tmp_path).json["totals"]
+    assert (totals["calls"], totals["estimate_usd"], totals["unpriced"], totals["priced_usd"]) == (5, None, 3, "0.063")
+    assert totals["after_picks"]["estimate_usd"] is None
+    assert (totals["after_picks"]["unpriced"], totals["after_picks"]["calls"]) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--max-usd 0.05", "about $0.063 and 3 calls of unknown price are needed, and the limit of this run is $0.05"),
+        ("--max-usd 1", "about $0.063 and 3 calls of unknown price are needed, and the limit of this run is $1.00"),
+        ("--max-calls 4", "5 calls are needed, and --max-calls is 4; they cost about $0.063 and 3 calls of unknown"),
+    ],
+)
+def test_a_refusal_names_the_limit_and_what_it_would_have_cost(tmp_path: Path, options: str, says: str) -> None:
+    project(tmp_path, {"mixed.yaml": MIXED})
+    for command in ("plan", "run"):
+        result = cli(command, "mixed.yaml", *options.split(), cwd=tmp_path)
+        assert (result.exit_code, says in result.err) == (3, True)
+        assert "Nothing was sent, nothing was paid.\nnext  flowrunner " in result.err
+
+
+def test_the_lower_of_two_limits_counts_and_is_named(tmp_path: Path) -> None:
+    project(tmp_path, {"one.yaml": MIXED.replace("provider:", "budget: {max_usd: 0.02}\nprovider:")})
+    assert "is $0.02 (budget.max_usd)" in cli("plan", "one.yaml", "--max-usd", "5", cwd=tmp_path).err
+    assert "is $0.01 (--max-usd)" in cli("plan", "one.yaml", "--max-usd", "0.01", cwd=tmp_path).err
 
 
 def test_a_locked_result_that_is_not_here_is_missing(folder: Path) -> None:
