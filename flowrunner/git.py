@@ -1,28 +1,71 @@
-"""What git knows about the person at work. There may be no git, no repository and no name."""
+"""What git knows: of the person at work, and of when a text came into a file. There may be no git, no repository and
+no name."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 _SECONDS = 5.0
+_HISTORY_SECONDS = 120.0
 _LONGEST = 100
+_QUIET = ("--no-pager", "--no-replace-objects", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false")
+_FIELDS = "%x1e%H%x1f%as%x1f%an%x1f%s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """A commit. `date` is the author's day, `2026-11-20`; `paths`, from the project's root, those that were asked for
+    and that it changed."""
+
+    id: str
+    date: str
+    author: str
+    subject: str
+    paths: tuple[str, ...] = ()
 
 
 def user_name(root: Path) -> str | None:
     """Git's `user.name` as it stands for the folder `root`: what a pick is signed with."""
+    answer = _answer(root, "config", "--get", "user.name", seconds=_SECONDS)
+    name = " ".join((answer or b"").decode(errors="replace").split())[:_LONGEST]
+    return name or None
+
+
+def first_with(root: Path, text: str, pattern: str) -> Commit | None:
+    """The oldest commit of any branch that put `text` into a file whose path below `root` matches `pattern`
+    (`*.lock.yaml`). None where no commit did."""
+    words = ("log", "--all", "--no-ext-diff", "--no-textconv", "--name-only", "--relative", "-z")
+    answer = _answer(root, *words, f"--format={_FIELDS}", "-S", text, "--", pattern, seconds=_HISTORY_SECONDS)
+    records = (answer or b"").decode(errors="replace").split("\x1e")[1:]
+    return _commit(records[-1]) if records else None
+
+
+def content(root: Path, commit: str, path: str) -> bytes | None:
+    """A file below `root` as a commit, by its full id, has it."""
+    return _answer(root, "cat-file", "blob", f"{commit}:./{path}", seconds=_HISTORY_SECONDS)
+
+
+def _commit(record: str) -> Commit:
+    head, *paths = record.replace("\n", "\0").split("\0")
+    identity, date, author, subject = (*head.split("\x1f"), "", "", "")[:4]
+    return Commit(id=identity, date=date, author=author, subject=subject, paths=tuple(path for path in paths if path))
+
+
+def _answer(root: Path, *words: str, seconds: float) -> bytes | None:
+    """What git prints; None where it fails or is not there."""
     import subprocess
 
     # GIT_DIR and its kin would answer for another repository; git's own hooks set them.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         answer = subprocess.run(  # noqa: S603  # a fixed command
-            ["git", "-C", str(root), "config", "--get", "user.name"],  # noqa: S607  # git is where the user has it
+            ["git", "-C", str(root), *_QUIET, *words],  # noqa: S607  # git is where the user has it
             env=environment | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_SECONDS,
+            timeout=seconds,
             check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    name = " ".join(answer.stdout.decode(errors="replace").split())[:_LONGEST]
-    return name if answer.returncode == 0 and name else None
+    return answer.stdout if answer.returncode == 0 else None

@@ -23,7 +23,18 @@ from flowrunner.store.database import open_database
 from flowrunner.store.durable import explained, make_folder
 from flowrunner.store.flocks import awaited, is_held, take
 from flowrunner.store.inuse import share
-from flowrunner.store.records import Attempt, Caps, Intent, OverBudget, Receipt, Remote, RunRecord, RunStatus, State
+from flowrunner.store.records import (
+    Attempt,
+    Caps,
+    Intent,
+    Made,
+    OverBudget,
+    Receipt,
+    Remote,
+    RunRecord,
+    RunStatus,
+    State,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -244,6 +255,10 @@ class Ledger:
         rows = self._database.rows(tables.UNKNOWNS, key, simulated, *states, Billed.YES)
         found = [tables.attempt(row) for row in rows]
         return [one for one in found if one.state not in _OPEN or not self._lives(one.run)]
+
+    def made(self, digest: str) -> list[Made]:
+        """What has this request key, or gave an image of this digest, in whichever run; the newest first."""
+        return [tables.made(row) for row in self._database.rows(tables.MADE, digest, digest)]
 
     # Money
 

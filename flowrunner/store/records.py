@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from flowrunner import money
-from flowrunner.call import Billed
+from flowrunner.call import Billed, Outcome
 from flowrunner.money import Nano
 
 
@@ -161,3 +161,15 @@ class Remote:
     provider: str
     origin: str
     simulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """An outcome with the run that it belongs to."""
+
+    run: str
+    pipeline: str
+    cell: str
+    model: str
+    simulated: bool
+    outcome: Outcome

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 from flowrunner.artifact import Artifact
 from flowrunner.call import Billed, Failure, Outcome
 from flowrunner.money import Nano
-from flowrunner.store.records import Attempt, Cap, Caps, Intent, OverBudget, Receipt, RunRecord, RunStatus, State
+from flowrunner.store.records import Attempt, Cap, Caps, Intent, Made, OverBudget, Receipt, RunRecord, RunStatus, State
 
 if TYPE_CHECKING:
     import sqlite3
 
+MADE = """
+    SELECT outcomes.*, calls.run, calls.cell, calls.model, runs.pipeline FROM outcomes
+    JOIN calls ON calls.id = outcomes.call JOIN runs ON runs.id = calls.run
+    WHERE outcomes.key = ? OR instr(artifacts, ?) ORDER BY outcomes.call DESC
+"""
 RUNS = """
     SELECT runs.*,
         coalesce(sum(CASE billed WHEN 'yes' THEN paid END), 0) AS paid,
@@ -147,6 +152,17 @@ def outcome(row: "sqlite3.Row") -> Outcome:
         paid=row["paid"],
         seconds=row["seconds"],
         usage=None if row["usage"] is None else json.loads(row["usage"]),
+    )
+
+
+def made(row: "sqlite3.Row") -> Made:
+    return Made(
+        run=row["run"],
+        pipeline=row["pipeline"],
+        cell=row["cell"],
+        model=row["model"],
+        simulated=bool(row["simulated"]),
+        outcome=outcome(row),
     )
 
 
