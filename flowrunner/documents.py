@@ -7,7 +7,7 @@ from flowrunner.artifact import Artifact
 from flowrunner.decisions import Cost, Decision, Plan, PlannedCell, cost
 
 if TYPE_CHECKING:
-    from flowrunner.result import RunResult
+    from flowrunner.result import Drift, RunResult
     from flowrunner.scheduler import CellResult
 
 
@@ -76,7 +76,20 @@ def run_document(result: "RunResult") -> dict[str, Any]:
         "outputs": result.published.outputs,
         "paid_calls": result.calls,
         "paid_usd": money.text(result.paid),
+        "unstated": result.unstated,
         "maybe_billed": result.maybe_billed,
+        "drifts": [_drift(drift) for drift in result.drifts],
+    }
+
+
+def _drift(drift: "Drift") -> dict[str, Any]:
+    return {
+        "provider": drift.provider,
+        "model": drift.model,
+        "calls": drift.calls,
+        "paid_calls": drift.paid,
+        "estimate_usd": money.text(drift.estimate),
+        "charged_usd": money.text(drift.charged),
     }
 
 

@@ -34,7 +34,6 @@ def _pretended(opened: Opened, found: Plan) -> RunRefused | None:
     images = opened.binder.images
     if opened.options.simulate or not images.marked:
         return None
-
     for planned in found.of(Decision.RUN, Decision.AWAIT):
         for leaf in input_artifacts(planned.bound) if planned.bound else ():
             if leaf.sha256 in images.marked:

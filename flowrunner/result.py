@@ -1,6 +1,6 @@
 """What a run did, for whoever asked for it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,21 @@ from flowrunner.project import Opened
 from flowrunner.publish import Published
 from flowrunner.scheduler import CellResult, Status
 from flowrunner.store.records import RunStatus
+
+_FIFTH = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """A model whose charges are not what was estimated: `calls` of the `paid` ones are off by more than a fifth, and
+    `charged` is the one farthest off, which was to cost `estimate` at most."""
+
+    provider: str
+    model: str
+    calls: int
+    paid: int
+    estimate: money.Nano
+    charged: money.Nano
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,6 +55,21 @@ class RunResult:
         return sum(result.paid for result in self.results.values())
 
     @property
+    def unstated(self) -> int:
+        """Calls that were charged, and whose replies do not say how much."""
+        return sum(result.charges.count(None) for result in self.results.values())
+
+    @property
+    def drifts(self) -> list[Drift]:
+        """The models whose charges are off by more than a fifth of the estimate, each once."""
+        charged: dict[tuple[str, str], list[tuple[money.Nano, money.Nano]]] = {}
+        for result in self.results.values():
+            if result.cell.model is not None and result.price is not None:
+                pairs = [(result.price, charge) for charge in result.charges if charge is not None]
+                charged.setdefault((result.cell.model.provider, result.cell.model.id), []).extend(pairs)
+        return [drift for model, pairs in charged.items() for drift in _drift(*model, pairs)]
+
+    @property
     def calls(self) -> int:
         return sum(result.calls for result in self.results.values())
 
@@ -60,3 +90,11 @@ class RunResult:
     def exit_code(self) -> int:
         codes = {RunStatus.DONE: 0, RunStatus.FAILED: 1, RunStatus.REFUSED: 3, RunStatus.WAITING: 4}
         return codes.get(self.status, 130)
+
+
+def _drift(provider: str, model: str, pairs: Sequence[tuple[money.Nano, money.Nano]]) -> list[Drift]:
+    off = [(estimate, charge) for estimate, charge in pairs if abs(charge - estimate) * _FIFTH > estimate]
+    if not off:
+        return []
+    estimate, charge = max(off, key=lambda pair: abs(pair[1] - pair[0]))
+    return [Drift(provider=provider, model=model, calls=len(off), paid=len(pairs), estimate=estimate, charged=charge)]

@@ -43,8 +43,10 @@ class CellResult:
     """Number of the picked candidate; 0 where none is."""
     outcomes: tuple[Outcome | None, ...] = ()
     failures: tuple[Failure, ...] = ()
-    paid: Nano = 0
-    """What this run paid for it, as far as the replies say."""
+    charges: tuple[Nano | None, ...] = ()
+    """What each call that this run paid was charged; None where the reply does not say."""
+    price: Nano | None = None
+    """What one of them was to cost at most."""
     calls: int = 0
     """Calls of this run that were, or may have been, charged."""
     seconds: float = 0.0
@@ -57,6 +59,11 @@ class CellResult:
         if self.status is Status.WAITING:
             return any(self.candidates)
         return self.status in (Status.DONE, Status.REUSED)
+
+    @property
+    def paid(self) -> Nano:
+        """What this run paid for it, as far as the replies say."""
+        return sum(charge or 0 for charge in self.charges)
 
     @property
     def maybe_billed(self) -> bool:
@@ -216,7 +223,7 @@ class Scheduler:
         sent = [outcome for outcome, (_, fresh) in zip(outcomes, found, strict=True) if outcome and fresh]
         enough = any(outcomes) if cell.step.pick.rule is PickRule.HUMAN else all(outcomes)
         billed = [one for one in failures if one.billed is not Billed.NO and not one.known]
-        paid = sum(one.paid or 0 for one in sent) + sum(one.paid or 0 for one in billed if one.billed is Billed.YES)
+        charges = [*(one.paid for one in sent), *(one.paid for one in billed if one.billed is Billed.YES)]
         seconds = max((outcome.seconds for outcome in sent), default=0.0)
         if enough:
             result = self._with_pick(cell, planned, tuple(outcomes), Status.DONE if sent else Status.REUSED)
@@ -228,8 +235,18 @@ class Scheduler:
                 planned=planned,
                 outcomes=tuple(outcomes),
             )
-        calls = 0 if planned.is_local else len(sent) + len(billed)
-        return replace(result, failures=failures, paid=paid, calls=calls, seconds=seconds)
+        if planned.is_local:
+            return replace(result, failures=failures, seconds=seconds)
+        assert cell.model is not None
+        assert planned.bound is not None
+        return replace(
+            result,
+            failures=failures,
+            charges=tuple(charges),
+            price=self.planner.price(cell.model, planned.bound),
+            calls=len(sent) + len(billed),
+            seconds=seconds,
+        )
 
     async def _samples(self, cell: Cell, planned: PlannedCell) -> list[tuple[Outcome | Failure, bool]]:
         """All samples, each to its end also where another one breaks: what is under way is paid for."""

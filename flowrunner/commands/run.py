@@ -167,8 +167,8 @@ def _given_up(arguments: argparse.Namespace, path: Path, session: "Session", fau
 def _cost(session: "Session", begun: "RunRecord") -> str:
     from flowrunner.report.groups import plural
 
-    charge = session.progress.facts.charge(begun.paid)
-    return f"{plural(begun.calls, 'call')}, {charge}, {begun.maybe_billed} may have been billed"
+    charges = session.progress.facts.charges(begun.paid, begun.unstated)
+    return f"{plural(begun.calls, 'call')}, {charges}, {begun.maybe_billed} may have been billed"
 
 
 def _halted(arguments: argparse.Namespace, path: Path, session: "Session") -> Ended:
@@ -185,7 +185,13 @@ def _halted(arguments: argparse.Namespace, path: Path, session: "Session") -> En
     shape = _shape(begun.id, session.opened.pipeline.file, arguments, "interrupted")
     return Ended(
         ending.INTERRUPTED,
-        shape | {"paid_calls": begun.calls, "paid_usd": money.text(begun.paid), "maybe_billed": maybe},
+        shape
+        | {
+            "paid_calls": begun.calls,
+            "paid_usd": money.text(begun.paid),
+            "unstated": begun.unstated,
+            "maybe_billed": maybe,
+        },
     )
 
 
@@ -213,5 +219,7 @@ def _shape(run_id: str | None, file: str, arguments: argparse.Namespace, status:
         "outputs": {},
         "paid_calls": 0,
         "paid_usd": "0.00",
+        "unstated": 0,
         "maybe_billed": [],
+        "drifts": [],
     }

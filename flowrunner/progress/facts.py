@@ -14,6 +14,7 @@ from flowrunner.call import Billed, Failure
 from flowrunner.decisions import Plan
 from flowrunner.events import Begun, Done, Event, Failed, Noted, Retried, Sent, Waits
 from flowrunner.paint import Paint, Tone, plain
+from flowrunner.report.groups import plural
 from flowrunner.report.text import about, costs
 
 _TONES = {
@@ -97,6 +98,13 @@ class Facts:
         if amount is None:
             return "charge not stated"
         return f"{'simulated' if self.simulated else 'paid'} {money.exact(amount)}"
+
+    def charges(self, amount: money.Nano, unstated: int) -> str:
+        """The same of several calls, of which some replies may not say it: `paid $0.047250 and 1 charge not stated`."""
+        told = f"{plural(unstated, 'charge')} not stated"
+        if not unstated:
+            return self.charge(amount)
+        return f"{self.charge(amount)} and {told}" if amount else told
 
     def _begun(self, event: Begun) -> str:
         assert self.plan is not None

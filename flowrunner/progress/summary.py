@@ -1,5 +1,6 @@
 """How a run ended, in lines: what was left, what waits, what was made, what it cost."""
 
+import math
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from flowrunner.report.text import price
 from flowrunner.scheduler import CellResult, Status
 
 if TYPE_CHECKING:
-    from flowrunner.api import RunResult
+    from flowrunner.result import Drift, RunResult
 
 _MOST = 8
 """Lines of one kind."""
@@ -33,6 +34,7 @@ def summary(result: "RunResult", waits: Sequence[Waits], facts: Facts) -> list[s
         *_remedy(result),
         *_waiting(waits, result, facts),
         *_made(result, facts),
+        *_drifts(result, facts),
     ]
     return [*lines, facts.line("end", result.status.value, _end(result, facts))]
 
@@ -110,9 +112,24 @@ def _where(paths: Sequence[str], facts: Facts) -> str:
     return f"{escape.visible(facts.place(shared))}/"
 
 
+def _drifts(result: "RunResult", facts: Facts) -> list[str]:
+    """Models whose charges are not what was estimated: the user's own price can stand in for the catalogue's."""
+    lines = [facts.line("note", _drifted(drift, facts)) for drift in result.drifts]
+    return _first(lines, lambda more: facts.line("note", f"… and {plural(more, 'other model')} with other charges"))
+
+
+def _drifted(drift: "Drift", facts: Facts) -> str:
+    """`flux-2-pro: paid $0.080000 where $0.031500 was estimated (+154 %), 2 of 3 calls; …`."""
+    change = 100 * (drift.charged - drift.estimate) / drift.estimate if drift.estimate else math.inf
+    figures = f"{facts.charge(drift.charged)} where {money.exact(drift.estimate)} was estimated ({change:+.0f} %)"
+    remedy = "[prices] in flowrunner.toml sets another price"
+    return f"{escape.line(drift.model)}: {figures}, {drift.calls} of {plural(drift.paid, 'call')}; {remedy}"
+
+
 def _end(result: "RunResult", facts: Facts) -> str:
     maybe = sum(one.billed is Billed.MAYBE for found in result.results.values() for one in found.failures)
-    cost = f"{plural(result.calls, 'call')}, {facts.charge(result.paid)}, {maybe} may have been billed"
+    charges = facts.charges(result.paid, result.unstated)
+    cost = f"{plural(result.calls, 'call')}, {charges}, {maybe} may have been billed"
     tail = ", ".join(_tally(result))
     return f"{cost}; {tail}" if tail else cost
 

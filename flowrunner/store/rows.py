@@ -57,7 +57,7 @@ def passed(caps: Caps, estimate: Nano | None, run: "sqlite3.Row", total: Nano) -
             continue
         if estimate is None and not caps.unpriced:
             return OverBudget(cap=Cap.UNPRICED, limit=limit, spent=spent, would_be=spent)
-        if spent + (estimate or 0) > limit:
+        if spent + (estimate or 0) > limit or (estimate is None and spent >= limit):
             return OverBudget(cap=cap, limit=limit, spent=spent, would_be=spent + (estimate or 0))
     return None
 

@@ -65,7 +65,8 @@ PLAN = obj(
         calls=WHOLE,
         estimate_usd=MAYBE_MONEY,
         unpriced=WHOLE,
-        after_picks=obj(calls=WHOLE, estimate_usd=MAYBE_MONEY),
+        priced_usd=MAYBE_MONEY,
+        after_picks=obj(calls=WHOLE, estimate_usd=MAYBE_MONEY, unpriced=WHOLE, priced_usd=MAYBE_MONEY),
     )
     | {"required": ["run", "reuse", "await", "skip", "missing", "calls", "estimate_usd", "unpriced", "after_picks"]},
 )
@@ -90,7 +91,9 @@ RUN = obj(
     outputs={"type": "object", "additionalProperties": listed(TEXT)},
     paid_calls=WHOLE,
     paid_usd=MONEY,
+    unstated=WHOLE,
     maybe_billed=listed(TEXT),
+    drifts=listed(obj(provider=TEXT, model=TEXT, calls=WHOLE, paid_calls=WHOLE, estimate_usd=MONEY, charged_usd=MONEY)),
 )
 PICK = obj(
     pipeline=TEXT,

@@ -1,0 +1,149 @@
+"""Limits over whole runs: what is charged counts, what nobody knows is told, and what is refused is refused in time."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import Result, cli, pipeline
+from wire import Wire, png, reply
+
+from flowrunner import api, exchange
+from flowrunner.store.records import RunStatus
+
+LIVE = {"AIMLAPI_API_KEY": "sk-1", "HOME": "/nonexistent", "PATH": ""}
+PRO, MAX = "blackforestlabs/flux-2-pro", "blackforestlabs/flux-2-max"
+SIZE = "image_size: {width: 1024, height: 1024}"
+
+
+@pytest.fixture(autouse=True)
+def no_network(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange.Connections, "_transport", lambda *_: wire)
+
+
+def charges(*dollars: str | None) -> Any:
+    """A provider that charges these amounts, one call after the other, and the last for all that follow."""
+    left = list(dollars)
+    return lambda body: reply([png(8, 8, str(body))], usd=left.pop(0) if len(left) > 1 else left[0])
+
+
+def many(count: int, model: str = PRO, top: str = "") -> str:
+    steps = "".join(f"  s{n}: {{model: {model}, with: {{prompt: p{n}, {SIZE}}}}}\n" for n in range(count))
+    return f"{top}\nsteps:\n{steps}"
+
+
+def ran(folder: Path, *words: str) -> Result:
+    return cli("run", "show.yaml", "--concurrency", "1", *words, cwd=folder, env=LIVE)
+
+
+# What is charged
+
+
+def test_a_charge_that_is_off_by_more_than_a_fifth_is_told_once_for_its_model(tmp_path: Path, wire: Wire) -> None:
+    pipeline(tmp_path, many(3))
+    wire.answer = charges("0.0315", "0.08", "0.05")
+    result = ran(tmp_path)
+    (note,) = [line for line in result.out.splitlines() if line.startswith("note")]
+    assert note == (
+        f"note  {PRO}: paid $0.080000 where $0.031500 was estimated (+154 %), 2 of 3 calls; "
+        "[prices] in flowrunner.toml sets another price"
+    )
+
+
+def test_machines_are_told_of_the_drift_too(tmp_path: Path, wire: Wire) -> None:
+    pipeline(tmp_path, many(2))
+    wire.answer = charges("0.01")
+    assert ran(tmp_path, "--format", "json").json["drifts"] == [
+        {
+            "provider": "aimlapi",
+            "model": PRO,
+            "calls": 2,
+            "paid_calls": 2,
+            "estimate_usd": "0.0315",
+            "charged_usd": "0.01",
+        }
+    ]
+
+
+@pytest.mark.parametrize(("charged", "drifts"), [("0.0378", 0), ("0.0252", 0), ("0.0378001", 1), ("0.0251999", 1)])
+def test_a_fifth_more_or_less_is_no_drift(tmp_path: Path, wire: Wire, charged: str, drifts: int) -> None:
+    wire.answer = charges(charged)
+    assert len(api.run(pipeline(tmp_path, many(1)), environment=LIVE).drifts) == drifts
+
+
+def test_what_was_paid_before_is_no_drift_of_this_run(tmp_path: Path, wire: Wire) -> None:
+    path = pipeline(tmp_path, many(1))
+    wire.answer = charges("0.50")
+    assert len(api.run(path, environment=LIVE).drifts) == 1
+    assert api.run(path, environment=LIVE).drifts == []
+
+
+def test_charges_above_the_estimate_stop_the_rest_before_it_is_paid(tmp_path: Path, wire: Wire) -> None:
+    pipeline(tmp_path, many(4))
+    wire.answer = charges("0.06")
+    result = ran(tmp_path, "--max-usd", "0.13")
+    assert (result.exit_code, len(wire.sent)) == (3, 2)
+    assert "left  s2, s3  not sent: max_usd is $0.13; $0.120 is spent or reserved, with this call about $0.152" in (
+        result.out
+    )
+    assert "\nend   refused  2 calls, paid $0.120000, 0 may have been billed; 2 not tried\n" in result.out
+    assert result.out.splitlines()[-1].startswith("next  flowrunner plan show.yaml")
+
+
+def test_charges_below_the_estimate_leave_room(tmp_path: Path, wire: Wire) -> None:
+    wire.answer = charges("0.01")
+    result = api.run(pipeline(tmp_path, many(4)), environment=LIVE, max_usd=126_000_000)
+    assert (result.status, result.paid, len(wire.sent)) == (RunStatus.DONE, 40_000_000, 4)
+
+
+def test_a_charge_that_no_reply_states_is_not_nothing(tmp_path: Path, wire: Wire) -> None:
+    pipeline(tmp_path, many(3))
+    wire.answer = charges(None, "0.0315", None)
+    assert "\nend   done  3 calls, paid $0.031500 and 2 charges not stated, 0 may have been billed\n" in (
+        ran(tmp_path).out
+    )
+
+
+# Calls of unknown price
+
+
+def test_without_a_limit_an_unpriced_call_runs_and_is_shown_as_such(tmp_path: Path, wire: Wire) -> None:
+    pipeline(tmp_path, many(2, MAX))
+    wire.answer = charges(None)
+    result = ran(tmp_path)
+    assert (result.exit_code, len(wire.sent)) == (0, 2)
+    assert "  2 calls of unknown price\n" in result.out
+    assert result.out.count("  price unknown\n") == 2
+    assert "\nend   done  2 calls, 2 charges not stated, 0 may have been billed\n" in result.out
+
+
+@pytest.mark.parametrize("top", ["budget: {max_usd: 1}", "budget: {total_usd: 1}"])
+@pytest.mark.parametrize(
+    ("words", "posts"),
+    [((), 0), (("--allow-unpriced",), 2), ((f"--allow-unpriced={MAX}",), 2), ((f"--allow-unpriced={PRO}",), 0)],
+)
+def test_under_a_limit_an_unpriced_call_needs_a_word(
+    tmp_path: Path, wire: Wire, top: str, words: tuple[str, ...], posts: int
+) -> None:
+    pipeline(tmp_path, many(2, MAX, top))
+    wire.answer = charges("0.07")
+    code = 0 if posts else 3
+    assert cli("plan", "show.yaml", *words, cwd=tmp_path, env=LIVE).exit_code == code
+    assert (ran(tmp_path, *words).exit_code, len(wire.sent)) == (code, posts)
+
+
+def test_unpriced_calls_end_where_their_charges_reach_the_limit(tmp_path: Path, wire: Wire) -> None:
+    pipeline(tmp_path, many(4, MAX))
+    wire.answer = charges("0.05")
+    result = ran(tmp_path, "--max-usd", "0.10", "--allow-unpriced")
+    assert (result.exit_code, len(wire.sent)) == (3, 2)
+    assert "max_usd is $0.10; $0.100 is spent or reserved" in result.out
+
+
+def test_simulated_charges_count_for_their_run_and_never_for_the_total(tmp_path: Path, wire: Wire) -> None:
+    path = pipeline(tmp_path, many(2, top="budget: {total_usd: 0.04}"))
+    wire.answer = charges("0.0315")
+    assert api.run(path, environment=LIVE, simulate=True).status is RunStatus.DONE
+    assert cli("plan", "show.yaml", "--simulate", "--max-usd", "0.04", cwd=tmp_path).exit_code == 0
+    assert cli("plan", "show.yaml", "--simulate", "--max-usd", "0.04", "--force", "*", cwd=tmp_path).exit_code == 3
+    assert cli("plan", "show.yaml", "--only", "s0", cwd=tmp_path).exit_code == 0
+    assert cli("plan", "show.yaml", cwd=tmp_path).exit_code == 3
