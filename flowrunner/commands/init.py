@@ -1,4 +1,4 @@
-"""Makes a starter project: a pipeline that runs at once with --simulate, settings, a schema for editors, a CI workflow.
+"""Makes a starter project: a pipeline that runs at once with --simulate, settings, a schema for editors, CI workflows.
 
 No file that is there is overwritten; .gitignore and .gitattributes get the lines that they lack.
 """
@@ -42,8 +42,16 @@ def _files(root: Path) -> Mapping[str, str]:
         _FIRST: starter.PIPELINE,
         "flowrunner.toml": starter.SETTINGS,
         schema.FILE: schema.text(root),
-        ".github/workflows/flowrunner.yml": starter.WORKFLOW.replace("VERSION", __version__),
+        ".github/actions/flowrunner/action.yml": _action(),
+        ".github/workflows/flowrunner.yml": starter.REVIEW.replace("VERSION", __version__),
+        ".github/workflows/pictures.yml": starter.SPENDING.replace("VERSION", __version__),
     }
+
+
+def _action() -> str:
+    from flowrunner.resources import folder
+
+    return (folder("actions") / "flowrunner" / "action.yml").read_text(encoding="utf-8")
 
 
 def _made(path: Path, text: str) -> bool:

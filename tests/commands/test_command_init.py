@@ -9,7 +9,9 @@ from flowrunner.source import Source
 
 FILES = [
     ".gitattributes",
+    ".github/actions/flowrunner/action.yml",
     ".github/workflows/flowrunner.yml",
+    ".github/workflows/pictures.yml",
     ".gitignore",
     "flowrunner.toml",
     "pipelines/first.yaml",
@@ -58,15 +60,24 @@ def test_gitignore_gets_the_lines_that_it_lacks(tmp_path: Path, before: str, aft
     assert (tmp_path / ".gitattributes").read_text() == "*.lock.yaml merge=union\n"
 
 
-def test_the_workflow_may_only_read_and_keeps_no_credentials(tmp_path: Path) -> None:
+def test_what_looks_at_pull_requests_may_only_read_and_keeps_no_credentials(tmp_path: Path) -> None:
     cli("init", cwd=tmp_path)
     text = (tmp_path / ".github/workflows/flowrunner.yml").read_text()
     root = parse(Source("flowrunner.yml", text))
     assert isinstance(root, MapNode)
-    assert set(root.entries) == {"name", "on", "permissions", "jobs"}
-    assert "permissions:\n  contents: read\n" in text
+    assert set(root.entries) == {"name", "on", "permissions", "concurrency", "jobs"}
+    assert "on:\n  pull_request:\n" in text
+    assert "permissions:\n  contents: read\n\n" in text
     assert "persist-credentials: false" in text
     assert "secrets." not in text
+
+
+def test_what_pays_is_asked_for_by_hand(tmp_path: Path) -> None:
+    cli("init", cwd=tmp_path)
+    text = (tmp_path / ".github/workflows/pictures.yml").read_text()
+    assert "\non:\n  workflow_dispatch:\n" in text
+    assert "pull_request:" not in text
+    assert "\npermissions: {}\n" in text
 
 
 def test_the_editor_finds_the_schema_that_the_pipeline_names(tmp_path: Path) -> None:
