@@ -44,7 +44,8 @@ _KEY = re.compile(r"""^["']?(flowrunner|steps)["']?\s*:""", re.MULTILINE)
 class Options:
     """What a command says beside the path: which inputs, which lock, which cells, what may be spent.
 
-    `only` and `force` are selectors; `max_usd` in nano-dollars; `allow_unpriced` holds model ids, `*` for all."""
+    `only` and `force` are selectors; `max_usd` in nano-dollars; `allow_unpriced` holds model ids, `*` for all;
+    `faults` are what goes wrong in a simulated run, rules as `simulate --fault` takes them."""
 
     inputs: Mapping[str, Any] = field(default_factory=dict)
     inputs_file: Path | None = None
@@ -62,6 +63,7 @@ class Options:
     allow_unpriced: frozenset[str] = frozenset()
     resend: bool = False
     output: Path | None = None
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from flowrunner.artifact import Artifact
 from flowrunner.call import Failure, Outcome
 from flowrunner.documents import run_document
 from flowrunner.downloads import Downloads
-from flowrunner.errors import RunRefused
+from flowrunner.errors import RunRefused, UsageError
 from flowrunner.events import Begun, Event, Noted, Waits
 from flowrunner.images import Pretended
 from flowrunner.jobs import INTERRUPTED, Door, Job, Stop, read
@@ -44,6 +44,7 @@ class Run:
         self.objects = opened.project.workspace.objects()
 
     async def run(self, confirm: Callable[[Plan], bool] | None) -> RunResult:
+        self._check_faults()
         self.project.workspace.prepare()
         with self.project.workspace.ledger(create=True) as ledger:
             ledger.recover()
@@ -56,6 +57,16 @@ class Run:
             if confirm is not None and not confirm(found):
                 raise RunRefused("declined", command="plan")
             return await self._run(ledger, found, keys)
+
+    def _check_faults(self) -> None:
+        if not self.options.faults:
+            return
+        if not self.options.simulate:
+            raise UsageError("faults are for simulated runs", "give simulate=True, too")
+        from flowrunner.simulator.mishaps import read
+
+        for rule in self.options.faults:
+            read(rule)
 
     def _keys(self, found: Plan) -> dict[str, Mapping[str, str]]:
         """The credential of every provider that may be asked, before anything is sent; none where a key is not here
@@ -102,7 +113,7 @@ class Run:
             return exchange.Connections()
         from flowrunner.simulator.transport import Mixed, transport
 
-        in_process = transport(self.project.catalog)
+        in_process = transport(self.project.catalog, self.options.faults)
         return exchange.Connections(transport=Mixed(in_process) if any(map(self._served, PROVIDERS)) else in_process)
 
     def _served(self, name: str) -> bool:

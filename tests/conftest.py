@@ -22,5 +22,5 @@ settings.load_profile("flowrunner")
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     """Stands where the simulator would: simulated runs send to it."""
     made = Wire()
-    monkeypatch.setattr("flowrunner.simulator.transport.transport", lambda _: made)
+    monkeypatch.setattr("flowrunner.simulator.transport.transport", lambda *_: made)
     return made

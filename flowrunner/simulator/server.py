@@ -1,6 +1,7 @@
 """The simulator on a port of this machine, for any HTTP client. It listens on the loopback address only."""
 
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,24 +14,27 @@ from typing import Any, TypeAlias
 
 from flowrunner.catalog import Catalog
 from flowrunner.simulator.contract import LARGEST, Simulator
-from flowrunner.simulator.mishaps import Broken, Mishap, Script, error
-from flowrunner.simulator.wire import SIMULATED, Clock, Reply, answer
+from flowrunner.simulator.mishaps import read
+from flowrunner.simulator.wire import SIMULATED, Clock, End, Reply, answer
 
 LOOPBACK = "127.0.0.1"
 _SILENCE = 60.0
 """Seconds after which a connection that says nothing is closed."""
 _LINGER = 10.0
 _CHUNK_LINE = 1024
+_WORDLESS = (End.NOTHING, End.RESET, End.UNREAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """One answered request, for a log: `seconds` from its first line to the reply."""
+    """One answered request, for a log: `seconds` from its first line to the reply; `fault` is the rule that it met,
+    `status` 0 where that leaves no reply."""
 
     method: str
     path: str
     status: int
     seconds: float
+    fault: str = ""
 
 
 OnRequest: TypeAlias = Callable[[Served], None]
@@ -47,12 +51,12 @@ def serve(
     clock: Clock = lambda: datetime.now(UTC),
 ) -> Iterator[str]:
     """Serves until the block ends; gives the origin, `http://127.0.0.1:PORT`. Port 0 takes a free one. Each POST
-    waits `latency` seconds; `faults` are rules of `mishaps.Script`. `on_request` is called before each reply, from
+    waits `latency` seconds; `faults` are rules of `mishaps.read`. `on_request` is called before each reply, from
     several threads. OSError where the port is taken, UsageError for what is no fault."""
-    script = Script(faults)
+    rules = [read(rule) for rule in faults]
     server = _Server((LOOPBACK, port), _Handler)
-    server.simulator = Simulator(catalog, origin=server.origin, clock=clock)
-    server.latency, server.script, server.on_request = latency, script, on_request or _silent
+    server.simulator = Simulator(catalog, origin=server.origin, clock=clock, faults=rules)
+    server.latency, server.on_request = latency, on_request or _silent
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="simulator", daemon=True)
     thread.start()
     try:
@@ -74,7 +78,6 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     simulator: Simulator
     latency: float
-    script: Script
     on_request: OnRequest
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
@@ -100,14 +103,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         start = time.monotonic()
-        body = self._body()
+        reply = self.server.simulator.unread(self.command, self.path)
+        body: bytes | Reply = b"" if reply else self._body()
         refused = isinstance(body, Reply)
-        mishap = self.server.script.next() if self.command == "POST" else None
-        reply = body if isinstance(body, Reply) else self._reply(body, mishap)
+        reply = reply or (body if isinstance(body, Reply) else self._reply(body))
+        self.server.closing.wait(reply.wait)
+        status = 0 if reply.end in _WORDLESS else reply.status
         seconds = time.monotonic() - start
-        self.server.on_request(Served(method=self.command, path=self.path, status=reply.status, seconds=seconds))
-        if isinstance(mishap, Broken):
-            self._break(reply, mishap)
+        told = Served(method=self.command, path=self.path, status=status, seconds=seconds, fault=reply.fault)
+        self.server.on_request(told)
+        if reply.end is not End.WHOLE:
+            self._break(reply)
             return
         self._send(reply, last=refused)
         if refused:
@@ -115,30 +121,46 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815
 
-    def _reply(self, body: bytes, mishap: Mishap | None) -> Reply:
+    def _reply(self, body: bytes) -> Reply:
         if self.command == "POST":
             self.server.closing.wait(self.server.latency)
-        if isinstance(mishap, int):
-            return error(mishap)
         method = "GET" if self.command == "HEAD" else self.command
         return self.server.simulator.handle(method, self.path, dict(self.headers), body)
 
-    def _break(self, reply: Reply, mishap: Broken) -> None:
+    def _break(self, reply: Reply) -> None:
         """The connection ends before the reply, or in the middle of it."""
         self.close_connection = True
-        if mishap is Broken.CUT:
-            self._head(reply, last=False)
-            self.wfile.write(reply.body[: len(reply.body) // 2])
+        match reply.end:
+            case End.RESET | End.UNREAD:
+                # Closing without lingering throws away what was not read and resets the connection.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+            case End.HEAD:
+                self.wfile.write(f"HTTP/1.1 {reply.status} OK\r\ncontent-type: applica".encode())
+            case End.BODY | End.UNSIZED:
+                self._head(reply, last=True, sized=reply.end is End.BODY)
+                self._write(reply.body[: len(reply.body) // 2], reply.pause)
 
     def _send(self, reply: Reply, *, last: bool = False) -> None:
         self._head(reply, last=last)
-        self.wfile.write(b"" if self.command == "HEAD" else reply.body)
+        self._write(b"" if self.command == "HEAD" else reply.body, reply.pause)
 
-    def _head(self, reply: Reply, *, last: bool) -> None:
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
+    def _write(self, body: bytes, pause: float) -> None:
+        if not pause:
+            self.wfile.write(body)
+            return
+        for at in range(len(body)):
+            self.wfile.write(body[at : at + 1])
+            if self.server.closing.wait(pause):
+                return
+
+    def _head(self, reply: Reply, *, last: bool, sized: bool = True) -> None:
+        # Without the base class's own Date where the reply has one.
+        self.send_response_only(reply.status)
+        for name, value in {"date": self.date_time_string(), **reply.headers}.items():
             self.send_header(name, value)
-        self.send_header("content-length", str(len(reply.body)))
+        if sized:
+            self.send_header("content-length", str(len(reply.body)))
         if last:
             self.send_header("connection", "close")
         self.end_headers()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 from flowrunner.digest import sha256
@@ -43,13 +44,36 @@ class Asked:
         return identity(f"{self.method} {self.path} {sha256(self.body)}")
 
 
+class End(StrEnum):
+    """How far a reply comes."""
+
+    WHOLE = "whole"
+    BODY = "body"
+    """The connection closes in the middle of the body."""
+    UNSIZED = "unsized"
+    """The same, and no length was stated."""
+    HEAD = "head"
+    """It closes in the middle of the headers."""
+    NOTHING = "nothing"
+    """It closes before the reply."""
+    RESET = "reset"
+    """It is reset before the reply."""
+    UNREAD = "unread"
+    """It is reset before the request's body was read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One HTTP reply, complete: header names in lower case, no content-length."""
+    """One HTTP reply: header names in lower case, no content-length. `wait` is in seconds before it, `pause` between
+    two bytes of its body; `fault` is the rule that made it so."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    end: End = End.WHOLE
+    wait: float = 0.0
+    pause: float = 0.0
+    fault: str = ""
 
 
 def identity(text: str) -> str:

@@ -57,21 +57,21 @@ def test_a_second_run_pays_nothing_and_says_what_it_reused(folder: Path) -> None
 
 
 def test_a_failed_call_is_told_with_its_price_and_what_to_do(folder: Path) -> None:
-    with served("400") as env:
+    with served("400 at=1") as env:
         result = ran(folder, "chain.yaml --simulate", env)
     assert (result.exit_code, result.err) == (1, "")
     golden(GOLDEN / "run-failed.txt", steady(result.out))
 
 
 def test_a_call_that_is_turned_away_is_sent_again(folder: Path) -> None:
-    with served("429") as env:
+    with served("429 at=1") as env:
         result = ran(folder, "chain.yaml --simulate", env)
     assert result.exit_code == 0
     assert re.search(r"^retry portrait  .*, again in \d+ s \(1 of 3\)$", result.out, re.MULTILINE)
 
 
 def test_a_lost_reply_may_have_been_billed_and_is_looked_up_next(folder: Path) -> None:
-    with served("drop") as env:
+    with served("drop at=1") as env:
         result = ran(folder, "chain.yaml --simulate", env)
     assert result.exit_code == 1
     assert "aimlapi  may have been billed, up to $0.032, request " in result.out
@@ -81,7 +81,7 @@ def test_a_lost_reply_may_have_been_billed_and_is_looked_up_next(folder: Path) -
 
 
 def test_what_stops_the_run_is_told_once_and_the_rest_is_counted(folder: Path) -> None:
-    with served("403") as env:
+    with served("credits at=1") as env:
         result = ran(folder, "picked.yaml --simulate", env)
     assert result.out.count("\nfail ") == 1
     assert re.search(r"^left  scene/vase.*  not sent: ", result.out, re.MULTILINE)

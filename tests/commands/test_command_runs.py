@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).parent / "golden"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with one run that lost a reply."""
     made = project(tmp_path_factory.mktemp("runs"), {"chain.yaml": CHAIN})
-    with serve(load(), faults=["ok", "drop"]) as origin:
+    with serve(load(), faults=["drop at=2"]) as origin:
         cli("run", "chain.yaml", "--simulate", cwd=made, env={"AIMLAPI_BASE_URL": origin})
     return made
 

@@ -109,7 +109,7 @@ def test_a_client_that_goes_away_is_no_matter(client: httpx.Client, capfd: pytes
 
 
 def test_faults_come_in_their_order_and_only_to_posts() -> None:
-    rules = ["429", "drop", "cut", "ok"]
+    rules = ["429 at=1", "drop at=2", "cut at=3"]
     with serve(CATALOG, faults=rules) as origin, httpx.Client(base_url=origin, trust_env=False) as client:
         assert client.get("/nothing").status_code == 404
         limited = client.post(PATH, json=BODY, headers=BEARER)

@@ -120,7 +120,7 @@ def compare(plan: Plan, sent: int, ended: dict[str, Status]) -> None:
 def test_a_run_does_what_its_plan_says(steps: list[Step], changed: int) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         wire = Wire()
-        patch.setattr("flowrunner.simulator.transport.transport", lambda _: wire)
+        patch.setattr("flowrunner.simulator.transport.transport", lambda *_: wire)
         made = one_file(Path(folder), wire, text(steps))
         run_to_the_end(made)
         lock, sent = made.lock(), len(wire.sent)

@@ -25,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A shop that was run, for tests that put its files back."""
     with pytest.MonkeyPatch.context() as patch:
         wire = Wire()
-        patch.setattr("flowrunner.simulator.transport.transport", lambda _: wire)
+        patch.setattr("flowrunner.simulator.transport.transport", lambda *_: wire)
         shop = open_shop(tmp_path_factory.mktemp("made"), wire)
         shop.run()
         yield shop

@@ -31,7 +31,7 @@ def transports(monkeypatch: pytest.MonkeyPatch) -> list[SimulatedTransport]:
     """The simulator of each run, in order."""
     made: list[SimulatedTransport] = []
 
-    def transport(catalog: Catalog) -> SimulatedTransport:
+    def transport(catalog: Catalog, _: object) -> SimulatedTransport:
         made.append(SimulatedTransport(Simulator(catalog)))
         return made[-1]
 

@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from flowrunner.errors import UsageError
 from flowrunner.simulator import lettering
 from flowrunner.simulator.chance import Chance
-from flowrunner.simulator.mishaps import Broken, Script
 from flowrunner.simulator.palette import Tone, inks, oklab, oklch, tone
 from flowrunner.simulator.shelf import Shelf, Thing
 from flowrunner.simulator.wire import Asked, Rejected, parsed, uploaded
@@ -156,14 +154,3 @@ def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     # No JSON object begins with a full stop.
     with pytest.raises(Rejected, match="not JSON"):
         parsed(b"." + body)
-
-
-def test_a_script_is_played_in_order_and_then_over() -> None:
-    script = Script(["ok", "429*2", "drop", "cut"])
-    assert [script.next() for _ in range(7)] == [None, 429, 429, Broken.DROP, Broken.CUT, None, None]
-
-
-@pytest.mark.parametrize("rule", ["", "200", "99", "teapot", "429*0", "429*", "429 * 2", "*3", "1429"])
-def test_what_is_no_fault_is_told(rule: str) -> None:
-    with pytest.raises(UsageError, match="is no fault"):
-        Script([rule])
