@@ -1,6 +1,7 @@
 """What every test has: one profile for properties, and a provider in this process.
 
-The same examples are tried everywhere, and no clock is run against; `FLOWRUNNER_EXPLORE=1` looks for new examples.
+The same examples are tried everywhere, and no clock is run against; `FLOWRUNNER_EXPLORE=1000` looks for as many new
+ones.
 """
 
 import os
@@ -13,6 +14,7 @@ settings.register_profile(
     "flowrunner",
     derandomize=not os.environ.get("FLOWRUNNER_EXPLORE"),
     deadline=None,
+    max_examples=int(os.environ.get("FLOWRUNNER_EXPLORE") or 50),
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("flowrunner")

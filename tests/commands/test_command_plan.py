@@ -168,6 +168,7 @@ def test_a_locked_result_that_is_not_here_is_missing(folder: Path) -> None:
     assert re.search(r"^missing  dressed .* not here$", result.out, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_ten_thousand_cells_fit_on_a_screen(tmp_path: Path) -> None:
     axis = ", ".join(f"v{number}" for number in range(100))
     text = LOCAL.replace("name: local", f"axes: {{a: [{axis}], b: [{axis}]}}").replace(

@@ -115,7 +115,7 @@ def compare(plan: Plan, sent: int, ended: dict[str, Status]) -> None:
         assert ended[name] in ({Status.WAITING} if cell.behind_pick else ENDS[cell.decision]), name
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(steps=pipelines(), changed=integers(0, 5))
 def test_a_run_does_what_its_plan_says(steps: list[Step], changed: int) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
