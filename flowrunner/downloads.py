@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 
 from flowrunner.exchange import CONNECT_S, HEADERS, Body, Broken, Clock, Random, Sleep, declared, jitter, reason
 from flowrunner.files import IMAGE_LIMIT
-from flowrunner.network import Judged, Refusal
+from flowrunner.network import Judged, Refusal, same
 
 if TYPE_CHECKING:
     import httpx
@@ -100,7 +100,7 @@ class Downloads:
             try:
                 answer = await self.transport.handle_async_request(_pinned(place, address))
                 try:
-                    return await self._file(answer, place)
+                    return _elsewhere(answer, address) or await self._file(answer, place)
                 finally:
                     await answer.aclose()
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -134,6 +134,15 @@ class Downloads:
                 raise Broken(f"slower than {SLOWEST} bytes a second")
 
         return Fetched(await Body(self.limit_bytes).fill(answer, watch), answer.headers.get("content-type", ""))
+
+
+def _elsewhere(answer: "httpx.Response", address: str | None) -> FetchFailed | None:
+    """A connection that does not end where it was judged to end. A transport without sockets says nothing."""
+    stream = answer.extensions.get("network_stream")
+    peer = stream.get_extra_info("server_addr") if stream is not None and address is not None else None
+    if peer is None or same(str(peer[0]), str(address)):
+        return None
+    return FetchFailed(reason=f"the connection led to {peer[0]} in place of {address}")
 
 
 def _pinned(place: Judged, address: str | None) -> "httpx.Request":

@@ -202,9 +202,31 @@ def _host(host: str) -> str | Refusal:
         return Refusal(f"{host} is not a plain spelling of an address")
     if not host.isascii():
         return Refusal("its host is not ASCII: write the xn-- form")
-    if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
+    if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)) or not all(map(_encodes, labels)):
         return Refusal(f"{host} is not a host name")
     return host
+
+
+def _encodes(label: str) -> bool:
+    """An xn-- label must be what Punycode makes of something that is not ASCII (RFC 5891, 4.4), spelled so and no other
+    way."""
+    if not label.startswith("xn--"):
+        return True
+    try:
+        meant = label[4:].encode().decode("punycode")
+        return not meant.isascii() and meant.encode("punycode").decode() == label[4:]
+    except UnicodeError:
+        return False
+
+
+def same(one: str, two: str) -> bool:
+    """Whether two texts are one address."""
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(one) == ip_address(two)
+    except ValueError:
+        return False
 
 
 def _is_literal(host: str) -> bool:

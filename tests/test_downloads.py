@@ -51,17 +51,20 @@ class Desk:
         self.asked.append(request)
         return self.handler(request)
 
+    def downloads(self, transport: httpx.AsyncBaseTransport, limit_bytes: int = 1024) -> Downloads:
+        return Downloads(
+            transport=transport,
+            judge=self.judge,
+            clock=self.clock,
+            sleep=self.sleep,
+            random=lambda: 1.0,
+            limit_bytes=limit_bytes,
+        )
+
     def get(self, url: str = URL, *, once: bool = False, **limits: Any) -> Fetched | FetchFailed:
         async def got() -> Fetched | FetchFailed:
             async with Connections(transport=httpx.MockTransport(self.note)) as connections:
-                desk = Downloads(
-                    transport=connections.downloads,
-                    judge=self.judge,
-                    clock=self.clock,
-                    sleep=self.sleep,
-                    random=lambda: 1.0,
-                    limit_bytes=limits.pop("limit_bytes", 1024),
-                )
+                desk = self.downloads(connections.downloads, limits.pop("limit_bytes", 1024))
                 return await (desk.once(url, **limits) if once else desk.get(url, **limits))
 
         return asyncio.run(got())

@@ -128,6 +128,9 @@ def test_a_public_address_may_be_reached(address: str) -> None:
         "https://ex\u00adample.com/",
         "https://b\u00fccher.example/",
         "https://xn--/",
+        "https://xn--a.example/",
+        "https://xn--abc-.example/",
+        "https://cdn.xn--99999999.example/",
         "https://-a.example/",
         "https://a..example/",
         "https://.example/",
@@ -191,6 +194,8 @@ def test_no_text_makes_the_judge_stumble(text: str) -> None:
         ("https://cdn.example.?q", "https://cdn.example/?q", "cdn.example"),
         ("https://xn--bcher-kva.example/ü.png", "https://xn--bcher-kva.example/ü.png", "xn--bcher-kva.example"),
         ("https://a_b.s3.example/x", "https://a_b.s3.example/x", "a_b.s3.example"),
+        ("https://xn--strae-oqa.example/", "https://xn--strae-oqa.example/", "xn--strae-oqa.example"),
+        ("https://r3---sn.example/", "https://r3---sn.example/", "r3---sn.example"),
     ],
 )
 def test_a_judged_url_keeps_its_path_and_query(written: str, url: str, host: str) -> None:
