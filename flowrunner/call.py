@@ -151,5 +151,7 @@ class Failure:
     status: int | None = None
     known: bool = False
     """It happened in an earlier run, and nothing was sent in this one."""
+    gone: bool = False
+    """It was paid for, and the provider no longer has the picture: only another payment gives one."""
     refused: bool = False
     """flowrunner itself declined to send: a limit, or a result that is missing."""

@@ -7,34 +7,36 @@ call that was answered is never sent again: its receipt is read anew. A call who
 on the user's word.
 """
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from typing import assert_never
 
-from flowrunner import exchange, imagehead
-from flowrunner.artifact import Artifact
+from flowrunner import exchange, failures
 from flowrunner.call import Billed, Failure, Input, Outcome
 from flowrunner.downloads import Downloads, FetchFailed
-from flowrunner.errors import FlowError, RunRefused
-from flowrunner.events import Event, Retried, Sent
+from flowrunner.errors import RunRefused
+from flowrunner.events import Event, Noted, Retried, Sent
 from flowrunner.files import FileProblem
 from flowrunner.images import Images
 from flowrunner.jobs import Again, Door, Job, Missing, Stop, declined
+from flowrunner.keeping import Keeper
 from flowrunner.local import LocalPerformer
-from flowrunner.money import Nano
+from flowrunner.patience import Patience
 from flowrunner.placing import Placer
-from flowrunner.providers.base import Delivery, Fate, Finished, Refused, Request, Response
+from flowrunner.providers.base import Fate, Finished, Refused, Request, Response
 from flowrunner.providers.registry import LOCAL
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Damaged, Objects
-from flowrunner.store.records import Attempt, Caps, Intent, OverBudget, Receipt
+from flowrunner.store.records import Caps, Intent, OverBudget, Receipt
 
 ATTEMPTS = 3
 """Times that a call is sent which provably was not executed."""
 MARK_HEADER = "x-flowrunner-simulated"
 SAMPLE_HEADER = "x-flowrunner-sample"
+SKEW_S = 300.0
+"""Seconds that a provider's clock may differ from ours before a person is told."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,8 +65,11 @@ class Performer:
     """Told apart from other runs' handles: set where handles die with this process."""
     resend: bool = False
     """`--on-unknown resend`."""
+    patience: Patience = field(default_factory=lambda: Patience.of(0))
     local: LocalPerformer = field(init=False)
     placer: Placer = field(init=False)
+    keeper: Keeper = field(init=False)
+    _skewed: set[str] = field(default_factory=set, init=False)
     _fresh: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +93,7 @@ class Performer:
             mask=self.mask,
             scope=self.scope,
         )
+        self.keeper = Keeper(simulated=self.simulated, objects=self.objects, downloads=self.downloads)
 
     async def perform(self, job: Job) -> Outcome | Failure:
         """What came of a call. The ledger knows it before this returns."""
@@ -116,12 +122,25 @@ class Performer:
         key = job.call.key
         receipt = self.ledger.receipt(key, simulated=self.simulated)
         if receipt is not None:
-            return await self._reread(job, door, receipt)
+            return await self._reread(job, door, receipt) or self._forbidden(job, door)
         outcome = self.ledger.outcome(key, simulated=self.simulated)
         if outcome is not None:
             return replace(outcome, known=True)
+        forbidden = self._forbidden(job, door)
+        if forbidden is not None:
+            return forbidden
         unknowns = self.ledger.unknowns(key, simulated=self.simulated)
-        return _held(job, unknowns[-1]) if unknowns and not self.resend else None
+        return failures.held(job, unknowns[-1]) if unknowns and not self.resend else None
+
+    def _forbidden(self, job: Job, door: Door) -> Failure | None:
+        """What moderation has refused is never sent again: the same prompt is refused again, and the account noted."""
+        receipt = self.ledger.refusal(job.call.key, simulated=self.simulated)
+        if receipt is None:
+            return None
+        reading = door.provider.read(Response(receipt.status, receipt.headers, receipt.body))
+        if not isinstance(reading, Refused) or reading.fate is not Fate.MODERATED:
+            return None
+        return replace(failures.moderated(job, reading), known=True)
 
     # -- paid calls -----------------------------------------------------------------------------------------------
 
@@ -133,19 +152,38 @@ class Performer:
             if self.stop.requested:
                 return declined(job, self.stop.reason)
             found = await self._attempt(job, door, attempt)
-            if isinstance(found, Failure) and found.stops_run:
-                self.stop.request(found.error)
             if not isinstance(found, Again):
-                return found
+                return self._weighed(found, job, attempt)
             wait = found.wait if found.wait is not None else exchange.jitter(attempt - 1, self.random)
             if found.pauses:
                 door.gate.pause(wait)
-            if attempt == ATTEMPTS:
-                return found.failure
+            if attempt == ATTEMPTS or not self.patience.again():
+                return self._given_up(found, job, attempt)
             self._tell_again(job, found, wait, attempt)
             if not found.pauses:
                 await self.stop.outlast(_slept(self.sleep, wait))
         raise AssertionError("every attempt returns")
+
+    def _weighed(self, found: Outcome | Failure, job: Job, attempt: int) -> Outcome | Failure:
+        """Ends the run where no other call can work, or where one after the other is lost."""
+        provider = job.call.provider
+        if isinstance(found, Outcome):
+            self.patience.worked(provider, attempt - 1)
+        elif found.stops_run:
+            self.stop.request(found.error)
+        elif found.billed is Billed.MAYBE:
+            self._lose_patience(provider)
+        return found
+
+    def _given_up(self, again: Again, job: Job, attempts: int) -> Failure:
+        self._lose_patience(job.call.provider)
+        times = f"; tried {attempts} times" if attempts > 1 else "; this run has tried often enough"
+        return replace(again.failure, error=f"{again.failure.error}{times}")
+
+    def _lose_patience(self, provider: str) -> None:
+        why = self.patience.failed(provider)
+        if why:
+            self.stop.request(why)
 
     def _tell_again(self, job: Job, again: Again, wait: float, attempt: int) -> None:
         self.emit(
@@ -180,7 +218,8 @@ class Performer:
             self.ledger.not_sent(number, reply.reason)
             return Again(Failure(key=job.call.key, error=f"not sent: {reply.reason}", hint="nothing was billed"))
         if isinstance(reply, exchange.Lost):
-            return self._unknown(job, number, f"sent, and no usable reply came: {reply.reason}")
+            return self._lost(job, number, reply)
+        self._check_clock(door, reply)
         receipt = self._kept(number, reply)
         return await self._read(job, door, receipt, begun)
 
@@ -233,13 +272,35 @@ class Performer:
             return Failure(key=job.call.key, error=fault.message, hint=fault.hint, refused=True)
         except BaseException:
             # Cancelled, or our own bug: the request may have left, and the ledger must say so.
-            self.ledger.unknown(number, self._maybe(job, "the run ended while the call was under way"))
+            self.ledger.unknown(number, failures.maybe(job, "the run ended while the call was under way"))
             raise
         return self.placer.masked(reply) if isinstance(reply, Response) else reply
 
+    def _lost(self, job: Job, number: int, lost: exchange.Lost) -> Failure:
+        """What came of a reply is kept: it may hold the provider's name for the call."""
+        request_id = ""
+        if lost.status is not None:
+            partial = self.placer.masked(Response(lost.status, lost.headers, lost.partial))
+            request_id = self._kept(number, partial).request_id
+        came = "no reply came" if lost.status is None else f"HTTP {lost.status}, and the reply is not whole"
+        error = lost.reason if lost.after is exchange.Stage.WHILE_SENDING else f"sent, and {came}: {lost.reason}"
+        failure = failures.maybe(job, error)
+        failure = replace(failure, request_id=request_id or failure.request_id)
+        self.ledger.unknown(number, failure)
+        return failure
+
+    def _check_clock(self, door: Door, reply: Response) -> None:
+        """Says once of a provider that its clock and ours differ: stated ends of URLs and waits go by the clock."""
+        ahead = exchange.clock_ahead(reply, self.wall())
+        if abs(ahead) > SKEW_S and door.provider.name not in self._skewed:
+            self._skewed.add(door.provider.name)
+            self.emit(Noted(text=failures.skew(door.provider.name, ahead)))
+
     def _kept(self, number: int, reply: Response) -> Receipt:
         headers = {name: value for name, value in reply.headers.items() if name not in ("set-cookie", "authorization")}
-        request_id = reply.headers.get("x-inference-id", "")
+        # RFC 9110, 6.6.1: a reply without a date has the time of its arrival. A wait until a date counts from there.
+        headers.setdefault("date", formatdate(self.wall(), usegmt=True))
+        request_id = reply.headers.get("x-inference-id", "")[:128]
         receipt = Receipt(call=number, status=reply.status, headers=headers, body=reply.body, request_id=request_id)
         self.ledger.replied(receipt)
         return receipt
@@ -271,42 +332,27 @@ class Performer:
                 assert_never(reading)
 
     def _refused(self, job: Job, receipt: Receipt, refusal: Refused) -> Failure | Again:
-        failure = Failure(
-            key=job.call.key,
-            error=refusal.message,
-            hint=refusal.hint,
-            request_id=refusal.request_id,
-            status=refusal.status or None,
-        )
+        if refusal.fate is Fate.MODERATED:
+            return self._settled(receipt, failures.moderated(job, refusal))
         if refusal.fate is Fate.UNKNOWN:
-            return self._unknown(job, receipt.call, refusal.message, refusal)
+            return self._settled(receipt, failures.maybe(job, refusal.told, refusal))
+        failure = failures.refusal(job, refusal)
         if refusal.fate is Fate.CHARGED:
-            failure = _billed(failure, refusal.paid)
-            self.ledger.failed(receipt.call, failure)
-            return failure
+            return self._settled(receipt, failures.charged(failure, refusal.paid))
         if refusal.fate is Fate.TRY_LATER:
             self.ledger.failed(receipt.call, failure)
             return Again(failure, wait=refusal.retry_after, pauses=True)
-        if refusal.fate is Fate.STOP_RUN:
-            failure = replace(failure, stops_run=True)
-        self.ledger.refused(receipt.call, failure)
-        return failure
+        return self._settled(receipt, replace(failure, stops_run=refusal.fate is Fate.STOP_RUN))
 
-    def _unknown(self, job: Job, number: int, message: str, refusal: Refused | None = None) -> Failure:
-        failure = self._maybe(job, message, refusal)
-        self.ledger.unknown(number, failure)
+    def _settled(self, receipt: Receipt, failure: Failure) -> Failure:
+        """A failure, written down as what it means for the money."""
+        write = {
+            Billed.NO: self.ledger.refused,
+            Billed.YES: self.ledger.failed,
+            Billed.MAYBE: self.ledger.unknown,
+        }[failure.billed]
+        write(receipt.call, failure)
         return failure
-
-    def _maybe(self, job: Job, message: str, refusal: Refused | None = None) -> Failure:
-        return Failure(
-            key=job.call.key,
-            error=message,
-            hint=f"it may have been billed: look it up at {job.call.provider}, or pay again with --on-unknown resend",
-            billed=Billed.MAYBE,
-            paid=job.estimate,
-            request_id=(refusal.request_id if refusal else "") or job.call.key[:32],
-            status=(refusal.status or None) if refusal else None,
-        )
 
     # -- results --------------------------------------------------------------------------------------------------
 
@@ -315,10 +361,10 @@ class Performer:
     ) -> Outcome | Failure:
         artifacts = []
         for delivery in finished.images:
-            found = await self._stored(delivery)
+            found = await self.keeper.keep(delivery)
             if isinstance(found, FetchFailed):
                 self.ledger.stalled(receipt.call, found.reason)
-                return _not_here(job, finished, found)
+                return failures.not_here(job, finished, found)
             artifacts.append(found)
             self.placer.remember(found, delivery, door)
         outcome = Outcome(
@@ -330,58 +376,6 @@ class Performer:
         )
         self.ledger.committed(receipt.call, outcome)
         return outcome
-
-    async def _stored(self, delivery: Delivery) -> Artifact | FetchFailed:
-        """The image in the store, or why it cannot be had."""
-        data = delivery.data
-        if data is None and delivery.url is not None:
-            found = await self.downloads.get(delivery.url)
-            if isinstance(found, FetchFailed):
-                return found
-            data = found.data
-        if data is None:
-            return FetchFailed(reason="the reply names no picture")
-        try:
-            image = imagehead.artifact(data)
-            if imagehead.simulated(data) and not self.simulated:
-                return FetchFailed(reason="it carries the mark of the simulator, and this is a live run")
-            await asyncio.to_thread(self.objects.put, data)
-        except FlowError as fault:
-            return FetchFailed(reason=fault.message)
-        return image
-
-
-def _held(job: Job, last: Attempt) -> Failure:
-    """An earlier call that was, or may have been, charged and of which there is no picture."""
-    provider, charged = job.call.provider, last.billed is Billed.YES
-    was = "was charged and gave no picture" if charged else "may have been billed and its picture is not known"
-    ask = f"ask {provider} for the money back" if charged else f"look it up at {provider}"
-    return Failure(
-        key=job.call.key,
-        error=f"an earlier call {was}; it is not sent again",
-        hint=f"{ask}, or pay again with --on-unknown resend",
-        billed=last.billed,
-        paid=last.paid if charged else last.reserved,
-        request_id=last.request_id or last.client_request_id,
-        known=True,
-    )
-
-
-def _not_here(job: Job, finished: Finished, found: FetchFailed) -> Failure:
-    again = "run again: the reply is kept, and the call is not sent a second time"
-    return Failure(
-        key=job.call.key,
-        error=f"paid, but the picture could not be kept: {found.reason}",
-        hint=f"it is gone there; to pay for another picture: --force {job.cell}" if found.gone else again,
-        billed=Billed.YES,
-        paid=finished.paid,
-        request_id=finished.request_id,
-    )
-
-
-def _billed(failure: Failure, paid: Nano | None) -> Failure:
-    hint = failure.hint or "ask the provider for the money back, with the request id"
-    return replace(failure, billed=Billed.YES, paid=paid, hint=hint)
 
 
 async def _slept(sleep: exchange.Sleep, seconds: float) -> None:

@@ -89,7 +89,8 @@ class Placer:
 
 def _refused(job: Job, refusal: Refused) -> Failure | Again:
     stops = refusal.fate is Fate.STOP_RUN
-    failure = _not_uploaded(job, refusal.message, refusal.hint, status=refusal.status, stops_run=stops)
+    hint = "" if refusal.fate is Fate.UNKNOWN else refusal.hint  # whatever became of an upload, it costs nothing
+    failure = _not_uploaded(job, refusal.told, hint, status=refusal.status, stops_run=stops)
     if refusal.fate in _UPLOADED_ANYWAY:
         return Again(failure, wait=refusal.retry_after, pauses=refusal.fate is Fate.TRY_LATER)
     return failure

@@ -4,8 +4,9 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from flowrunner import exchange, network
 from flowrunner.artifact import Artifact
@@ -18,6 +19,7 @@ from flowrunner.images import Pretended
 from flowrunner.jobs import INTERRUPTED, Door, Job, Stop, read
 from flowrunner.limits import own_limit, refusal
 from flowrunner.locking import locked
+from flowrunner.patience import Patience
 from flowrunner.perform import Performer
 from flowrunner.planning import Decision, Plan, PlannedCell
 from flowrunner.project import Opened, planned, planner
@@ -32,8 +34,20 @@ from flowrunner.store.records import Caps, RunStatus
 Emit = Callable[[Event], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Where a run has time and chance from: `clock` and `sleep` for waits, in seconds, `wall` for what others date."""
+
+    clock: exchange.Clock = time.monotonic
+    wall: exchange.Clock = time.time
+    sleep: exchange.Sleep = asyncio.sleep
+    random: exchange.Random = random.random
+
+
 class Run:
     """One run from its plan to its lock."""
+
+    timing: ClassVar[Timing] = Timing()
 
     def __init__(self, opened: Opened, emit: Emit, stop: Stop) -> None:
         self.opened = opened
@@ -132,7 +146,8 @@ class Run:
         if not found.of(Decision.RUN, Decision.AWAIT):
             return await self._walked(Nobody(), ledger, found)
         async with self._connections() as connections:
-            return await self._walked(self._performer(run, ledger, keys, connections), ledger, found)
+            calls = sum(cell.to_send for cell in found.of(Decision.RUN, Decision.AWAIT))
+            return await self._walked(self._performer(run, ledger, keys, connections, calls), ledger, found)
 
     async def _walked(self, performer: Performs, ledger: Ledger, found: Plan) -> Scheduler:
         scheduler = Scheduler(
@@ -149,7 +164,12 @@ class Run:
         return scheduler
 
     def _performer(
-        self, run: str, ledger: Ledger, keys: Mapping[str, Mapping[str, str]], connections: exchange.Connections
+        self,
+        run: str,
+        ledger: Ledger,
+        keys: Mapping[str, Mapping[str, str]],
+        connections: exchange.Connections,
+        calls: int,
     ) -> Performer:
         doors = {name: self._door(name, headers, connections) for name, headers in keys.items()}
         own = [self._base(name) for name in PROVIDERS if self.project.operator.base_url(name)]
@@ -177,18 +197,19 @@ class Run:
             downloads=Downloads(
                 transport=connections.downloads,
                 judge=judge,
-                clock=time.monotonic,
-                sleep=asyncio.sleep,
-                random=random.random,
+                clock=self.timing.clock,
+                sleep=self.timing.sleep,
+                random=self.timing.random,
             ),
-            clock=time.monotonic,
-            wall=time.time,
-            sleep=asyncio.sleep,
-            random=random.random,
+            clock=self.timing.clock,
+            wall=self.timing.wall,
+            sleep=self.timing.sleep,
+            random=self.timing.random,
             mask=self.project.operator.mask,
             # A simulator forgets its pictures when it ends: handles to them hold for this run only.
             scope=run if self.options.simulate else "",
             resend=self.options.resend,
+            patience=Patience.of(calls),
         )
 
     def _door(self, name: str, headers: Mapping[str, str], connections: exchange.Connections) -> Door:
@@ -202,7 +223,7 @@ class Run:
             provider=provider,
             endpoint=connections.endpoint(self._base(name), headers=headers, proxy=self.project.operator.proxy(name)),
             slots=asyncio.Semaphore(concurrency),
-            gate=exchange.Gate(per_minute, clock=time.monotonic, sleep=asyncio.sleep),
+            gate=exchange.Gate(per_minute, clock=self.timing.clock, sleep=self.timing.sleep),
         )
 
     def _ended(self, run: str, found: Plan, scheduler: Scheduler) -> RunResult:
@@ -299,7 +320,7 @@ def _status(results: Mapping[str, CellResult], published: Published, stop: Stop)
     if stop.reason == INTERRUPTED:
         return RunStatus.INTERRUPTED
     # What one failure has stopped was not refused: it is a consequence.
-    stopped = stop.requested and Status.FAILED in statuses
+    stopped = stop.requested and bool(statuses & {Status.FAILED, Status.UNKNOWN})
     refused = Status.PENDING in statuses or any(failure.refused for failure in failures)
     if Status.MISSING in statuses or (refused and not stopped):
         return RunStatus.REFUSED

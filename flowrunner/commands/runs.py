@@ -10,6 +10,7 @@ from flowrunner.call import Billed
 from flowrunner.commands.arguments import add_format
 from flowrunner.commands.output import print_json
 from flowrunner.errors import UsageError
+from flowrunner.store.records import State
 
 if TYPE_CHECKING:
     from flowrunner.store.ledger import Ledger
@@ -164,17 +165,30 @@ def _paid(attempt: "Attempt") -> str:
 
 
 def _doubtful(record: "RunRecord") -> list[str]:
-    """Calls that may have been billed, and by which names their provider knows them."""
-    found = [attempt for attempt in record.attempts if attempt.maybe_billed]
-    if not found:
-        return []
-    lines = ["", "may have been billed:"]
-    for attempt in found:
-        most = f", up to {money.about(attempt.reserved)}" if attempt.reserved is not None else ""
-        sent = f", sent {_time(attempt.begun)}"
-        lines.append(f"  {escape.visible(attempt.cell)}  {attempt.provider} {escape.line(attempt.model)}{most}{sent}")
-        names = [f"X-Client-Request-Id {attempt.client_request_id}"]
-        if attempt.request_id not in ("", attempt.client_request_id):
-            names.append(f"request {escape.line(attempt.request_id, 100)}")
-        lines.append(f"      = look for {' or '.join(names)} in the usage log of {attempt.provider}")
-    return [*lines, "Such a call is not sent again unless `run --on-unknown resend` says so."]
+    """Calls that were, or may have been, billed for nothing, and by which names their provider knows them."""
+    maybe = [attempt for attempt in record.attempts if attempt.maybe_billed]
+    lost = [one for one in record.attempts if one.billed is Billed.YES and one.state is State.FAILED]
+    lines = [line for attempt in maybe for line in _named(attempt, _most(attempt))]
+    if maybe:
+        lines = ["", "may have been billed:", *lines]
+        lines.append("Such a call is not sent again unless `run --on-unknown resend` says so.")
+    if lost:
+        lines += ["", "charged, and no picture came of it; ask for the money back:"]
+        lines += [line for attempt in lost for line in _named(attempt, f", {_paid(attempt)}")]
+    return lines
+
+
+def _most(attempt: "Attempt") -> str:
+    return f", up to {money.about(attempt.reserved)}" if attempt.reserved is not None else ""
+
+
+def _named(attempt: "Attempt", amount: str) -> list[str]:
+    """What to ask a provider for: when, which model, and the ids of the request."""
+    model = escape.line(attempt.model)
+    names = [f"X-Client-Request-Id {attempt.client_request_id}"]
+    if attempt.request_id not in ("", attempt.client_request_id):
+        names.append(f"request {escape.line(attempt.request_id, 100)}")
+    return [
+        f"  {escape.visible(attempt.cell)}  {attempt.provider} {model}{amount}, sent {_time(attempt.begun)}",
+        f"      = look for {' or '.join(names)} in the usage log of {attempt.provider}",
+    ]

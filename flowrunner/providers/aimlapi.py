@@ -115,10 +115,10 @@ def _emptiness(body: Any) -> str:
 def _lost(response: Response, body: Any, message: str) -> Refused:
     """A success without an image: charged where the reply says so, else unknown."""
     paid = _paid(response, body)
+    fate = Fate.CHARGED if paid else Fate.UNKNOWN
     return Refused(
-        fate=Fate.CHARGED if paid else Fate.UNKNOWN,
+        fate=Fate.MODERATED if replies.moderates(message) else fate,
         message=message,
-        hint=replies.advice(message),
         status=response.status,
         paid=paid,
         request_id=replies.request_id(response, body),

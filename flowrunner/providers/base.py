@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from flowrunner.call import Call, Input
 from flowrunner.catalog.model import Model
+from flowrunner.escape import LIMIT
 from flowrunner.money import Nano
 
 
@@ -95,13 +96,16 @@ class Fate(StrEnum):
     """Not executed, and no other call can work either: key or credits."""
     UNKNOWN = "unknown"
     """It cannot be told whether it was executed and charged."""
+    MODERATED = "moderated"
+    """Turned down for what it asks for: before it was worked on, or (a success without a picture) after. It is never
+    sent again."""
     CHARGED = "charged"
     """Executed and charged, but there is no image in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The call gave no image. `message` is the provider's own sentence, unescaped."""
+    """The call gave no image. `message` is the provider's own sentence, unescaped and of any length."""
 
     fate: Fate
     message: str
@@ -110,6 +114,13 @@ class Refused:
     retry_after: float | None = None
     paid: Nano | None = None
     request_id: str = ""
+
+    @property
+    def told(self) -> str:
+        """The message with its status, no longer than text from outside may be."""
+        told = self.message if len(self.message) <= LIMIT else f"{self.message[:LIMIT]}…"
+        plain = 200 <= self.status < 300 or not self.status or told.startswith("HTTP ")
+        return told if plain else f"HTTP {self.status}: {told}"
 
 
 Reading: TypeAlias = Finished | Refused

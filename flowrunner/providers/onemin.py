@@ -108,9 +108,8 @@ def _standing(said: Any, status: Any) -> str:
 
 def _unknown(response: Response, said: Any, message: str) -> Refused:
     return Refused(
-        fate=Fate.UNKNOWN,
+        fate=Fate.MODERATED if replies.moderates(message) else Fate.UNKNOWN,
         message=message,
-        hint=replies.advice(message),
         status=response.status,
         request_id=_id(response, said),
     )

@@ -22,7 +22,10 @@ _ID = 128
 _REJECTED = frozenset({400, 404, 405, 406, 410, 411, 413, 414, 415, 417, 421, 422, 426, 428, 431, 451})
 _CREDITS = re.compile(r"\b(credits?|funds?|balance|top[ -]up)\b", re.IGNORECASE)
 _QUOTA = re.compile(r"free[ -]?tier|quota|\bdaily\b|per day", re.IGNORECASE)
-_POLICY = re.compile(r"moderat|nsfw|safety|content.polic|prohibited|flagged", re.IGNORECASE)
+_POLICY = re.compile(r"moderat|nsfw|\bsafety\b|content.polic|prohibited|flagged", re.IGNORECASE)
+_INVALID = re.compile(r"validation|invalid (enum|value|type)|expected", re.IGNORECASE)
+_JUDGED = frozenset({400, 403, 406, 409, 422, 451})
+"""Statuses with which a provider may say that it will not draw this."""
 _STAMPED = re.compile(r"[?&]X-(Amz|Tos|Goog)-Date=(\d{8}T\d{6})Z(?:&|$)", re.IGNORECASE)
 _LASTING = re.compile(r"[?&]X-(Amz|Tos|Goog)-Expires=(\d{1,8})(?:&|$)", re.IGNORECASE)
 _UNTIL = re.compile(r"[?&]Expires=(\d{9,11})(?:&|$)")
@@ -112,10 +115,9 @@ def sentence(value: Any) -> str:
     return "; ".join(filter(None, (first, more)))[:_TEXT]
 
 
-def advice(said: str) -> str:
-    """What to do about a refusal by moderation: never the same prompt again; empty where it is none."""
-    refused = _POLICY.search(said)
-    return "change the prompt or the images: the same request would be refused again" if refused else ""
+def moderates(said: str) -> bool:
+    """Whether a sentence is a refusal by moderation, and not one about a field of that name."""
+    return bool(_POLICY.search(said)) and not _INVALID.search(said)
 
 
 def expires(url: str) -> float | None:
@@ -150,6 +152,8 @@ def decoded(text: str) -> bytes | None:
 
 
 def _fate(response: Response, said: str) -> Fate:
+    if response.status in _JUDGED and not _CREDITS.search(said) and moderates(said):
+        return Fate.MODERATED
     match response.status:
         case 401 | 402:
             return Fate.STOP_RUN
@@ -191,9 +195,29 @@ def _hint(response: Response, said: str, wait: float | None, *, provider: str, v
         case 429 if _QUOTA.search(said):
             return f"run again when {provider} allows it: what is finished is kept"
         case 429 | 503 if wait is not None and wait > LONGEST_WAIT:
-            return f"{provider} asks to wait {wait:.0f} s"
+            return f"{provider} asks to wait {_duration(wait)}{_until(response.headers, wait)}"
+        case 503 if wait is None:
+            return "without Retry-After it does not say that nothing was done"
+        case 408 | 409 | 500 | 502 | 504:
+            return f"{provider} does not say that nothing was done"
         case _:
-            return advice(said)
+            return ""
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.0f} h" if seconds >= 2 * 3600 else f"{seconds / 60:.0f} min"
+
+
+def _until(headers: Mapping[str, str], wait: float) -> str:
+    """When a wait ends, by the provider's own clock; empty where it states none."""
+    from datetime import UTC, timedelta
+    from email.utils import parsedate_to_datetime
+
+    try:
+        end = parsedate_to_datetime(headers.get("date", "")) + timedelta(seconds=wait)
+        return f", until {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return ""
 
 
 def _target(response: Response) -> str:

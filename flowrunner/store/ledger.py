@@ -248,6 +248,12 @@ class Ledger:
         row = self._database.row(tables.RECEIPT, key, simulated, State.REPLIED)
         return None if row is None else tables.receipt(row)
 
+    def refusal(self, key: str, *, simulated: bool) -> Receipt | None:
+        """The newest reply that gave no picture, unless a later attempt was committed."""
+        ends = (State.REFUSED, State.FAILED, State.UNKNOWN)
+        row = self._database.row(tables.REFUSAL, key, simulated, *ends)
+        return None if row is None else tables.receipt(row)
+
     def unknowns(self, key: str, *, simulated: bool) -> list[Attempt]:
         """Attempts that may have been billed, or were billed and gave nothing, and after which none was committed;
         those of runs that are gone, too. Nobody sends the call again unasked."""

@@ -28,12 +28,14 @@ RUNS = """
 
 SPENT = "SELECT coalesce(sum(spent), 0) AS spent FROM runs WHERE name = ? AND NOT simulated"
 
-RECEIPT = """
+_RECEIPT = """
     SELECT receipts.*, calls.request_id FROM calls JOIN receipts ON receipts.call = calls.id
-    WHERE key = ? AND simulated = ? AND state = ? AND calls.id >
+    WHERE key = ? AND simulated = ? AND state IN ({states}) AND calls.id >
         (SELECT coalesce(max(call), 0) FROM outcomes WHERE key = calls.key AND simulated = calls.simulated)
     ORDER BY calls.id DESC, receipts.id DESC LIMIT 1
 """
+RECEIPT = _RECEIPT.format(states="?")
+REFUSAL = _RECEIPT.format(states="?, ?, ?")
 
 UNKNOWNS = """
     SELECT * FROM calls

@@ -1,3 +1,4 @@
+import json
 from decimal import Decimal
 
 import pytest
@@ -79,7 +80,9 @@ def test_retry_after_counts_from_the_replys_own_clock_and_is_clamped(
 
 
 def test_a_wait_beyond_the_clamp_is_told() -> None:
-    assert "3600 s" in refusal(429, retry_after="3600").hint
+    assert "asks to wait 60 min" in refusal(429, retry_after="3600").hint
+    told = refusal(429, retry_after="86400", date="Wed, 21 Oct 2026 07:28:00 GMT").hint
+    assert told.endswith("asks to wait 24 h, until 2026-10-22 07:28 UTC")
 
 
 def test_503_may_be_sent_again_only_when_it_says_when() -> None:
@@ -128,12 +131,19 @@ def test_the_providers_sentence_is_found_in_any_usual_shape(body: str, sentence:
 def test_a_long_sentence_is_cut() -> None:
     assert len(said('{"message": "%s"}' % ("x" * 5000))) == 1000
     assert refusal(599).message == "HTTP 599"
+    assert len(refusal(400, '{"message": "%s"}' % ("x" * 5000)).told) == len("HTTP 400: …") + 200
 
 
-def test_a_refusal_by_moderation_says_not_to_try_the_same_again() -> None:
-    refused = refusal(400, '{"message": "Prompt violates the content policy"}')
-    assert refused.fate is Fate.NOT_EXECUTED
-    assert "change the prompt" in refused.hint
+def test_a_refusal_by_moderation_is_told_apart() -> None:
+    assert refusal(400, '{"message": "Prompt violates the content policy"}').fate is Fate.MODERATED
+    assert refusal(403, '{"message": "flagged as NSFW"}').fate is Fate.MODERATED
+
+
+@pytest.mark.parametrize(
+    "said", ["safety_tolerance: Invalid enum value", "Body validation error! moderation: Expected 'a'"]
+)
+def test_a_sentence_about_a_field_of_that_name_is_no_moderation(said: str) -> None:
+    assert refusal(400, json.dumps({"message": said})).fate is Fate.NOT_EXECUTED
 
 
 def test_the_request_id_comes_from_the_header_or_the_body() -> None:

@@ -1,0 +1,93 @@
+"""Failures of paid calls in words: what happened, what it means for the money, what to do about it."""
+
+from dataclasses import replace
+
+from flowrunner import money
+from flowrunner.call import Billed, Failure
+from flowrunner.downloads import FetchFailed
+from flowrunner.jobs import Job
+from flowrunner.money import Nano
+from flowrunner.providers.base import Finished, Refused
+from flowrunner.store.records import Attempt
+
+
+def maybe(job: Job, message: str, refused: Refused | None = None) -> Failure:
+    """Nobody can tell whether it was executed: up to its estimate may have been billed."""
+    provider = job.call.provider
+    ask = f"it may have been billed: look it up at {provider}, or pay again with --on-unknown resend"
+    return Failure(
+        key=job.call.key,
+        error=message,
+        hint="; ".join(filter(None, (refused.hint if refused else "", ask))),
+        billed=Billed.MAYBE,
+        paid=job.estimate,
+        request_id=(refused.request_id if refused else "") or job.call.key[:32],
+        status=(refused.status or None) if refused else None,
+    )
+
+
+def held(job: Job, last: Attempt) -> Failure:
+    """An earlier call that was, or may have been, charged and of which there is no picture."""
+    provider, charged = job.call.provider, last.billed is Billed.YES
+    found = f"flowrunner runs show {last.run} names it"
+    was = "was charged and gave no picture" if charged else "may have been billed and its picture is not known"
+    ask = f"ask {provider} for the money back" if charged else f"look it up at {provider}"
+    return Failure(
+        key=job.call.key,
+        error=f"an earlier call {was}; it is not sent again",
+        hint=f"{found}; {ask}, or pay again with --on-unknown resend",
+        billed=last.billed,
+        paid=last.paid if charged else last.reserved,
+        request_id=last.request_id or last.client_request_id,
+        known=True,
+    )
+
+
+def not_here(job: Job, finished: Finished, found: FetchFailed) -> Failure:
+    price = f" (about {money.about(job.estimate)})" if job.estimate is not None else ""
+    gone = f"to pay for another picture{price}: --force {job.cell}"
+    again = "run again: the reply is kept, and the call is not sent a second time"
+    why = "paid, and the file is gone" if found.gone else "paid, but the picture could not be kept"
+    return Failure(
+        key=job.call.key,
+        error=f"{why}: {found.reason}",
+        hint=gone if found.gone else again,
+        billed=Billed.YES,
+        paid=finished.paid,
+        request_id=finished.request_id,
+        gone=found.gone,
+    )
+
+
+def refusal(job: Job, refused: Refused) -> Failure:
+    """A reply that is a clear no: nothing was billed."""
+    return Failure(
+        key=job.call.key,
+        error=refused.told,
+        hint=refused.hint,
+        request_id=refused.request_id,
+        status=refused.status or None,
+    )
+
+
+def moderated(job: Job, refused: Refused) -> Failure:
+    """Refused by moderation before it was worked on; or worked on and withheld, which a success without a picture
+    is."""
+    failure = refusal(job, refused)
+    hint = f"change the prompt or the images; only --force {job.cell} sends the same request again"
+    if not 200 <= refused.status < 300:
+        return replace(failure, hint=hint)
+    if refused.paid is None:
+        return replace(failure, billed=Billed.MAYBE, paid=job.estimate, hint=hint)
+    return replace(failure, billed=Billed.YES, paid=refused.paid, hint=hint)
+
+
+def charged(failure: Failure, paid: Nano | None) -> Failure:
+    hint = failure.hint or "ask the provider for the money back, with the request id"
+    return replace(failure, billed=Billed.YES, paid=paid, hint=hint)
+
+
+def skew(provider: str, ahead: float) -> str:
+    minutes = round(abs(ahead) / 60)
+    side = "ahead of" if ahead > 0 else "behind"
+    return f"the clock of {provider} is {minutes} min {side} this machine's: check the clock here"
