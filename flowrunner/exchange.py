@@ -4,6 +4,7 @@ Times are in seconds and total: httpx itself limits single operations only. Sent
 and h11 quote headers, and with them keys.
 """
 
+import asyncio
 import json
 import re
 import zlib
@@ -62,6 +63,10 @@ class NotSent:
     """Proof that no byte of the request left."""
 
     reason: str
+
+
+class Withdrawn(asyncio.CancelledError):
+    """Cancelled, with the proof that no byte of the request had left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,14 +174,19 @@ def authorization(credential: Credential, key: "Secret") -> Mapping[str, str]:
 
 
 async def send(
-    to: Endpoint, request: Request, *, deadline_s: float = CALL_S, limit_bytes: int = REPLY_LIMIT
+    to: Endpoint,
+    request: Request,
+    *,
+    deadline_s: float = CALL_S,
+    limit_bytes: int = REPLY_LIMIT,
+    stopped: Callable[[], str] = str,
 ) -> Response | NotSent | Lost:
-    """Makes one request, once: no redirect, no repetition. RunRefused when its path leads away from the origin."""
-    import asyncio
-
+    """Makes one request, once: no redirect, no repetition. `stopped` is asked when the connection stands, just before
+    the first byte, and a reason that it gives keeps the request here. RunRefused when its path leads away from the
+    origin; Withdrawn when it is cancelled before the first byte."""
     import httpx
 
-    trail = _Trail(limit_bytes)
+    trail = _Trail(limit_bytes, stopped)
     prepared = _prepared(to, request, trail)
     try:
         async with asyncio.timeout(deadline_s):
@@ -187,6 +197,12 @@ async def send(
                 await answer.aclose()
     except TimeoutError:
         return trail.ended(f"no complete reply within {deadline_s:g} s")
+    except asyncio.CancelledError:
+        if isinstance(trail.ended(""), NotSent):
+            raise Withdrawn from None
+        raise
+    except _Held as held:
+        return NotSent(held.reason)
     except (httpx.PoolTimeout, httpx.ConnectTimeout, httpx.ConnectError, httpx.ProxyError) as error:
         return NotSent(reason(error))  # these are raised before a request's first byte only
     except Broken as error:
@@ -212,6 +228,14 @@ class Broken(Exception):
         super().__init__(reason)
         self.reason = reason
         self.final = final
+
+
+class _Held(Exception):
+    """The request was kept back at the last moment."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Body:
@@ -259,10 +283,11 @@ class Body:
 class _Trail:
     """How far one request got, by the events of the transport and by what was read."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, stopped: Callable[[], str]) -> None:
         self.body = Body(limit)
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
+        self._stopped = stopped
         self._traced = False
         self._stage: Stage | None = None
 
@@ -271,6 +296,8 @@ class _Trail:
         self._traced = True
         match event.partition(".")[2]:
             case "send_request_headers.started":
+                if reason := self._stopped():
+                    raise _Held(reason)
                 self._stage = Stage.WHILE_SENDING
             case "send_request_body.complete":
                 self._stage = Stage.NO_REPLY

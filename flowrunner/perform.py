@@ -103,7 +103,9 @@ class Performer:
         async with door.slots:  # before the key's lock: a file is open for each that waits for one
             if self.stop.requested:
                 return declined(job, self.stop.reason)
-            async with self._alone(job):
+            async with self._alone(job) as turn:
+                if not turn:
+                    return declined(job, self.stop.reason)
                 known = None if self._anew(job) else await self._known(job, door)
                 return known or await self._paid(job, door)
 
@@ -114,9 +116,10 @@ class Performer:
             self._fresh.add(job.call.key)
         return anew
 
-    def _alone(self, job: Job) -> AbstractAsyncContextManager[None]:
-        """Several runs on one store never pay twice for a key: whoever waited looks again."""
-        return self.ledger.key_lock(job.call.key)
+    def _alone(self, job: Job) -> AbstractAsyncContextManager[bool]:
+        """Several runs on one store never pay twice for a key: whoever waited looks again. False where the run was told
+        to stop while it waited."""
+        return self.ledger.key_lock(job.call.key, lambda: self.stop.requested)
 
     async def _known(self, job: Job, door: Door) -> Outcome | Failure | None:
         key = job.call.key
@@ -154,6 +157,8 @@ class Performer:
             found = await self._attempt(job, door, attempt)
             if not isinstance(found, Again):
                 return self._weighed(found, job, attempt)
+            if self.stop.requested:
+                return declined(job, self.stop.reason)
             wait = found.wait if found.wait is not None else exchange.jitter(attempt - 1, self.random)
             if found.pauses:
                 door.gate.pause(wait)
@@ -266,7 +271,12 @@ class Performer:
         self, job: Job, door: Door, request: Request, number: int
     ) -> Response | exchange.NotSent | exchange.Lost | Failure:
         try:
-            reply = await exchange.send(door.endpoint, request, deadline_s=job.timeout)
+            reply = await exchange.send(
+                door.endpoint, request, deadline_s=job.timeout, stopped=lambda: self.stop.reason
+            )
+        except exchange.Withdrawn:
+            self.ledger.not_sent(number, "the run ended before it was sent")
+            raise
         except RunRefused as fault:  # it was not even begun: the model's path leads away from its provider
             self.ledger.not_sent(number, fault.message)
             return Failure(key=job.call.key, error=fault.message, hint=fault.hint, refused=True)

@@ -249,6 +249,38 @@ def test_only_the_transports_own_events_prove_that_nothing_left(events: list[str
     assert asyncio.run(exchange.send(endpoint, REQUEST)) == outcome
 
 
+@pytest.mark.parametrize(
+    ("event", "raised"),
+    [
+        ("connection.connect_tcp.started", exchange.Withdrawn),
+        ("http11.send_request_headers.started", asyncio.CancelledError),
+    ],
+)
+def test_what_is_cancelled_before_its_first_byte_is_proved_unsent(event: str, raised: type[BaseException]) -> None:
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await request.extensions["trace"](event, {})
+            await asyncio.sleep(60)
+            raise AssertionError("it is cancelled before")
+
+    found: list[BaseException] = []
+
+    async def sending() -> None:
+        try:
+            await exchange.send(Endpoint(transport=Slow(), base_url="https://a.example"), REQUEST)
+        except asyncio.CancelledError as fault:
+            found.append(fault)
+
+    async def cancelled() -> None:
+        task = asyncio.ensure_future(sending())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await task
+
+    asyncio.run(cancelled())
+    assert [type(one) for one in found] == [raised]
+
+
 def test_a_secret_shows_in_no_representation() -> None:
     headers = exchange.authorization(Credential("K", "Authorization", "Bearer {}"), Secret(KEY))
     assert headers == {"Authorization": f"Bearer {KEY}"}

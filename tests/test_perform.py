@@ -244,11 +244,11 @@ def test_no_more_calls_wait_for_their_key_than_may_be_sent_at_once(till: Till, m
     plain, waiting, most = Ledger.key_lock, [0], [0]
 
     @asynccontextmanager
-    async def counted(self: Ledger, key: str) -> AsyncIterator[None]:
+    async def counted(self: Ledger, key: str, gives_up: Callable[[], bool]) -> AsyncIterator[bool]:
         waiting[0] += 1
         most[0] = max(most[0], waiting[0])
-        async with plain(self, key):
-            yield
+        async with plain(self, key, gives_up) as turn:
+            yield turn
         waiting[0] -= 1
 
     monkeypatch.setattr(Ledger, "key_lock", counted)
@@ -377,6 +377,21 @@ def test_a_stopped_run_sends_nothing(till: Till) -> None:
             run = ledger.begin(pipeline="s", name="s", simulated=False)
             till.stop.request("interrupted")
             return await till.performer(ledger, run, Caps(), 4).perform(job())
+
+    found = asyncio.run(stopped())
+    assert isinstance(found, Failure)
+    assert (found.refused, till.wire.sent) == (True, [])
+
+
+def test_a_stopped_run_does_not_wait_for_a_key_that_another_run_holds(till: Till) -> None:
+    async def stopped() -> Outcome | Failure:
+        with till.ledger() as ledger:
+            run = ledger.begin(pipeline="s", name="s", simulated=False)
+            async with ledger.key_lock(job().call.key):
+                task = asyncio.ensure_future(till.performer(ledger, run, Caps(), 4).perform(job()))
+                await asyncio.sleep(0.01)
+                till.stop.request("interrupted")
+                return await asyncio.wait_for(task, 10)
 
     found = asyncio.run(stopped())
     assert isinstance(found, Failure)

@@ -6,8 +6,12 @@ What was paid for once is not paid again. On a terminal it says what it will pay
 import argparse
 import os
 import shlex
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -43,15 +47,38 @@ def run(arguments: argparse.Namespace) -> int:
     def do(path: Path) -> Ended:
         from flowrunner.project import open_pipeline, open_project
 
-        return _run(arguments, path, open_pipeline(open_project(path), path, options), sessions)
+        begun = len(sessions)
+        try:
+            return _run(arguments, path, open_pipeline(open_project(path), path, options), sessions)
+        except KeyboardInterrupt as fault:
+            if sessions[begun:]:
+                return _halted(arguments, path, sessions[begun])
+            return Ended(ending.told(fault, spent=ending.NOTHING), _shape(None, str(path), arguments, "interrupted"))
 
     def failed(path: Path, fault: FlowError) -> Ended:
         return Ended(ending.told(fault, spent=ending.NOTHING), _refused(arguments, path, fault))
 
-    code = pipelines.each(arguments, do, failed)
+    with _terminable():
+        code = pipelines.each(arguments, do, failed)
     if any(session.halted for session in sessions):
         _leave(code)
     return code
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM is told as SIGINT is, also while a run is planned or has just ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if before[signal.SIGTERM] is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _leave(code: int) -> None:
@@ -76,8 +103,6 @@ def _run(arguments: argparse.Namespace, path: Path, opened: "Opened", sessions: 
         result = session.run()
     except Exception as fault:  # noqa: BLE001  # whatever it was, it is said what was paid
         return _given_up(arguments, path, session, fault)
-    except KeyboardInterrupt:  # at the question
-        result = None
     if result is None:
         return _halted(arguments, path, session)
     _close(arguments, path, session, result)

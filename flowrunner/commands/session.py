@@ -69,7 +69,8 @@ class Session:
             raise
         finally:
             for number in _SIGNALS:
-                loop.remove_signal_handler(number)
+                if loop.remove_signal_handler(number):
+                    signal.signal(number, signal.default_int_handler)
 
     def _confirmed(self, found: "Plan") -> bool:
         self.progress.facts.planned(found)

@@ -5,7 +5,7 @@ Two handles exclude each other even within one process, so the same lock serves 
 
 import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -64,22 +64,23 @@ def held(path: Path) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def awaited(path: Path) -> AsyncIterator[None]:
-    """Holds the lock; other tasks go on while this one waits for it."""
+async def awaited(path: Path, gives_up: Callable[[], bool] = bool) -> AsyncIterator[bool]:
+    """Holds the lock; other tasks go on while this one waits for it. False, without the lock, when it `gives_up`."""
     import asyncio
 
     pause = _FIRST_PAUSE
     with explained("locked", path):
         make_folder(path.parent)
         handle = take(path)
-        while handle is None:
+        while handle is None and not gives_up():
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
             handle = take(path)
     try:
-        yield
+        yield handle is not None
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
 def _opened(path: Path) -> int:

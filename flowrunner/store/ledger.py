@@ -156,9 +156,10 @@ class Ledger:
 
     # One paid call, in the order in which it is made
 
-    def key_lock(self, key: str) -> AbstractAsyncContextManager[None]:
-        """One at a time per key, over all tasks and processes: whoever waited looks again what is known of the key."""
-        return awaited(self._root / "locks" / "keys" / key[:3])
+    def key_lock(self, key: str, gives_up: Callable[[], bool] = bool) -> AbstractAsyncContextManager[bool]:
+        """One at a time per key, over all tasks and processes: whoever waited looks again what is known of the key.
+        False to one that `gives_up` waiting."""
+        return awaited(self._root / "locks" / "keys" / key[:3], gives_up)
 
     def reserve(self, intent: Intent, caps: Caps) -> int | OverBudget:
         """Writes the intent down durably and reserves its price, in one step with looking at every limit; the number

@@ -3,10 +3,12 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_projects import ANNOYING, CHAIN, FAULTY, LOCAL, PICKED, UNPRICED
@@ -14,7 +16,9 @@ from shapes import RUN, fits, several
 from support import Result, cli, environment, golden, picture, project
 
 from flowrunner.catalog.load import load
+from flowrunner.simulator.contract import Simulator
 from flowrunner.simulator.server import serve
+from flowrunner.simulator.wire import Reply
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -182,34 +186,53 @@ def test_a_reader_that_goes_away_does_not_end_a_run_that_pays(folder: Path) -> N
     assert (folder / "outputs/simulated/chain/hero.png").exists()
 
 
-def interrupted(folder: Path, env: dict[str, str], times: int) -> tuple[int, str]:
-    """A run that is interrupted, once its first call is sent: exit code and output."""
+@contextmanager
+def slow(latency: float, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[dict[str, str], threading.Event]]:
+    """A simulator that takes its time; the event is set when a request has arrived."""
+    arrived, real = threading.Event(), Simulator.handle
+
+    def handle(self: Simulator, *request: Any) -> Reply:
+        arrived.set()
+        time.sleep(latency)
+        return real(self, *request)
+
+    monkeypatch.setattr(Simulator, "handle", handle)
+    with served() as env:
+        yield env, arrived
+
+
+def interrupted(folder: Path, env: dict[str, str], arrived: threading.Event, times: int) -> tuple[int, str]:
+    """A run that is interrupted once its first call has arrived: exit code and output."""
     words = [sys.executable, "-m", "flowrunner", "run", "chain.yaml", "--simulate"]
     lines = []
     with subprocess.Popen(
         words, cwd=folder, env=environment(folder, env), stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
+        assert arrived.wait(60)
+        os.kill(process.pid, signal.SIGINT)
         for line in process.stdout:
             lines.append(line)
-            if line.startswith("send") or ("again to stop" in line and times > 1):
+            if "again to stop" in line and times > 1:
                 os.kill(process.pid, signal.SIGINT)
     return process.returncode, "".join(lines)
 
 
-def test_an_interrupt_lets_the_call_under_way_end(folder: Path) -> None:
-    with serve(load(), latency=0.5) as origin:
-        code, out = interrupted(folder, {"AIMLAPI_BASE_URL": origin}, times=1)
+def test_an_interrupt_lets_the_call_under_way_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with slow(0.5, monkeypatch) as (env, arrived):
+        code, out = interrupted(folder, env, arrived, times=1)
     assert code == 130
     assert "note  finishing 1 call in flight; again to stop at once\n" in out
     assert "end   interrupted  1 call, simulated $0.031500, 0 may have been billed; 2 not tried\n" in out
     assert out.endswith("next  flowrunner run chain.yaml --simulate\n")
 
 
-def test_a_second_interrupt_ends_at_once_and_the_ledger_knows_what_was_under_way(folder: Path) -> None:
-    with serve(load(), latency=20) as origin:
+def test_a_second_interrupt_ends_at_once_and_the_ledger_knows_what_was_under_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with slow(20, monkeypatch) as (env, arrived):
         begun = time.monotonic()
-        code, out = interrupted(folder, {"AIMLAPI_BASE_URL": origin}, times=2)
+        code, out = interrupted(folder, env, arrived, times=2)
     assert (code, time.monotonic() - begun < 15) == (130, True)
     assert "end   interrupted  1 call, simulated $0.000000, 1 may have been billed\n" in out
     run = re.findall(r"r-[0-9a-f]+", out)[0]

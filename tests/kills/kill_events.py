@@ -17,26 +17,31 @@ FILES = ("open", "write", "fchmod", "fsync", "link", "rename", "unlink", "mkdir"
 SOCKETS = ("connect", "send", "recv")
 
 
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 @dataclass
 class Events:
-    """Counts events by kind; `ends` is the one at which the process dies: the `number`th of a kind, `after` it or
-    before."""
+    """Counts events by kind. At the `number`th of a kind, `after` it or before, comes the strike: death, if nothing
+    else is said."""
 
     kind: str = ""
     number: int = 0
     after: bool = False
+    strike: Callable[[], object] = die
     seen: Counter[str] = field(default_factory=Counter)
 
-    def __call__(self, kind: str, do: Callable[..., Any], *values: Any, **options: Any) -> Any:
+    def event(self, kind: str, do: Callable[..., Any], *values: Any, **options: Any) -> Any:
         self.seen[kind] += 1
         ends = kind == self.kind and self.seen[kind] == self.number
         if ends and not self.after:
-            _die()
+            self.strike()
         try:
             return do(*values, **options)
         finally:
-            if ends:
-                _die()
+            if ends and self.after:
+                self.strike()
 
     def watch(self) -> None:
         """From now on, in this process, until it ends."""
@@ -50,7 +55,7 @@ class Events:
         class Watched(sqlite3.Connection):
             def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
                 kind = "commit" if sql == "COMMIT" else "execute"
-                found: sqlite3.Cursor = events(kind, super().execute, sql, *values)
+                found: sqlite3.Cursor = events.event(kind, super().execute, sql, *values)
                 return found
 
         def connected(*values: Any, **options: Any) -> sqlite3.Connection:
@@ -61,10 +66,6 @@ class Events:
     def _wrapped(self, kind: str, real: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(real)
         def event(*values: Any, **options: Any) -> Any:
-            return self(kind, real, *values, **options)
+            return self.event(kind, real, *values, **options)
 
         return event
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)

@@ -11,7 +11,7 @@ from flowrunner.project import open_project
 from flowrunner.store.findings import Severity
 from flowrunner.store.fsck import check
 from flowrunner.store.ledger import Ledger
-from flowrunner.store.records import Attempt
+from flowrunner.store.records import Attempt, State
 
 CELLS, CONCURRENCY = 60, 4
 SHOW = """\
@@ -51,14 +51,18 @@ def words(*, simulated: bool) -> list[str]:
 
 
 def found(folder: Path) -> dict[str, Any]:
-    """How a store stands: what is wrong with it, and how many calls of one run may have been billed at most."""
+    """How a store stands: what is wrong with it, how many calls of one run, and of the last one, may have been billed,
+    and how many are left open."""
     workspace = open_project(folder).workspace
     problems = [problem.message for lock in workspace.lock_files() for problem in lock.read()[1]]
     findings = check(workspace.store, workspace.lock_files())
     damage = [f"{one.kind}: {one.message}" for one in findings if one.severity is not Severity.INFO]
     with workspace.ledger(create=False) as ledger:
-        unknown = [sum(one.billed is Billed.MAYBE for one in run) for run in _runs(ledger)]
-    return {"problems": problems, "damage": damage, "unknown": max(unknown, default=0)}
+        runs = _runs(ledger)
+    unknown = [sum(one.billed is Billed.MAYBE for one in run) for run in runs]
+    left = sum(one.state in (State.INTENT, State.SENT) for run in runs for one in run)
+    most, last = max(unknown, default=0), unknown[0] if unknown else 0
+    return {"problems": problems, "damage": damage, "unknown": most, "last_unknown": last, "open": left}
 
 
 def end(folder: Path, *, simulated: bool) -> dict[str, Any]:

@@ -12,7 +12,9 @@ import contextlib
 import io
 import json
 import os
+import signal
 import sys
+import traceback
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -30,8 +32,8 @@ RESEND = "--on-unknown=resend"
 class Chain:
     """One project and its runs."""
 
-    def __init__(self, folder: Path, origin: str, *, simulated: bool) -> None:
-        self.folder = kill_project.make(folder)
+    def __init__(self, folder: Path, origin: str, *, simulated: bool, cells: int = kill_project.CELLS) -> None:
+        self.folder = kill_project.make(folder, cells)
         self.simulated = simulated
         self.environment = kill_project.environment(self.folder, origin, simulated=simulated)
         self.words = kill_project.words(simulated=simulated)
@@ -45,16 +47,23 @@ class Chain:
             code = 99
             try:
                 code = self._within(events, out, more)
+            except BaseException:  # noqa: BLE001 - this process must not go on as its parent's twin
+                traceback.print_exc()
             finally:
                 os._exit(code)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        told = json.loads(out.read_text()) if out.exists() else {"document": {}, "seen": {}}
+        told = json.loads((out.read_text() if out.exists() else "") or '{"document": {}, "seen": {}}')
         events.seen = Counter(told["seen"])
         return status, told["document"]
 
     def _within(self, events: Events, out: Path, more: tuple[str, ...]) -> int:
         events.watch()
-        code, document = self.told(*more)
+        try:
+            code, document = self.told(*more)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+        except KeyboardInterrupt:  # it came when the run had ended
+            code, document = 130, {}
         events.kind = ""
         out.write_text(json.dumps({"document": document, "seen": events.seen}))
         return code
@@ -67,7 +76,7 @@ class Chain:
         text = io.StringIO()
         with contextlib.redirect_stdout(text), contextlib.redirect_stderr(io.StringIO()):
             code = cli.main([*self.words, *more])
-        return code, json.loads(text.getvalue())
+        return code, json.loads(text.getvalue() or "{}")
 
     def die(self, random: Random, usual: Counter[str], number: int) -> bool:
         """One run that is killed somewhere in what it does; whether it was, for it may end before that."""

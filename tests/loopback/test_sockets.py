@@ -111,6 +111,27 @@ def test_a_reply_is_received() -> None:
     assert found == Response(200, {"content-length": "2", "x-inference-id": "i"}, b"{}")
 
 
+def test_a_run_that_stops_while_it_connects_sends_not_one_byte() -> None:
+    asked: list[str] = []
+
+    def stopped() -> str:
+        asked.append("the connection stands")
+        return "interrupted"
+
+    async def once() -> tuple[object, bytes]:
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def listen(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+            await heard.put(await reader.read())
+
+        async with Server(listen) as server, Connections() as connections:
+            found = await send(connections.endpoint(server.url), REQUEST, stopped=stopped)
+            return found, await heard.get()
+
+    assert asyncio.run(once()) == (NotSent("interrupted"), b"")
+    assert asked == ["the connection stands"]
+
+
 def test_a_refused_connection_is_proof_of_not_sent() -> None:
     async def once() -> Response | NotSent | Lost:
         async with Server(replying()) as server:
