@@ -15,8 +15,10 @@ from flowrunner.project import Opened, Options, checked, open_pipeline, open_pro
 if TYPE_CHECKING:
     from flowrunner.jobs import Stop
     from flowrunner.result import RunResult
+    from flowrunner.review import Review
+    from flowrunner.store.records import RunRecord
 
-__all__ = ["Options", "PipelineFile", "RunResult", "arun", "load", "plan", "run", "validate"]
+__all__ = ["Options", "PipelineFile", "RunResult", "arun", "load", "plan", "review", "run", "validate"]
 
 Emit = Callable[[Event], None]
 
@@ -64,6 +66,28 @@ def plan(pipeline: str | Path | PipelineFile, **options: Any) -> Plan:
     opened = _opened(pipeline, options)
     with opened.project.workspace.ledger(create=False) as ledger:
         return planned(opened, planner(opened, ledger), bytes_needed=not opened.options.frozen)
+
+
+def review(pipeline: str | Path | PipelineFile, **options: Any) -> "Review":
+    """The plan with what came of every cell, as the lock and the ledger know it: what reports are made of. Nothing is
+    sent or written, and no picture is looked for: one that is locked counts as done, wherever its bytes are."""
+    from flowrunner.review import Trouble
+    from flowrunner.review import review as reviewed
+
+    opened = _opened(pipeline, options)
+    simulated = opened.options.simulate
+    with opened.project.workspace.ledger(create=False) as ledger:
+        making = planner(opened, ledger)
+        found = planned(opened, making, bytes_needed=False)
+        last = next((run.id for run in ledger.runs() if _is_of(run, opened)), "")
+        record = ledger.run(last) if last else None
+        attempts = record.attempts if record else ()
+        troubles = {one.key: Trouble(error=one.error, maybe_billed=one.maybe_billed) for one in attempts if one.error}
+        return reviewed(making, found, troubles=troubles, simulated=simulated)
+
+
+def _is_of(run: "RunRecord", opened: Opened) -> bool:
+    return (run.pipeline, run.simulated) == (opened.pipeline.file, opened.options.simulate)
 
 
 def run(pipeline: str | Path | PipelineFile, **options: Any) -> "RunResult":

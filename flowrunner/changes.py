@@ -47,11 +47,13 @@ def changes(locked: LockedCell | None, cell: Cell, bound: Bound, scope: Scope) -
     found = []
     if locked.model != call.model:
         found.append(Change(path="model", before=locked.model, after=call.model, span=cell.step.model.span))
-    before, after = dict(_flat(locked.with_)), dict(_flat(call.shown))
+    before, after = dict(flat(locked.with_)), dict(flat(call.shown))
     for path in sorted(before.keys() | after.keys(), key=_order):
         one, two = before.get(path), after.get(path)
         if canonical(one) != canonical(two):
-            found.append(Change(path=_named(path), before=one, after=two, span=_Place(bound, scope).of(path, one, two)))
+            found.append(
+                Change(path=spelled(path), before=one, after=two, span=_Place(bound, scope).of(path, one, two))
+            )
     before_count, after_count = len(locked.samples), len(bound.calls)
     if not found and before_count != after_count and locked.key != cell_key([call.key for call in bound.calls]):
         span = cell.step.variants_span
@@ -150,13 +152,14 @@ def _line(span: Span, changed: list[str]) -> Span:
     return span
 
 
-def _flat(tree: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def flat(tree: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """The leaves of a JSON tree, each with its path; an empty list or mapping is one."""
     if isinstance(tree, dict) and tree:
         for key, item in tree.items():
-            yield from _flat(item, (*path, key))
+            yield from flat(item, (*path, key))
     elif isinstance(tree, list) and tree:
         for index, item in enumerate(tree):
-            yield from _flat(item, (*path, index))
+            yield from flat(item, (*path, index))
     else:
         yield path, tree
 
@@ -165,7 +168,8 @@ def _order(path: tuple[str | int, ...]) -> tuple[tuple[int, str | int], ...]:
     return tuple((isinstance(part, str), part) for part in path)
 
 
-def _named(path: tuple[str | int, ...]) -> str:
+def spelled(path: tuple[str | int, ...]) -> str:
+    """A path as people read it: `image_urls[0]`, `image_size.width`."""
     named = ""
     for part in path:
         named += f"[{part}]" if isinstance(part, int) else f".{part}" if named else part

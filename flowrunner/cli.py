@@ -45,6 +45,7 @@ COMMANDS = (
     Command("pick", "choose among candidates, or list what waits for a choice"),
     Command("accept", "let locked results stand for changed requests"),
     Command("graph", "draw the steps of a pipeline"),
+    Command("report", "write one page to review the pictures by"),
     Command("models", "list the models, show one, or import a provider's OpenAPI"),
     Command("schema", "write the schema by which editors complete and check pipelines"),
     Command("runs", "list what ran and what it cost, or show one run"),

@@ -8,6 +8,7 @@ from flowrunner.decisions import Cost, Decision, Plan, PlannedCell, cost
 
 if TYPE_CHECKING:
     from flowrunner.result import Drift, RunResult
+    from flowrunner.review import Parent, Review, ReviewedCell
     from flowrunner.scheduler import CellResult
 
 
@@ -123,4 +124,40 @@ def _image(artifact: Artifact, path: str, *, picked: bool) -> dict[str, Any]:
         "height": artifact.height,
         "bytes": artifact.bytes,
         "picked": picked,
+    }
+
+
+def review_document(found: "Review") -> dict[str, Any]:
+    """The shape of `report --format json`: that of a plan, and with each cell what came of it."""
+    planned = plan_document(found.plan)
+    cells = [shape | _reviewed(cell, found) for shape, cell in zip(planned["cells"], found.cells.values(), strict=True)]
+    return {**planned, "simulated": found.simulated, "paid_usd": money.text(found.paid()), "cells": cells}
+
+
+def _reviewed(cell: "ReviewedCell", found: "Review") -> dict[str, Any]:
+    choice = cell.choice
+    return {
+        "standing": cell.standing.value,
+        "images": [
+            {"n": picture.number, **_image(picture.artifact, "", picked=picture.number == cell.picked)}
+            for picture in cell.pictures
+        ],
+        "pick": {"image": choice.image, "by": choice.by, "why": choice.why} if choice else None,
+        "parents": [_parent(parent) for parent in cell.parents],
+        "texts": [
+            {"path": one.path, "text": one.text, "file": one.span and one.span.file, "line": one.span and one.span.line}
+            for one in cell.wordings
+        ],
+        "paid_usd": None if None in cell.paid.values() else money.text(found.paid(cell.id)),
+    }
+
+
+def _parent(parent: "Parent") -> dict[str, Any]:
+    digest = parent.artifact.sha256 if parent.artifact else None
+    return {
+        "path": parent.path,
+        "cell": parent.cell or None,
+        "file": parent.file or None,
+        "link": parent.link or None,
+        "sha256": digest,
     }

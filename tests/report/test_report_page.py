@@ -1,0 +1,139 @@
+import base64
+import hashlib
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from report_pages import RECIPE, made, outline, page_of, report
+from support import cli, golden, picture, project
+from wire import Wire
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One product is chosen and framed, the other waits."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("flowrunner.simulator.transport.transport", lambda *_: Wire())
+        return made(tmp_path_factory.mktemp("once"))
+
+
+@pytest.fixture
+def folder(once: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(once, tmp_path / "copy")
+
+
+def test_a_page_says_what_is_done_what_waits_and_what_the_rest_would_cost(folder: Path) -> None:
+    golden(GOLDEN / "page.txt", outline(page_of(folder, "--simulate")))
+
+
+def test_before_the_first_run_a_page_is_a_storyboard_with_prices(folder: Path) -> None:
+    golden(GOLDEN / "storyboard.txt", outline(page_of(folder)))
+
+
+def test_the_same_state_gives_the_same_bytes(folder: Path) -> None:
+    assert page_of(folder, "--simulate") == page_of(folder, "--simulate")
+
+
+def test_a_page_allows_its_own_style_and_script_and_nothing_else(folder: Path) -> None:
+    page = page_of(folder)
+    (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    for kind, source in re.findall(r"<(style|script)>(.*?)</\1>", page, re.DOTALL):
+        digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+        assert f"{kind}-src &#x27;sha256-{digest}&#x27;" in policy
+    assert policy.startswith("default-src &#x27;none&#x27;; img-src data:;")
+    assert not re.search(r"""\s(style|on\w+)=|(?:src|href)="(?!#|data:image/webp;base64,)""", page)
+
+
+def test_text_from_outside_is_text(tmp_path: Path, wire: Wire) -> None:
+    nasty = '</script><img src=x onerror=alert(1)>\\u202e"<!--size-->'
+    recipe = RECIPE.replace("name: spring", f"name: '{nasty}'").replace("Extend it", nasty.replace('"', ""))
+    recipe = recipe.replace("A person chooses.", f"'{nasty}'")
+    page = page_of(made(tmp_path, recipe.replace("'\\u202e'", "x"), picks=""))
+    assert "onerror=alert(1)&gt;" in page
+    assert "<img src=x" not in page
+    assert page.count("<script>") == page.count("</script>") == 1
+
+
+def test_pictures_that_are_not_here_are_told_with_size_and_digest(folder: Path) -> None:
+    shutil.rmtree(folder / ".flowrunner" / "objects")
+    text = outline(page_of(folder, "--simulate"))
+    assert "Not on this machine\n512 × 512, abcdef" in text
+    assert "[picture: Given: lamp.png]" in text
+
+
+def test_a_changed_recipe_shows_what_was_there_and_what_would_be_paid(folder: Path) -> None:
+    (folder / "spring.yaml").write_text(RECIPE.replace("Extend it", "Extend it to the left"))
+    text = outline(page_of(folder, "--simulate"))
+    assert "1 picture waits for a choice" in text
+    assert "[picture: lamp · square as it was]\nWould be rendered\nsimulated $0.026" in text
+    assert "prompt: + to the left (spring.yaml:25)" in text
+
+
+def test_why_the_last_run_gave_no_picture_is_told(tmp_path: Path, wire: Wire) -> None:
+    from wire import error
+
+    wire.coming.extend([error(400, "the prompt is refused")] * 4)
+    text = outline(page_of(made(tmp_path, picks=""), "--simulate"))
+    assert "the last run: " in text
+    assert "the prompt is refused" in text
+
+
+def test_several_recipes_share_a_page_and_no_anchor(folder: Path) -> None:
+    (folder / "summer.yaml").write_text(RECIPE.replace("name: spring", "name: summer"))
+    result = cli("report", ".", "--simulate", cwd=folder)
+    assert (result.exit_code, result.out.split()[:2]) == (0, ["report", "outputs/report.html"])
+    page = (folder / "outputs" / "report.html").read_text()
+    names = re.findall(r'\sid="([^"]*)"', page)
+    assert len(names) == len(set(names))
+    assert {*re.findall(r'(?:href="#|same="|labelledby="|large=")([^"]*)"', page)} <= {*names}
+
+
+def test_beside_the_pictures_the_page_survives_the_next_run(folder: Path) -> None:
+    result = cli("report", "spring.yaml", "--simulate", cwd=folder)
+    assert result.out.startswith("report  outputs/simulated/spring/report.html  ")
+    cli("run", "spring.yaml", "--simulate", cwd=folder)
+    assert (folder / "outputs/simulated/spring/report.html").is_file()
+
+
+def test_machines_get_the_plan_with_what_came_of_it(folder: Path) -> None:
+    found = report(folder, "--simulate", "--format", "json").json
+    assert found["report"] == "page.html"
+    cell = next(cell for cell in found["cells"] if cell["cell"] == "scene/lamp")
+    assert (cell["standing"], [image["picked"] for image in cell["images"]]) == ("done", [False, True])
+    assert (cell["pick"]["why"], cell["texts"][0]["line"], cell["parents"][0]["file"]) == ("the shade", 16, "lamp.png")
+
+
+def test_a_recipe_that_is_not_valid_is_told_and_the_others_are_shown(folder: Path) -> None:
+    (folder / "broken.yaml").write_text("flowrunner: 1\nsteps: {a: {model: none}}\n")
+    result = cli("report", ".", cwd=folder)
+    assert result.exit_code == 2
+    assert "broken.yaml" in result.err
+    assert "spring" in (folder / "outputs" / "report.html").read_text()
+
+
+def test_a_page_that_cannot_be_written_is_told_in_a_sentence(folder: Path) -> None:
+    (folder / "file").touch()
+    result = cli("report", "spring.yaml", "-o", "file/page.html", cwd=folder)
+    assert result.exit_code == 1
+    assert result.err.startswith("error: file/page.html cannot be written: ")
+
+
+def test_the_page_opens_in_the_browser(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    report(folder, "--open")
+    assert opened == [(folder / "page.html").as_uri()]
+
+
+def test_a_picture_with_transparency_lies_on_a_pattern(tmp_path: Path, wire: Wire) -> None:
+    from PIL import Image
+
+    project(
+        tmp_path, {"spring.yaml": "flowrunner: 1\nsteps: {a: {model: image/resize, with: {image: a.png, width: 9}}}\n"}
+    )
+    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "a.png")
+    picture(tmp_path / "b.png")
+    assert 'class="see-through"' in page_of(tmp_path)
