@@ -126,6 +126,26 @@ def test_a_file_is_fetched_from_the_judged_address_under_its_name() -> None:
     assert not {"authorization", "api-key", "cookie"} & set(request.headers)
 
 
+class Socket:
+    """What a transport tells of a connection: whom it led to."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+
+    def get_extra_info(self, name: str) -> tuple[str, int] | None:
+        return (self.peer, 443) if name == "server_addr" else None
+
+
+@pytest.mark.parametrize(("peer", "good"), [(PUBLIC, True), (f"::ffff:{PUBLIC}", False), ("127.0.0.1", False)])
+def test_a_connection_that_leads_elsewhere_is_not_read(peer: str, good: bool) -> None:
+    def led(request: httpx.Request) -> httpx.Response:
+        answer = GOOD(request)
+        answer.extensions["network_stream"] = Socket(peer)
+        return answer
+
+    assert isinstance(Desk(led).get(), Fetched) is good
+
+
 def test_a_name_is_resolved_once_so_that_a_second_answer_cannot_matter() -> None:
     desk = Desk(GOOD)
     desk.get()
