@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from flowrunner.errors import FlowError
 
@@ -18,6 +19,7 @@ _SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 """Inside the data of a JPEG scan a marker is FF and neither a stuffed zero nor a restart (T.81, B.1.1.5)."""
 _FILL = re.compile(rb"\xff*")
 """Any number of FF bytes may precede a marker (T.81, B.1.1.2)."""
+_PIXELS_PNG = (b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"IDAT", b"IEND")
 _PADDING = re.compile(rb"[\0\r\n]*")
 
 _BEGINNINGS = (
@@ -79,6 +81,25 @@ def readable(data: bytes) -> Iterator[Part]:
         yield from parts(data)
     except BadImage:
         return
+
+
+def bare(data: bytes) -> bytes:
+    """The same picture with nothing in it but what its pixels and colours need: no EXIF, no text, no second picture.
+    A WEBP stays as it is: its decoder reads no metadata."""
+    kind = media_type(data)
+    if kind == WEBP:
+        return data
+    if kind == PNG:
+        return PNG_BEGIN + b"".join(data[part.start : part.end] for part in parts(data) if part.name in _PIXELS_PNG)
+    kept = (part for part in takewhile(lambda part: part.name != b"\xd9", parts(data)) if _shows(part, data))
+    return b"".join(data[part.start : part.end] for part in kept) + b"\xff\xd9"
+
+
+def _shows(part: Part, data: bytes) -> bool:
+    """Whether a JPEG's segment is needed for its pixels and colours: all but comments and applications' own."""
+    if part.name == b"\xe2":
+        return part.body(data, 12) == b"ICC_PROFILE\0"
+    return part.name in (b"\xe0", b"\xee") or not (0xE0 <= part.name[0] <= 0xEF or part.name == b"\xfe")
 
 
 def no_tail(data: bytes, end: int) -> None:

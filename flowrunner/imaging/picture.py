@@ -5,6 +5,7 @@ import io
 from typing import TYPE_CHECKING
 
 from flowrunner import imagehead
+from flowrunner.decoding import Undecodable, decoded
 from flowrunner.digest import canonical
 from flowrunner.imaging.errors import OperationError
 
@@ -12,19 +13,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageCms import ImageCmsProfile
 
-_NAMES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 _SPACES = {"RGB": ("RGB",), "GRAY": ("L", "1"), "CMYK": ("CMYK",)}
 
 
 def decode(data: bytes) -> "Image":
     """The picture as displayed, in mode RGB, or RGBA where the file knows transparency. OperationError for bytes that
     `imagehead` refuses or Pillow cannot read."""
-    seen = _judged(data)
     try:
-        return _upright(_plain(_opened(data, seen)), seen.orientation)
-    except OperationError:
-        raise
-    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise whatever their inner workings raise
+        return _plain(decoded(data))
+    except (imagehead.BadImage, Undecodable) as refused:
+        raise OperationError(refused.message, refused.hint) from None
+    except Exception as error:  # noqa: BLE001 - Pillow raises whatever its inner workings raise
         raise OperationError(f"the picture cannot be decoded: {error}") from None
 
 
@@ -61,19 +60,6 @@ def _judged(data: bytes) -> imagehead.Head:
     except imagehead.BadImage as refused:
         raise OperationError(refused.message, refused.hint) from None
     return seen
-
-
-def _opened(data: bytes, seen: imagehead.Head) -> "Image":
-    """Decoded by the one decoder that the first bytes call for. The size that Pillow finds must be the one judged:
-    what lies within `imagehead`'s limits is no decompression bomb."""
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(data), formats=[_NAMES[seen.media_type]])
-    judged = (seen.height, seen.width) if seen.orientation >= 5 else (seen.width, seen.height)
-    if image.size != judged:
-        raise OperationError(f"the picture's header says {judged[0]}x{judged[1]} and its data another size")
-    image.load()
-    return image
 
 
 def _plain(image: "Image") -> "Image":
@@ -113,18 +99,3 @@ def _transformed(image: "Image", source: "ImageCmsProfile") -> "Image":
     if colors.mode not in _SPACES.get(space, ()):
         return image
     return ImageCms.profileToProfile(colors, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or image
-
-
-def _upright(image: "Image", orientation: int) -> "Image":
-    from PIL.Image import Transpose
-
-    turns = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
-    return image.transpose(turns[orientation]) if orientation in turns else image

@@ -7,10 +7,11 @@ and adds a balloon, so that a chain of edits can be followed by eye.
 import io
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from flowrunner.decoding import Undecodable, decoded, strict
 from flowrunner.digest import canonical
-from flowrunner.imagehead import BadImage, check_complete, head, mark
+from flowrunner.imagehead import BadImage, mark, simulated
 from flowrunner.simulator.canvas import Canvas
 from flowrunner.simulator.card import Card, Contact, Facts
 from flowrunner.simulator.chance import Chance
@@ -108,20 +109,29 @@ def draw(frame: Frame) -> bytes:
 def opened(data: bytes) -> "Image":
     """A picture, upright and opaque. BadImage for bytes that are not a whole PNG, JPEG or WEBP of sane size, or that
     cannot be decoded."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    check_complete(data)
-    head(data)
     try:
-        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
-        note = image.getexif().get(_NOTE)
-        upright = ImageOps.exif_transpose(image).convert("RGBA")
-    except (OSError, SyntaxError, EOFError, ValueError, Image.DecompressionBombError) as fault:
-        raise BadImage(f"the picture cannot be decoded: {fault}") from fault
-    flat = Image.new("RGB", upright.size, "white")
-    flat.paste(upright, mask=upright)
-    flat.info["note"] = note
+        shown = decoded(data).convert("RGBA")
+    except Undecodable as fault:
+        raise BadImage(fault.message) from fault
+    flat = Image.new("RGB", shown.size, "white")
+    flat.paste(shown, mask=shown)
+    flat.info["note"] = _noted(data)
     return flat
+
+
+def _noted(data: bytes) -> Any:
+    """What a drawing of ours says of itself; metadata that cannot be read is none of ours."""
+    from PIL import Image
+
+    if not simulated(data):
+        return None
+    try:
+        with strict():
+            return Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")).getexif().get(_NOTE)
+    except Exception:  # noqa: BLE001 - whatever stands in a stranger's metadata
+        return None
 
 
 def _lineage(frame: Frame, first: "Image | None", chance: Chance) -> _Lineage:
