@@ -49,7 +49,7 @@ COMMANDS = (
     Command("models", "list the models, show one, or import a provider's OpenAPI"),
     Command("schema", "write the schema by which editors complete and check pipelines"),
     Command("runs", "list what ran and what it cost, or show one run"),
-    Command("store", "clear away what nothing needs, or find what is damaged"),
+    Command("store", "share pictures by a folder, clear away, find what is damaged"),
     Command("whence", "tell what made a picture: recipe, cell, commit, parents, pick, price"),
     Command("simulate", "serve the providers' published contracts on this machine, offline"),
 )

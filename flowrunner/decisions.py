@@ -69,6 +69,8 @@ class PlannedCell:
     calls: tuple[PlannedCall, ...] = ()
     estimate: Nano | None = 0
     """Upper bound of what its calls that are sent cost; None where the price of one is unknown."""
+    anew: Nano | None = 0
+    """Upper bound of what a missing result costs if it is made anew; None where that is unknown."""
     behind_pick: bool = False
     pick: PickState | None = None
     changes: tuple[Change, ...] = ()
@@ -139,6 +141,11 @@ class Plan:
     @property
     def after_picks(self) -> list[PlannedCell]:
         return [cell for cell in self.of(Decision.RUN, Decision.AWAIT) if cell.behind_pick]
+
+    @property
+    def lost(self) -> list[PlannedCell]:
+        """Cells whose own locked pictures are needed and not here."""
+        return [cell for cell in self.of(Decision.MISSING) if not cell.because]
 
     @property
     def open_picks(self) -> list[PlannedCell]:

@@ -39,6 +39,7 @@ def _planned(planned: PlannedCell) -> dict[str, Any]:
         "because": list(planned.because),
         "calls": [{"key": call.key, "decision": call.decision.value} for call in planned.calls],
         "estimate_usd": dollars(planned.estimate),
+        "anew_usd": dollars(planned.anew) if planned.decision is Decision.MISSING and not planned.because else None,
         "accepted": accepted_document(planned),
     }
 

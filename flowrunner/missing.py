@@ -5,7 +5,7 @@ a digest alone, so that all that is locked behind it still stands.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from flowrunner.artifact import Artifact
@@ -27,6 +27,8 @@ class Search:
     planned: dict[str, PlannedCell]
     made: Mapping[str, Sequence[Artifact | None]]
     present: Present
+    lost: list[str] = field(default_factory=list)
+    """Cells whose own pictures are missing."""
 
     def mark(self, published: Iterable[tuple[str, Artifact]]) -> None:
         """`published` are the pictures of the outputs, each with its cell."""
@@ -47,6 +49,7 @@ class Search:
             return
         if not planned.is_local or planned.accepted:
             self.planned[name] = replace(planned, decision=Decision.MISSING, reason="its locked picture is not here")
+            self.lost.append(name)
             return
         calls = tuple(replace(call, decision=Decision.RUN) for call in planned.calls)
         reason = "its picture is not here: made again"

@@ -173,6 +173,14 @@ class Planner:
         override = self.prices.get(f"{model.provider}:{model.id}")
         return estimate(model, standing(bound.params), bound.input_sizes, override)
 
+    def priced_anew(self, planned: PlannedCell) -> PlannedCell:
+        """A missing cell with what it costs to make it anew."""
+        model, bound = planned.cell.model, planned.bound
+        assert model is not None
+        assert bound is not None
+        price = self.price(model, bound)
+        return replace(planned, anew=None if price is None else price * len(bound.calls))
+
     def _decide(self, cell: Cell) -> PlannedCell:
         skip = self.graph.skipped.get(cell.id)
         if skip is not None:
@@ -323,6 +331,8 @@ def plan(planner: Planner, wanted: Collection[str] | None = None, present: Prese
         made = {name: settled.candidates for name, settled in planner.settled.items()}
         search = Search(graph=planner.graph, planned=planner.planned, made=made, present=present)
         search.mark(_published(planner))
+        for name in search.lost:
+            planner.planned[name] = planner.priced_anew(planner.planned[name])
     problems = [problem for bound in planner.binder.bound.values() for problem in bound.problems]
     return Plan(graph=planner.graph, cells=planner.planned, problems=tuple(problems))
 

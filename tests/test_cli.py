@@ -44,6 +44,7 @@ ALLOWED = {
     "runs": {"sqlite3"},
     "store gc": {"sqlite3"},
     "store fsck": {"sqlite3", "yaml"},
+    "store push": {"yaml"},
     "validate one.yaml": {"networkx", "jsonschema", "referencing", "yaml"},
     "plan one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
     "accept one.yaml one --undo": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},

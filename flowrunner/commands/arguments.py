@@ -10,7 +10,7 @@ from flowrunner.commands.parsing import dollars, takes_files, whole
 from flowrunner.errors import UsageError
 
 if TYPE_CHECKING:
-    from flowrunner.project import Options
+    from flowrunner.project import Opened, Options
 
 BARE = {"--allow-unpriced": "*"}
 """Options whose value may be left out."""
@@ -121,6 +121,13 @@ def _limits(arguments: argparse.Namespace, said: list[str]) -> list[str]:
     given += ["--lock"] if arguments.lock else []
     given += [f"--output {shlex.quote(arguments.output)}"] if arguments.output else []
     return [one for one in given if one not in said]
+
+
+def missed(arguments: argparse.Namespace, path: Path, opened: "Opened", cell: str) -> str:
+    """What to call where a locked picture is not here: whoever can fetch it need not pay for another one."""
+    if opened.project.settings.store.remote is not None and not opened.options.simulate:
+        return f"flowrunner store pull {escape.visible(shlex.quote(str(path)))}"
+    return command(arguments, path, f"run --force {cell}")
 
 
 def placed(root: Path, path: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowrunner import money, problems
 from flowrunner.commands import ending, pipelines
-from flowrunner.commands.arguments import BARE, add_binding, add_format, add_paths, add_run, command, options_of
+from flowrunner.commands.arguments import BARE, add_binding, add_format, add_paths, add_run, command, missed, options_of
 from flowrunner.commands.output import paint
 from flowrunner.commands.pipelines import Ended
 from flowrunner.errors import FlowError
@@ -88,7 +88,7 @@ def _show(
         found,
         simulated=simulated,
         limits=_limits(opened, spent),
-        next_command="" if refused else _next(arguments, path, found),
+        next_command="" if refused else _next(arguments, path, opened, found),
         cells=arguments.cells,
         paint=paint(),
     )
@@ -109,7 +109,7 @@ def _limits(opened: "Opened", spent: money.Nano) -> str:
     return "; ".join(parts)
 
 
-def _next(arguments: argparse.Namespace, path: Path, found: "Plan") -> str:
+def _next(arguments: argparse.Namespace, path: Path, opened: "Opened", found: "Plan") -> str:
     from flowrunner.decisions import Decision
     from flowrunner.report.text import waits
 
@@ -118,5 +118,5 @@ def _next(arguments: argparse.Namespace, path: Path, found: "Plan") -> str:
         forced = "".join(f" --force {shlex.quote(selector)}" for selector in arguments.force)
         return command(arguments, path, f"run{forced}")
     if missing:
-        return command(arguments, path, f"run --force {missing[0].cell.id}")
+        return missed(arguments, path, opened, missing[0].cell.id)
     return command(arguments, path, "pick") if waits(found) else ""

@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from flowrunner import escape, money, problems
 from flowrunner.commands import ending, pipelines
-from flowrunner.commands.arguments import BARE, add_binding, add_format, add_paths, add_run, command, options_of, placed
+from flowrunner.commands.arguments import (
+    BARE,
+    add_binding,
+    add_format,
+    add_paths,
+    add_run,
+    command,
+    missed,
+    options_of,
+    placed,
+)
 from flowrunner.commands.pipelines import Ended
 from flowrunner.errors import FlowError, RunRefused
 from flowrunner.paint import is_terminal, paint_for
@@ -160,7 +170,7 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
         return f"flowrunner runs show {result.run}"
     missing = result.of(Status.MISSING)
     if missing:
-        return command(arguments, path, f"run --force {missing[0].cell.id}")
+        return missed(arguments, path, result.opened, missing[0].cell.id)
     if result.status is RunStatus.REFUSED:
         return command(arguments, path, "plan")
     if result.status is not RunStatus.DONE:

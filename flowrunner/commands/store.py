@@ -1,4 +1,5 @@
-"""Looks after the store: `gc` clears away what nothing needs, `fsck` finds what is damaged or lost."""
+"""Looks after the store: `gc` clears away what nothing needs, `fsck` finds what is damaged or lost, `push` and `pull`
+share pictures by a folder."""
 
 import argparse
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowrunner import escape
+from flowrunner.commands import sharing
 from flowrunner.commands.arguments import add_format
 from flowrunner.commands.output import paint, print_json
 from flowrunner.commands.parsing import whole
@@ -25,7 +27,7 @@ _ALIKE = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    below = parser.add_subparsers(dest="what", metavar="gc|fsck", required=True)
+    below = parser.add_subparsers(dest="what", metavar="gc|fsck|push|pull", required=True)
     shown = "Moves what nothing needs into the trash, and deletes what has been there for long enough."
     gc = below.add_parser("gc", help="clear away what nothing needs", description=shown)
     gc.add_argument("--dry-run", action="store_true", help="change nothing; say what would be done")
@@ -34,9 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_format(gc)
     shown = "Reads everything in the store, and says what is damaged, lost or out of place. It changes nothing."
     add_format(below.add_parser("fsck", help="find what is damaged or lost", description=shown))
+    sharing.add_arguments(below)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.what in ("push", "pull"):
+        return sharing.run(arguments)
     from flowrunner.project import open_project
 
     workspace = open_project(Path.cwd()).workspace

@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from flowrunner import escape, money
-from flowrunner.binding import standing
 from flowrunner.call import Billed
-from flowrunner.catalog.price import estimate
-from flowrunner.decisions import Choice, Cost, Decision, PlannedCell
+from flowrunner.decisions import Choice, Decision
 from flowrunner.events import Waits
 from flowrunner.progress.facts import Facts
 from flowrunner.report.groups import plural
-from flowrunner.report.text import price
+from flowrunner.report.text import remedy
 from flowrunner.scheduler import CellResult, Status
 
 if TYPE_CHECKING:
@@ -55,25 +53,9 @@ def _grouped(word: str, results: Iterable[CellResult], facts: Facts) -> list[str
 
 
 def _remedy(result: "RunResult") -> list[str]:
-    """What to do about locked pictures that are not here; never unasked, since a new one is another picture."""
+    """What to do about locked pictures that are not here."""
     gone = [one.planned for one in result.of(Status.MISSING) if one.planned is not None and not one.planned.because]
-    if not gone:
-        return []
-    prices = [_anew(planned, result) for planned in gone]
-    known = [amount for amount in prices if amount is not None]
-    anew = Cost(sum(known), len(prices) - len(known), len(prices))
-    cost = price(anew, simulated=False) if known else "an unknown price"
-    return [f"      = use the store that has them (FLOWRUNNER_STORE), or pay {cost} for different ones with --force"]
-
-
-def _anew(planned: PlannedCell, result: "RunResult") -> money.Nano | None:
-    """The most that a locked cell costs if it is made anew."""
-    model, bound = planned.cell.model, planned.bound
-    if model is None or bound is None:
-        return None
-    override = result.opened.project.settings.prices.get(f"{model.provider}:{model.id}")
-    price = estimate(model, standing(bound.params), bound.input_sizes, override)
-    return None if price is None else price * len(bound.calls)
+    return [f"      = {remedy(gone, simulated=result.simulated)}"] if gone else []
 
 
 def _waiting(waits: Sequence[Waits], result: "RunResult", facts: Facts) -> list[str]:

@@ -51,8 +51,9 @@ def ensure_own(root: Path) -> bool:
     return True
 
 
-def make_folder(path: Path) -> None:
-    """The folder and those above it that are missing, for this user only whatever the umask, each name durable."""
+def make_folder(path: Path, *, shared: bool = False) -> None:
+    """The folder and those above it that are missing, each name durable: for this user only whatever the umask, or
+    `shared` with whom the umask and the folder above say."""
     missing = []
     at = path
     while not at.is_dir():
@@ -60,8 +61,9 @@ def make_folder(path: Path) -> None:
         at = at.parent
     for folder in reversed(missing):
         with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-            folder.chmod(0o700)
+            folder.mkdir(mode=0o777 if shared else 0o700)
+            if not shared:
+                folder.chmod(0o700)
         sync_folder(folder.parent)
 
 

@@ -41,11 +41,15 @@ class TooLarge(StoreError):
 
 
 class Objects:
-    """The objects below the folder `root`. Nothing is made before the first write."""
+    """The objects below the folder `root`. Nothing is made before the first write.
 
-    def __init__(self, root: Path) -> None:
+    A `shared` folder is one that others write to as well: its folders are not for this user only, and whoever owns
+    them, what is read is hashed again."""
+
+    def __init__(self, root: Path, *, shared: bool = False) -> None:
         self.root = root
-        self._trusted = False
+        self._shared = shared
+        self._trusted = shared
 
     def path(self, digest: str) -> Path:
         """Where an object lies, or would lie."""
@@ -72,7 +76,7 @@ class Objects:
         """Stores the bytes durably, once; their digest."""
         digest = sha256(data)
         path = self.path(digest)
-        if path.exists() and self._is_sound(digest):
+        if path.exists() and self.is_sound(digest):
             with explained("written", path):
                 sync_folder(path.parent)
             return digest
@@ -106,8 +110,8 @@ class Objects:
         """Gives a whole and durable draft, on the same file system, its name; a sound object of that name is kept, a
         damaged one set aside. OSError, or Damaged when that cannot be set aside."""
         path = self.path(digest)
-        make_folder(path.parent)
-        if not _linked(draft, path) and not self._is_sound(digest) and not _linked(draft, path):
+        self.make_folder(path.parent)
+        if not _linked(draft, path) and not self.is_sound(digest) and not _linked(draft, path):
             self.read(digest)
         draft.unlink(missing_ok=True)
         sync_folder(path.parent)
@@ -116,14 +120,19 @@ class Objects:
         """StoreError when `size` more bytes could not be stored: asked before anything is paid for."""
         with explained("written", self.root):
             self._trust()
-            make_folder(self.root)
+            self.make_folder(self.root)
             room = os.statvfs(self.root)
             if room.f_flag & os.ST_RDONLY:
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS))
             if room.f_bavail * room.f_frsize < size:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def _is_sound(self, digest: str) -> bool:
+    def make_folder(self, folder: Path) -> None:
+        """A folder of this store. OSError."""
+        make_folder(folder, shared=self._shared)
+
+    def is_sound(self, digest: str) -> bool:
+        """Whether an object is there and right; a damaged one is set aside."""
         try:
             self.read(digest)
         except (Absent, Damaged):
@@ -168,7 +177,7 @@ class Objects:
         target = self.root / "quarantine" / f"{digest}-{os.urandom(4).hex()}"
         path = self.path(digest)
         try:
-            make_folder(target.parent)
+            self.make_folder(target.parent)
             path.rename(target)
             data = plain_bytes(target)
             if data is not None and sha256(data) == digest:
@@ -196,7 +205,7 @@ class Writer:
 
     def __enter__(self) -> Self:
         with explained("written", self._draft):
-            make_folder(self._draft.parent)
+            self._objects.make_folder(self._draft.parent)
             self._handle = os.open(self._draft, NEW, 0o600)
         return self
 

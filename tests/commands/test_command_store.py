@@ -128,8 +128,8 @@ def test_what_is_shown_is_harmless(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("store", "flowrunner store: gc|fsck is missing"),
-        ("store burn", "flowrunner store: gc|fsck: burn is none of gc, fsck"),
+        ("store", "flowrunner store: gc|fsck|push|pull is missing"),
+        ("store burn", "flowrunner store: gc|fsck|push|pull: burn is none of gc, fsck, push, pull"),
         ("store gc --grace=-1", "flowrunner store: --grace: -1 is not a whole number"),
         ("store fsck --repair", "flowrunner store: there is no option --repair"),
     ],
@@ -138,3 +138,85 @@ def test_a_mistake_on_the_command_line_is_told(folder: Path, line: str, message:
     result = cli(*line.split(), cwd=folder)
     assert (result.exit_code, result.out) == (2, "")
     assert result.err.startswith(f"error: {message}")
+
+
+# Sharing
+
+SHARED = obj(
+    remote=TEXT,
+    dry_run=YES_NO,
+    copied=AMOUNT,
+    there=WHOLE,
+    missing=listed(obj(sha256=TEXT, named_by=listed(TEXT))),
+    damaged=listed(TEXT),
+    refused=listed(TEXT),
+)
+
+
+@pytest.fixture
+def lent(tmp_path: Path) -> Path:
+    """A project with a live lock, of a picture that is not here, and a shared folder."""
+    made = project(tmp_path / "project", {"show/hero.yaml": CHAIN, "show/hero.lock.yaml": LOST, "other.yaml": CHAIN})
+    (tmp_path / "shared").mkdir()
+    return made
+
+
+LOST = f"""\
+lock: 1
+cells:
+  hero:
+    model: m
+    with: {{prompt: x}}
+    samples:
+      - {{images: [{{sha256: {"ab" * 32}, type: image/png, size: 8x8}}], key: {"cd" * 32}}}
+    key: {"ef" * 32}
+"""
+
+
+def team_store(folder: Path, *line: str) -> Result:
+    return cli("store", *line, cwd=folder, env={"FLOWRUNNER_REMOTE": str(folder.parent / "shared")})
+
+
+@pytest.mark.parametrize("verb", ["push", "pull"])
+def test_what_is_on_neither_side_is_said_and_counts(lent: Path, verb: str) -> None:
+    result = team_store(lent, verb, "show/hero.yaml")
+    assert (result.exit_code, result.out.startswith(f"{verb}  0 files")) == (1, True)
+    assert result.err.startswith("missing: abababababab is on neither side: hero (show/hero.lock.yaml)\n     = ")
+    found = team_store(lent, verb, "--format", "json").json
+    fits(found, SHARED)
+    assert found["missing"] == [{"sha256": "ab" * 32, "named_by": ["hero (show/hero.lock.yaml)"]}]
+
+
+@pytest.mark.parametrize("path", [".", "show", "show/hero.yaml", "show/hero.lock.yaml"])
+def test_paths_say_which_locks_are_meant(lent: Path, path: str) -> None:
+    assert team_store(lent, "pull", path, "--dry-run").exit_code == 1
+    (lent / "show" / "hero@lamp.lock.yaml").write_text(LOST.replace("hero", "lamp"))
+    assert ("lamp (show/hero@lamp" in team_store(lent, "pull", path).err) is not path.endswith("lock.yaml")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("push other.yaml", "other.yaml has no lock"),
+        ("pull absent.yaml", "absent.yaml does not exist"),
+        ("pull show ..", ".. lies outside its project project"),
+    ],
+)
+def test_paths_that_name_no_lock_are_refused(lent: Path, words: str, message: str) -> None:
+    result = team_store(lent, *words.split())
+    assert (result.exit_code, result.out) == (2, "")
+    assert result.err.startswith(f"error: {message}")
+
+
+def test_where_no_folder_is_shared_it_is_said_how_to_name_one(lent: Path) -> None:
+    result = cli("store", "pull", cwd=lent)
+    assert (result.exit_code, "set FLOWRUNNER_REMOTE, or in flowrunner.toml" in result.err) == (2, True)
+    (lent / "flowrunner.toml").write_text('[store]\nremote = "../shared"\nread_only = true\n')
+    assert cli("store", "pull", cwd=lent).exit_code == 1
+    assert cli("store", "push", cwd=lent).err.startswith("error: flowrunner.toml says read_only")
+
+
+def test_a_lock_with_a_cell_of_two_versions_is_not_shared(lent: Path) -> None:
+    (lent / "show/hero.lock.yaml").write_text(LOST + LOST.partition("cells:\n")[2])
+    result = team_store(lent, "push")
+    assert (result.exit_code, "hero was changed on both sides" in result.err) == (2, True)

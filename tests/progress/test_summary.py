@@ -42,7 +42,7 @@ def test_a_picture_that_is_not_here_is_named_and_nothing_is_made_anew_for_it(fol
     result = cli("run", "many.yaml", "--simulate", cwd=project(folder, {"many.yaml": text}))
     assert result.exit_code == 3
     assert "lack  one/v0, one/v1, one/v2 and 9 more  its locked picture is not here\n" in result.out
-    assert "or pay about $0.152 for different ones with --force\n" in result.out
+    assert "      = pay simulated $0.152 for different pictures with --force\n" in result.out
     assert result.out.endswith("next  flowrunner run many.yaml --force one/v0 --simulate\n")
 
 
