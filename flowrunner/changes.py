@@ -25,6 +25,8 @@ class Change:
     before: Any = None
     after: Any = None
     span: Span | None = None
+    was: Span | None = None
+    """Where it was written before, where both are looked at."""
 
     @property
     def sentence(self) -> str:
@@ -51,9 +53,7 @@ def changes(locked: LockedCell | None, cell: Cell, bound: Bound, scope: Scope) -
     for path in sorted(before.keys() | after.keys(), key=_order):
         one, two = before.get(path), after.get(path)
         if canonical(one) != canonical(two):
-            found.append(
-                Change(path=spelled(path), before=one, after=two, span=_Place(bound, scope).of(path, one, two))
-            )
+            found.append(Change(path=spelled(path), before=one, after=two, span=Place(bound, scope).of(path, one, two)))
     before_count, after_count = len(locked.samples), len(bound.calls)
     if not found and before_count != after_count and locked.key != cell_key([call.key for call in bound.calls]):
         span = cell.step.variants_span
@@ -94,14 +94,14 @@ def _region(text: str, other: str) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """Finds where a changed value is written: for words, the line in which they stand, be it of a data file."""
 
     bound: Bound
     scope: Scope
 
     def of(self, path: tuple[str | int, ...], before: Any, after: Any) -> Span | None:
-        span = self._origin(path)
+        span = self.origin(path)
         if span is None or not isinstance(before, str) or not isinstance(after, str):
             return span
         region, gone = _region(after, before), _region(before, after)
@@ -112,7 +112,8 @@ class _Place:
             span = self._inserted(path, after, region) or span
         return _line(span, _WORD.findall(after[region[0] : region[1]]))
 
-    def _origin(self, path: tuple[str | int, ...]) -> Span | None:
+    def origin(self, path: tuple[str | int, ...]) -> Span | None:
+        """Where a value is written as a whole, in the pipeline or an include."""
         for length in range(len(path), 0, -1):
             found = self.bound.origins.get(path[:length])
             if found is not None:

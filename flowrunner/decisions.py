@@ -92,6 +92,11 @@ class PlannedCell:
         return sum(call.decision in (Decision.RUN, Decision.AWAIT) for call in self.calls)
 
     @property
+    def calls_open(self) -> bool:
+        """Some of its pictures are not there yet."""
+        return any(call.decision is not Decision.REUSE for call in self.calls)
+
+    @property
     def unpriced(self) -> int:
         return self.to_send if self.estimate is None else 0
 

@@ -54,10 +54,10 @@ def accepted_document(planned: PlannedCell | None) -> dict[str, Any] | None:
 
 def _totals(found: Plan) -> dict[str, Any]:
     totals: dict[str, Any] = {decision.value: len(found.of(decision)) for decision in Decision}
-    return {**totals, **_cost(cost(found.before_picks)), "after_picks": _cost(cost(found.after_picks))}
+    return {**totals, **cost_document(cost(found.before_picks)), "after_picks": cost_document(cost(found.after_picks))}
 
 
-def _cost(of: Cost) -> dict[str, Any]:
+def cost_document(of: Cost) -> dict[str, Any]:
     """`estimate_usd` is null while the price of one call is unknown; `priced_usd` is that of all others."""
     return {
         "calls": of.calls,

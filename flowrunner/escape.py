@@ -16,6 +16,15 @@ _UNSAFE = re.compile(
     "\U000e0000-\U000e0fff]"
 )
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\x1b": "\\e"}
+_WORD = re.compile(r"\w+")
+_ALIKE = {"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC"}
+"""Alphabets that share the look of letters."""
+_LOOKALIKES = str.maketrans(
+    "аАВеЕкКМНоОрРсСТуУхХіІјЈѕЅһԁԛԝ" + "αΑΒΕΖΗΙΚΜΝοΟρΡΤυΥΧν",
+    "aABeEkKMHoOpPcCTyYxXiIjJsShdqw" + "aABEZHIKMNoOpPTuYXv",
+)
+_LIVE = re.compile(r"([@#])(?=[\w-])|(GH\\?-)(?=\d)|(:)(?=[\w+\\-]+:)", re.IGNORECASE)
+"""What GitHub makes a link, a notice or a picture of after Markdown is done: `@name`, `#12`, `GH-12`, `:+1:`."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&@:$])")
 
 
@@ -39,13 +48,54 @@ def block(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Literal text inside a Markdown paragraph or table cell."""
-    return _MARKDOWN.sub(r"\\\1", visible(text))
+    """Literal text inside a Markdown paragraph or table cell. An empty `<wbr>` parts what GitHub would still notice."""
+    return _LIVE.sub(r"\g<0><wbr>", _MARKDOWN.sub(r"\\\1", visible(text)))
 
 
 def markup(text: str) -> str:
     """Literal text inside an HTML element or a quoted attribute."""
     return html.escape(visible(text), quote=True)
+
+
+def exposed(text: str) -> str:
+    """The text with what only looks like something else spelled out: letters of another alphabet inside a word. What is
+    invisible is left to whoever shows it."""
+    return text if text.isascii() else _WORD.sub(lambda found: _exposed(found[0]), text)
+
+
+def looks_like(one: str, other: str) -> bool:
+    """Whether two texts differ, and show the same letters."""
+    return one != other and one.translate(_LOOKALIKES) == other.translate(_LOOKALIKES)
+
+
+def spelled_out(text: str) -> str:
+    """The text with every letter that is not ASCII spelled out."""
+    return "".join(character if character.isascii() else _spelled(character) for character in text)
+
+
+def _exposed(word: str) -> str:
+    scripts = [_script(character) for character in word]
+    found = {script for script in scripts if script}
+    if word.isascii() or len(found) < 2:
+        return word
+    own = max(sorted(found, reverse=True), key=scripts.count)
+    return "".join(
+        _spelled(character) if script and script != own else character
+        for character, script in zip(word, scripts, strict=True)
+    )
+
+
+def _script(character: str) -> str:
+    """The alphabet of a letter, of those whose letters look alike; else nothing."""
+    if character.isascii():
+        return "LATIN" if character.isalpha() else ""
+    script = unicodedata.name(character, "").partition(" ")[0]
+    return script if script in _ALIKE and character.isalpha() else ""
+
+
+def summary(text: str) -> str:
+    """Literal text inside an HTML element that stands in Markdown, kept from notice as in `markdown`."""
+    return html.escape(_LIVE.sub("\\g<0>\0", visible(text)), quote=True).replace("\0", "<wbr>")
 
 
 def annotation(text: str, *, inside: str = "message") -> str:

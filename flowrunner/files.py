@@ -3,12 +3,14 @@
 import fnmatch
 import os
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from flowrunner.digest import sha256
 from flowrunner.errors import FlowError
+from flowrunner.lfs import pointed
 
 TEXT_LIMIT = 4 * 1024 * 1024
 """Bytes of a pipeline, data or prompt file."""
@@ -22,14 +24,24 @@ class FileProblem(FlowError):
     exit_code = 2
 
 
+class Away(FileProblem):
+    """A file whose bytes are not here, and whose `digest` is known: a Git LFS pointer stands in its place."""
+
+    def __init__(self, path: str, digest: str) -> None:
+        super().__init__(f"{path} is a Git LFS pointer, and the file itself is not here", "git lfs pull brings it")
+        self.digest = digest
+
+
 class Files(Protocol):
     """A tree of files. Paths are relative to the project root, in POSIX form, without `..`."""
 
     def read(self, path: str, limit: int = TEXT_LIMIT) -> bytes:
-        """The bytes of one file. FileProblem when it is absent, no plain file, outside, unreadable or over `limit`."""
+        """The bytes of one file. FileProblem when it is absent, no plain file, outside, unreadable or over `limit`;
+        Away when only a Git LFS pointer to it is here."""
 
     def digest(self, path: str, limit: int = IMAGE_LIMIT) -> str:
-        """sha256 of one file's bytes, in hexadecimal. FileProblem as for `read`."""
+        """sha256 of one file's bytes, in hexadecimal, also where only a Git LFS pointer to them is here. FileProblem as
+        for `read`."""
 
     def list(self, pattern: str) -> list[str]:
         """Files whose path matches (`*` and `?` in the last part only), in code-point order, without hidden files.
@@ -44,7 +56,11 @@ class WorkTree:
         self._digests: dict[str, tuple[tuple[int, ...], str]] = {}
 
     def read(self, path: str, limit: int = TEXT_LIMIT) -> bytes:
-        return self._open(path, limit)[0]
+        data = self._open(path, limit)[0]
+        digest = pointed(data)
+        if digest is not None:
+            raise Away(path, digest)
+        return data
 
     def digest(self, path: str, limit: int = IMAGE_LIMIT) -> str:
         known = self._digests.get(path)
@@ -52,7 +68,7 @@ class WorkTree:
             if known and known[0] == _stamp(self._inside(path).stat()):
                 return known[1]
         data, status = self._open(path, limit)
-        digest = sha256(data)
+        digest = pointed(data) or sha256(data)
         self._digests[path] = (_stamp(status), digest)
         return digest
 
@@ -64,8 +80,7 @@ class WorkTree:
                 for entry in entries:
                     if entry.name.startswith(".") or not fnmatch.fnmatchcase(entry.name, last):
                         continue
-                    if not _is_text(entry.name):
-                        raise FileProblem(f"{folder or 'the folder'} holds a name that is not UTF-8", "rename the file")
+                    ensure_text(entry.name, folder)
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if self._inside(path).is_file():
                         found.append(path)
@@ -83,7 +98,7 @@ class WorkTree:
         real = resolved(self.root / path, path)
         if real != self.root and self.root not in real.parents:
             raise FileProblem(f"{path} lies outside the project", "keep files inside the project folder")
-        if _hidden(real.relative_to(self.root).parts) - _hidden(PurePosixPath(path).parts):
+        if hidden_by_link(path, real.relative_to(self.root).parts):
             raise FileProblem(f"{path} leads to a hidden file", "name the file itself")
         return real
 
@@ -104,9 +119,19 @@ class WorkTree:
         with os.fdopen(handle, "rb") as file:
             data = file.read(limit + 1)
         if len(data) > limit:
-            much = f"{limit // 1024 // 1024} MiB" if limit >= 1024 * 1024 else f"{limit // 1024} KiB"
-            raise FileProblem(f"{path} is larger than {much}")
+            raise too_large(path, limit)
         return data, status
+
+
+def too_large(path: str, limit: int) -> FileProblem:
+    much = f"{limit // 1024 // 1024} MiB" if limit >= 1024 * 1024 else f"{limit // 1024} KiB"
+    return FileProblem(f"{path} is larger than {much}")
+
+
+def hidden_by_link(path: str, real: Iterable[str]) -> bool:
+    """Whether a path leads, by a link, to a hidden file that it does not name itself. `real` are the parts of the place
+    where it ends."""
+    return bool(_hidden(tuple(real)) - _hidden(PurePosixPath(path).parts))
 
 
 def resolved(path: Path, written: str | None = None) -> Path:
@@ -158,6 +183,12 @@ def relative(path: str, home: str) -> str:
 
 def _hidden(parts: tuple[str, ...]) -> set[str]:
     return {part for part in parts if part.startswith(".") and part not in (".", "..")}
+
+
+def ensure_text(name: str, folder: str) -> None:
+    """FileProblem for a file's name that is not UTF-8."""
+    if not _is_text(name):
+        raise FileProblem(f"{folder or 'the folder'} holds a name that is not UTF-8", "rename the file")
 
 
 def _is_text(name: str) -> bool:

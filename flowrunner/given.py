@@ -8,7 +8,7 @@ from typing import Any
 from flowrunner.artifact import Artifact, unseen
 from flowrunner.call import Link
 from flowrunner.errors import FlowError, UsageError
-from flowrunner.files import IMAGE_LIMIT, FileProblem, WorkTree, join, relative
+from flowrunner.files import IMAGE_LIMIT, FileProblem, Files, WorkTree, join, relative
 from flowrunner.imagehead import artifact
 from flowrunner.loading.document import decode, parse
 from flowrunner.loading.fields import did_you_mean
@@ -42,11 +42,13 @@ def given(
     file: Path | None,
     locked: Mapping[str, Any],
     objects: Objects,
+    files: Files | None = None,
 ) -> Given:
     """Every input that has a value: of `lines` (a command line's texts, or an API's values), else of the inputs file,
-    else of the lock, else its default. UsageError for what no input takes."""
+    else of the lock, else its default. `files` holds an inputs file of the project, where that is not the one on disk.
+    UsageError for what no input takes."""
     work = _Work(pipeline, root, objects)
-    written = _Written(_file(file) if file is not None else {}, file, locked)
+    written = _Written(_file(file, root, files) if file is not None else {}, file, locked)
     for name in (*lines, *written.filed):
         work.known(name)
     for name, spec in pipeline.inputs.items():
@@ -71,16 +73,20 @@ class _Written:
     locked: Mapping[str, Any]
 
 
-def _file(path: Path) -> dict[str, Any]:
+def _file(path: Path, root: Path, files: Files | None) -> dict[str, Any]:
+    place = path.resolve()
     try:
-        data = WorkTree(path.resolve().parent).read(path.name)
-        root = parse(decode(data, str(path)))
+        if files is not None and place.is_relative_to(root):
+            data = files.read(place.relative_to(root).as_posix())
+        else:
+            data = WorkTree(place.parent).read(path.name)
+        nodes = parse(decode(data, str(path)))
     except FileProblem as fault:
         raise UsageError(f"--inputs: {fault.message}", fault.hint) from None
-    if not isinstance(root, MapNode):
+    if not isinstance(nodes, MapNode):
         raise UsageError(f"--inputs: {path} is not a mapping of input to value", "write one line NAME: VALUE each")
     found = {}
-    for name, node in root.entries.items():
+    for name, node in nodes.entries.items():
         if not isinstance(node, Scalar):
             raise UsageError(f"--inputs: {name} in {path} is not one value")
         found[name] = node.value

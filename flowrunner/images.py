@@ -4,10 +4,10 @@ import base64
 import binascii
 from dataclasses import dataclass, field
 
-from flowrunner.artifact import Artifact
+from flowrunner.artifact import Artifact, unseen
 from flowrunner.call import File, Link
 from flowrunner.errors import FlowError, RunRefused
-from flowrunner.files import IMAGE_LIMIT, FileProblem, Files, join
+from flowrunner.files import IMAGE_LIMIT, Away, FileProblem, Files, join
 from flowrunner.imagehead import artifact, simulated
 
 
@@ -65,6 +65,8 @@ class Images:
             digest = self.files.digest(path)
             if path not in self._known or self._known[path].sha256 != digest:
                 self._known[path] = self._judged(self.files.read(path, IMAGE_LIMIT))
+        except Away as away:
+            self._known[path] = unseen(away.digest)
         except FlowError as fault:
             message = fault.message if path in fault.message else f"{path}: {fault.message}"
             raise NoImage(message, fault.hint) from None

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from flowrunner.catalog import Catalog
 from flowrunner.catalog import load as catalog_load
 from flowrunner.credentials import Operator
 from flowrunner.errors import InvalidPipeline, UsageError
-from flowrunner.files import TEXT_LIMIT, WorkTree, leads_to_hidden, resolved
+from flowrunner.files import TEXT_LIMIT, Files, WorkTree, leads_to_hidden, resolved
 from flowrunner.given import Given, given
 from flowrunner.graph import Graph, draw
 from flowrunner.loading import LOCK_SUFFIXES, read
@@ -71,7 +71,7 @@ class Project:
     """A project's folder with everything that its pipelines share."""
 
     root: Path
-    files: WorkTree
+    files: Files
     settings: Settings
     catalog: Catalog
     workspace: Workspace
@@ -119,9 +119,14 @@ def _is_pipeline(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            text = file.read(TEXT_LIMIT).decode("utf-8-sig", "replace")
+            return holds_pipeline(file.read(TEXT_LIMIT))
     except OSError:
         return False
+
+
+def holds_pipeline(data: bytes) -> bool:
+    """Whether a file has the keys of a pipeline, sound or not."""
+    text = data.decode("utf-8-sig", "replace")
     return {"flowrunner", "steps"} <= {found[1] for found in _KEY.finditer(text)}
 
 
@@ -154,30 +159,50 @@ class Opened:
         return frozenset(selected(self.graph, self.options.force)) if self.options.force else frozenset()
 
 
-@uncollected()
 def open_pipeline(project: Project, path: Path, options: Options | None = None) -> Opened:
     """Loads a pipeline and binds its inputs. InvalidPipeline with everything that is wrong."""
     options = options or Options()
     if options.frozen and options.force:
         raise UsageError("--frozen never pays, and --force pays anew", "leave one of them out")
-    name = _named(project, path)
+    return open_named(project, named(project, path), options)
+
+
+def as_on_disk(lock_file: LockFile) -> Lock:
+    """The lock as it lies in the work tree. InvalidPipeline where something is wrong with it."""
+    lock, problems = lock_file.read()
+    return sound(lock, problems)
+
+
+@uncollected()
+def open_named(
+    project: Project,
+    name: str,
+    options: Options,
+    lock_of: Callable[[LockFile], Lock] = as_on_disk,
+    *,
+    lenient: bool = False,
+) -> Opened:
+    """The same for a path from the project's root, as `project.files` has it; `lock_of` reads a lock. `lenient` passes
+    over given inputs that the pipeline does not declare."""
     pipeline, problems = read(project.files, name)
+    lines = {key: value for key, value in options.inputs.items() if not lenient or key in pipeline.inputs}
     own = Edition(inputs=options.inputs_file.stem if options.inputs_file else None, simulated=options.simulate)
     lock_file = project.workspace.lock_file(name, own)
-    lock = _sound(lock_file)
+    lock = lock_of(lock_file)
     values = given(
         pipeline,
         root=project.root,
-        lines=options.inputs,
+        lines=lines,
         file=options.inputs_file,
         locked=lock.inputs,
         objects=project.workspace.objects(),
+        files=project.files,
     )
     edition = own
     if values.differs and not options.lock:
         edition = Edition(inputs=own.inputs, simulated=own.simulated, trial=trial_id(values.record))
         lock_file = project.workspace.lock_file(name, edition)
-        lock = _over(lock, _sound(lock_file))
+        lock = _over(lock, lock_of(lock_file))
     graph, more = draw(pipeline, Scope(pipeline, values.values), project.catalog)
     binder = Binder(graph, project.catalog, project.files, simulated=options.simulate)
     for data in values.outside.values():
@@ -199,8 +224,8 @@ def open_pipeline(project: Project, path: Path, options: Options | None = None) 
     return opened
 
 
-def _sound(lock_file: LockFile) -> Lock:
-    lock, problems = lock_file.read()
+def sound(lock: Lock, problems: Sequence[Problem]) -> Lock:
+    """The lock. InvalidPipeline where something is wrong with it."""
     if any(problem.is_error for problem in problems):
         raise InvalidPipeline(problems)
     return lock
@@ -217,7 +242,8 @@ def _over(own: Lock, trial: Lock) -> Lock:
     )
 
 
-def _named(project: Project, path: Path) -> str:
+def named(project: Project, path: Path) -> str:
+    """A pipeline's path from the project's root. UsageError and InvalidPipeline for what cannot be one."""
     real = resolved(path)
     if not real.is_relative_to(project.root):
         raise UsageError(f"{path} lies outside its project {project.root.name}")

@@ -11,7 +11,7 @@ from typing import Any
 from flowrunner.catalog.model import Price
 from flowrunner.credentials import CONFIG
 from flowrunner.errors import InvalidPipeline
-from flowrunner.files import WorkTree
+from flowrunner.files import Files, WorkTree
 from flowrunner.problems import Problem, error
 from flowrunner.source import Source, Span
 from flowrunner.spelling import nearest
@@ -73,8 +73,7 @@ class Settings:
 def load(root: Path, *, providers: Collection[str], environment: Mapping[str, str]) -> Settings:
     """The settings of the project at `root`; the usual ones where it has no file. FLOWRUNNER_REMOTE in the environment
     stands before the file. InvalidPipeline with every mistake of the file in its place."""
-    text = _text(root)
-    found = of(text, providers=providers) if text else Settings()
+    found = at(WorkTree(root), providers=providers) if (root / NAME).exists() else Settings()
     remote = environment.get("FLOWRUNNER_REMOTE")
     if not remote:
         return found
@@ -82,6 +81,15 @@ def load(root: Path, *, providers: Collection[str], environment: Mapping[str, st
         path=found.store.path, remote=Path(remote).expanduser().absolute(), read_only=found.store.read_only
     )
     return Settings(timeout=found.timeout, paces=found.paces, prices=found.prices, store=store)
+
+
+def at(files: Files, *, providers: Collection[str]) -> Settings:
+    """The settings that a tree of files holds, which has such a file."""
+    try:
+        text = files.read(NAME, LIMIT).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidPipeline([Problem(code="settings", message="it is not UTF-8", file=NAME)]) from None
+    return of(text, providers=providers) if text else Settings()
 
 
 def of(text: str, *, providers: Collection[str]) -> Settings:
@@ -92,15 +100,6 @@ def of(text: str, *, providers: Collection[str]) -> Settings:
     if reader.problems:
         raise InvalidPipeline(reader.problems)
     return settings
-
-
-def _text(root: Path) -> str:
-    if not (root / NAME).exists():
-        return ""
-    try:
-        return WorkTree(root).read(NAME, LIMIT).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InvalidPipeline([Problem(code="settings", message="it is not UTF-8", file=NAME)]) from None
 
 
 class _Reader:

@@ -49,6 +49,7 @@ ALLOWED = {
     "plan one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
     "accept one.yaml one --undo": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
     "pick one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
+    "diff one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
     "graph one.yaml": {"networkx", "yaml"},
     "report one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
     # httpx brings rich for a command line of its own, where it is installed.

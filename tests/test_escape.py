@@ -55,8 +55,9 @@ def test_markup_holds_no_element(text: str) -> None:
 @pytest.mark.parametrize("text", ["*a*", "_a_", "[a](b)", "<img>", "`a`", "# a", "| a", "~a~", "1. a", "a@b"])
 def test_markdown_is_literal(text: str) -> None:
     shown = escape.markdown(text)
-    assert shown.replace("\\", "") == text
-    assert all(shown[at - 1] == "\\" for at, character in enumerate(shown) if character in "*_[]<>`#|~!@()")
+    bare = shown.replace("<wbr>", "")
+    assert bare.replace("\\", "") == text
+    assert all(bare[at - 1] == "\\" for at, character in enumerate(bare) if character in "*_[]<>`#|~!@()")
 
 
 @pytest.mark.parametrize(

@@ -55,4 +55,9 @@ def found(given: Sequence[str]) -> tuple[list[Path], bool]:
             count = f"{len(below)} pipeline{'' if len(below) == 1 else 's'}"
             print(f"{count} in {escape.visible(str(path))}", file=sys.stderr)
         paths += below
-    return list(dict.fromkeys(paths)), len(given) > 1 or Path(given[0]).is_dir()
+    return list(dict.fromkeys(paths)), are_several(given)
+
+
+def are_several(given: Sequence[str]) -> bool:
+    """Whether the result is a list for machines."""
+    return len(given) > 1 or Path(given[0]).is_dir()

@@ -68,7 +68,7 @@ def mermaid(drawn: Drawing) -> str:
     names = {box.step: f"s{number}" for number, box in enumerate(drawn.boxes, 1)}
     lines = ["flowchart LR"]
     for box in drawn.boxes:
-        label = "<br/>".join([f"<b>{_entities(box.step)}</b>", *map(_entities, box.lines)])
+        label = "<br/>".join([f"<b>{entities(box.step)}</b>", *map(entities, box.lines)])
         kind = ":::pick" if box.chooses else ":::local" if box.is_local else ""
         lines.append(f'    {names[box.step]}["{label}"]{kind}')
     shafts = [(names[arrow.source], "-->" if arrow.flows else "-.->", names[arrow.target]) for arrow in drawn.arrows]
@@ -127,7 +127,7 @@ def _arrows(step: str, graph: Graph) -> Iterator[Arrow]:
     yield from (Arrow(source, step, flows) for source, flows in found.items())
 
 
-def _entities(text: str) -> str:
+def entities(text: str) -> str:
     """Literal text in a quoted label of Mermaid, which takes HTML and entities of its own (`#35;`)."""
     return re.sub(r'[#&<>"`;\\]', lambda found: f"#{ord(found[0])};", escape.visible(text))
 

@@ -37,13 +37,18 @@ def plan_text(
 
 def costs(found: Plan, *, simulated: bool, cap: money.Nano | None = None) -> str:
     """What will be paid, in one phrase: `4 calls, about $0.189, cap $5.00; after 1 pick 3 more, about $0.101`."""
-    now, later = cost(found.before_picks), cost(found.after_picks)
+    return costs_of(
+        cost(found.before_picks), cost(found.after_picks), len(found.open_picks), simulated=simulated, cap=cap
+    )
+
+
+def costs_of(now: Cost, later: Cost, picks: int, *, simulated: bool, cap: money.Nano | None = None) -> str:
+    """The same of what is paid now, and of what after `picks` choices."""
     phrase = _counted(plural(now.calls, "call"), now, simulated=simulated) if now.calls else "nothing to pay"
     phrase += f", cap {money.cap(cap)}" if cap is not None else ""
     if later.calls:
         more = f"{later.calls:,} more" if now.calls else plural(later.calls, "call")
-        picks = plural(len(found.open_picks), "pick")
-        phrase += f"; after {picks} {_counted(more, later, simulated=simulated)}"
+        phrase += f"; after {plural(picks, 'pick')} {_counted(more, later, simulated=simulated)}"
     return phrase
 
 

@@ -13,7 +13,7 @@ def listed(items: JSON) -> JSON:
     return {"type": "array", "items": items}
 
 
-def words(*values: str) -> JSON:
+def words(*values: str | None) -> JSON:
     return {"enum": list(values)}
 
 
@@ -41,6 +41,41 @@ PROBLEM = obj(
     cells=listed(TEXT),
 )
 VALIDATE = obj(problems=listed(PROBLEM))
+FIELD = obj(path=TEXT, before={}, after={}, file=MAYBE_TEXT, line=PLACE, was_file=MAYBE_TEXT, was_line=PLACE)
+DIFF = obj(
+    base=TEXT,
+    head=MAYBE_TEXT,
+    pipeline=TEXT,
+    was=MAYBE_TEXT,
+    state=words("same", "changed", "new", "removed"),
+    cells=listed(
+        obj(
+            cell=TEXT,
+            change=words("unchanged", "render", "new", "removed", "renamed", "accepted"),
+            because=listed(TEXT),
+            was=MAYBE_TEXT,
+            pick=words("kept", "stale", "needed", None),
+            fields=listed(FIELD),
+            calls=WHOLE,
+            estimate_usd=MAYBE_MONEY,
+            paid_usd=MAYBE_MONEY,
+        )
+    ),
+    totals=obj(
+        unchanged=WHOLE,
+        render=WHOLE,
+        new=WHOLE,
+        removed=WHOLE,
+        renamed=WHOLE,
+        accepted=WHOLE,
+        calls=WHOLE,
+        estimate_usd=MAYBE_MONEY,
+        unpriced=WHOLE,
+        after_picks=obj(calls=WHOLE, estimate_usd=MAYBE_MONEY),
+        to_choose=listed(TEXT),
+    ),
+    base_problems=listed(PROBLEM),
+)
 PLAN = obj(
     pipeline=TEXT,
     cells=listed(

@@ -1,0 +1,70 @@
+"""Compares two revisions in rendered requests: which pictures change, why, and for how much. No network, no key.
+
+The base is by default where the branch left the main branch, the head the work tree.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowrunner.commands import ending, pipelines
+from flowrunner.commands.arguments import add_binding, add_format, add_paths, command, options_of, placed
+from flowrunner.commands.output import paint, print_json
+
+if TYPE_CHECKING:
+    from flowrunner.comparing.compared import Comparison
+    from flowrunner.diffing import Diff
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_paths(parser)
+    shown = "the revision to compare with (default: the merge base with the main branch)"
+    parser.add_argument("--base", metavar="REV", help=shown)
+    parser.add_argument("--head", metavar="REV", help="the revision that is compared (default: the work tree)")
+    add_format(parser, "markdown")
+    add_binding(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from flowrunner.diffing import diff
+
+    paths = [Path(path) for path in arguments.paths]
+    found = diff(paths, base=arguments.base, head=arguments.head, options=options_of(arguments))
+    if arguments.format == "json":
+        documents = _documents(found)
+        several = pipelines.are_several(arguments.paths)
+        print_json({"pipelines": documents} if several else documents[0])
+    else:
+        print(_text(arguments, found))
+    return 2 if found.unread else 0
+
+
+def _text(arguments: argparse.Namespace, found: "Diff") -> str:
+    from flowrunner.report.diff_markdown import diff_markdown
+    from flowrunner.report.diff_text import diff_text
+
+    following = {one.file: _next(arguments, found.root, one) for one in found.comparisons}
+    following = {file: line for file, line in following.items() if line}
+    if arguments.format == "markdown":
+        return diff_markdown(found.ends, found.compared, simulated=arguments.simulate, next_commands=following)
+    return diff_text(found.ends, found.compared, simulated=arguments.simulate, next_commands=following, paint=paint())
+
+
+def _next(arguments: argparse.Namespace, root: Path, one: "Comparison") -> str:
+    """What makes the change true: rendering first, then choosing."""
+    path = Path(placed(root, one.file))
+    if any(cell.planned.calls_open and not cell.planned.behind_pick for cell in one.moving):
+        return command(arguments, path, "run")
+    if one.to_choose:
+        return command(arguments, path, "pick", f'{one.to_choose[0].cell} N --why "…"')
+    return ""
+
+
+def _documents(found: "Diff") -> list[dict[str, Any]]:
+    from flowrunner.comparing.compared import Unread
+    from flowrunner.report.diff_document import diff_document
+
+    return [
+        ending.document(one.fault, one.file) if isinstance(one, Unread) else diff_document(found.ends, one)
+        for one in found.compared
+    ]
