@@ -43,6 +43,7 @@ def _made(chapter: Chapter, cells: Sequence[ReviewedCell]) -> Html | None:
         "details",
         tag("summary", f"{plural(len(cells), 'choice')} already made"),
         [_ballot(chapter, cell) for cell in cells],
+        class_="made",
     )
 
 

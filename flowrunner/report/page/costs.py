@@ -25,9 +25,9 @@ def costs(chapter: Chapter) -> Html:
     total = tag(
         "tr",
         tag("th", "In all", scope="row"),
-        tag("td"),
+        tag("td", class_="model"),
         tag("td", f"{len(every):,}", class_="n"),
-        tag("td", money.exact(review.paid()), class_="n"),
+        tag("td", _paid(chapter, every), class_="n"),
         tag("td", _open(chapter, every), class_="n"),
     )
     return tag(
