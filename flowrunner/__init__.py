@@ -11,11 +11,11 @@ Everything is loaded when it is first used.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowrunner.api import Options, arun, load, plan, run, validate
+    from flowrunner.api import Options, arun, check, load, plan, run, validate
 
     __version__: str
 
-__all__ = ["Options", "__version__", "arun", "load", "plan", "run", "validate"]
+__all__ = ["Options", "__version__", "arun", "check", "load", "plan", "run", "validate"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,12 +13,13 @@ from flowrunner.problems import strict as strictly
 from flowrunner.project import Opened, Options, checked, open_pipeline, open_project, planned, planner
 
 if TYPE_CHECKING:
+    from flowrunner.inspection import Inspection
     from flowrunner.jobs import Stop
     from flowrunner.result import RunResult
     from flowrunner.review import Review
     from flowrunner.store.records import RunRecord
 
-__all__ = ["Options", "PipelineFile", "RunResult", "arun", "load", "plan", "review", "run", "validate"]
+__all__ = ["Options", "PipelineFile", "RunResult", "arun", "check", "load", "plan", "review", "run", "validate"]
 
 Emit = Callable[[Event], None]
 
@@ -88,6 +89,14 @@ def review(pipeline: str | Path | PipelineFile, **options: Any) -> "Review":
 
 def _is_of(run: "RunRecord", opened: Opened) -> bool:
     return (run.pipeline, run.simulated) == (opened.pipeline.file, opened.options.simulate)
+
+
+def check(pipeline: str | Path | PipelineFile, **options: Any) -> "Inspection":
+    """Holds the pictures that the lock names against the checks of their steps. Nothing is sent; heat maps are written
+    below the project's state."""
+    from flowrunner.inspection import inspect
+
+    return inspect(_opened(pipeline, options))
 
 
 def run(pipeline: str | Path | PipelineFile, **options: Any) -> "RunResult":

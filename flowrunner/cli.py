@@ -45,6 +45,7 @@ COMMANDS = (
     Command("pick", "choose among candidates, or list what waits for a choice"),
     Command("accept", "let locked results stand for changed requests"),
     Command("diff", "compare two revisions: which pictures change, why, and for how much"),
+    Command("check", "hold the pictures that the lock names against the checks of their steps"),
     Command("graph", "draw the steps of a pipeline"),
     Command("report", "write one page to review the pictures by"),
     Command("models", "list the models, show one, or import a provider's OpenAPI"),

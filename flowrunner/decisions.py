@@ -1,7 +1,7 @@
 """What a plan says: of every cell what becomes of it, why, and for how much at most."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from flowrunner.acceptance import Accepted
@@ -156,3 +156,33 @@ class Plan:
     def open_picks(self) -> list[PlannedCell]:
         """Cells that someone must choose in, now or once they have run."""
         return [cell for cell in self.cells.values() if cell.pick is not None and cell.pick.is_open]
+
+
+def once(planned: PlannedCell, sent: dict[str, str]) -> PlannedCell:
+    """A request that an earlier cell of the plan sends is not sent again: its pictures are those of that cell."""
+    keys = [call.key for call in planned.calls if call.decision is Decision.RUN and call.key is not None]
+    again = [key for key in keys if key in sent]
+    sent.update({key: planned.cell.id for key in keys if key not in sent})
+    if not again:
+        return planned
+    calls = tuple(replace(call, decision=Decision.REUSE) if call.key in again else call for call in planned.calls)
+    left = len(keys) - len(again)
+    price = None if planned.estimate is None else planned.estimate // len(keys) * left
+    if left:
+        return replace(planned, calls=calls, estimate=price)
+    reason = f"the same request as {sent[again[0]]}"
+    return replace(
+        planned, decision=Decision.REUSE, calls=calls, estimate=price, reason=reason, because=(sent[again[0]],)
+    )
+
+
+def held(planned: PlannedCell, other: PlannedCell) -> PlannedCell:
+    """A cell that is to come after one which does not run yet."""
+    calls = tuple(
+        replace(call, key=None, decision=Decision.AWAIT) if call.decision is Decision.RUN else call
+        for call in planned.calls
+    )
+    because = (other.cell.id,)
+    return replace(
+        planned, decision=Decision.AWAIT, reason=other.reason, because=because, calls=calls, behind_pick=True
+    )

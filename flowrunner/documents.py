@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowrunner import money
 from flowrunner.artifact import Artifact
+from flowrunner.checks.verdict import Verdict
 from flowrunner.decisions import Cost, Decision, Plan, PlannedCell, cost
 
 if TYPE_CHECKING:
@@ -109,10 +110,25 @@ def _result(found: "CellResult", result: "RunResult") -> dict[str, Any]:
             for number, (artifact, path) in enumerate(zip(found.candidates, paths, strict=False), 1)
             if artifact is not None
         ],
+        "checks": [
+            check_document(verdict, number) for number, verdicts in enumerate(found.verdicts, 1) for verdict in verdicts
+        ],
         "paid_usd": money.text(found.paid),
         "seconds": round(found.seconds, 3),
         "error": error,
         "accepted": accepted_document(found.planned),
+    }
+
+
+def check_document(verdict: Verdict, candidate: int) -> dict[str, Any]:
+    """What a check found of a candidate, which counts from 1."""
+    return {
+        "candidate": candidate,
+        "check": verdict.check,
+        "level": verdict.level.value,
+        "result": verdict.result.value,
+        "measured": verdict.measured,
+        "heatmap": verdict.heatmap or None,
     }
 
 

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowrunner.catalog import Catalog
+from flowrunner.catalog.assertions import ASSERTIONS, is_value
 from flowrunner.catalog.model import Model
 from flowrunner.loading import decode
+from flowrunner.loading.checks import MAX_CHECKS
 
 JSON = dict[str, Any]
 TEMPLATE: JSON = {"type": "string", "pattern": r"\{\{|\{%"}
@@ -42,11 +44,12 @@ _STEP: Mapping[str, str] = {
     "with": "The parameters, exactly as the model's published schema names them.",
     "across": "An axis or a list of axes: one cell per combination.",
     "variants": "Samples of one request, 1 to 16, each a call with a seed or key of its own.",
-    "pick": "Who chooses among the candidates: first, a number, or human (the run waits).",
+    "pick": "Who chooses among the candidates: first, a number, human (the run waits), check (the first that passes).",
     "when": "An expression without braces; a false cell is skipped.",
     "else": "One $ reference that a skipped cell hands on instead.",
     "overrides": "Other parameters for single cells.",
     "after": "Steps to wait for where no image flows.",
+    "check": "What is asserted of the picture. No check is part of a request: to change one pays for nothing.",
     "timeout": "Seconds for a whole call.",
     "description": "For reviewers.",
 }
@@ -74,6 +77,7 @@ def schema(catalog: Catalog) -> JSON:
         by_id.setdefault(model.id, []).append(model)
     definitions = {
         "step": _step(by_id),
+        "check": _check(),
         "axis": _axis(),
         "input": _input(),
         "output": _output(),
@@ -159,11 +163,12 @@ def _step(by_id: Mapping[str, list[Model]]) -> JSON:
         "with": {"type": "object"},
         "across": _one_or_more({"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}),
         "variants": {"type": "integer", "minimum": 1, "maximum": decode.MAX_VARIANTS},
-        "pick": {"anyOf": [{"enum": ["first", "human"]}, {"type": "integer", "minimum": 1}]},
+        "pick": {"anyOf": [{"enum": ["first", "human", "check"]}, {"type": "integer", "minimum": 1}]},
         "when": {"type": ["string", "boolean"]},
         "else": _ref("reference"),
         "overrides": {"type": "array", "items": _override()},
         "after": _one_or_more({"type": "string", "pattern": "^[a-z][a-z0-9_-]*$"}),
+        "check": {"type": "array", "maxItems": MAX_CHECKS, "items": _ref("check")},
         "timeout": dict(_SECONDS),
         "description": {"type": "string"},
     }
@@ -175,6 +180,24 @@ def _step(by_id: Mapping[str, list[Model]]) -> JSON:
         "dependencies": {"else": ["when"]},
         "allOf": [_if_model(name) for name in sorted(by_id)],
     }
+
+
+def _check() -> JSON:
+    level = {"enum": ["fail", "warn"], "description": "fail (default) fails the cell; warn is shown, and goes on."}
+    parts = {name: _asserted(name, model) for name, model in ASSERTIONS.items()}
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": False,
+        "properties": {**parts, "level": level},
+        "oneOf": [{"required": [name]} for name in parts],
+    }
+
+
+def _asserted(name: str, model: Model) -> JSON:
+    if is_value(name):
+        return {**_parameter(model, name, model.parameters[name]), "description": f"{model.title}."}
+    return {**_with([model]), "required": list(model.required), "description": f"{model.title}."}
 
 
 def _override() -> JSON:

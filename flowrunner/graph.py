@@ -177,8 +177,10 @@ def _references(cells: Sequence[Cell]) -> Iterator[ImageRef]:
             seen.add(id(cell.params))
             for given in cell.params.values():
                 yield from (ref for ref, _ in references(given.param))
-    if cells and cells[0].step.otherwise is not None:
-        yield cells[0].step.otherwise
+    if cells:
+        yield from cells[0].step.compared
+        if cells[0].step.otherwise is not None:
+            yield cells[0].step.otherwise
 
 
 def _is_sound(ref: ImageRef, step: str, pipeline: Pipeline, fields: Fields) -> bool:
@@ -327,12 +329,12 @@ def _too_many_edges(cell: Cell, fields: Fields) -> NoReturn:
 
 def _needed(graph: Graph, cell: Cell) -> Iterator[list[str] | Skip]:
     """The cells that each reference and each `after` of a cell means; Skip where one of them has none left."""
-    for given in cell.params.values():
-        for ref, _ in references(given.param):
-            targets = graph.targets(ref, cell.at)
-            if not targets and isinstance(ref, StepRef) and ref not in graph.faulty and graph.index.cells[ref.step]:
-                yield Skip(graph.index.aligned(ref.step, cell.at)[0].id)
-            yield [target.cell for target in targets if isinstance(target, FromCell)]
+    sent = (ref for given in cell.params.values() for ref, _ in references(given.param))
+    for ref in (*sent, *cell.step.compared):
+        targets = graph.targets(ref, cell.at)
+        if not targets and isinstance(ref, StepRef) and ref not in graph.faulty and graph.index.cells[ref.step]:
+            yield Skip(graph.index.aligned(ref.step, cell.at)[0].id)
+        yield [target.cell for target in targets if isinstance(target, FromCell)]
     for name, _ in cell.step.after:
         waited = graph.index.aligned(name, cell.at) if name in graph.index.cells else ()
         yield [other.id for other in waited if other.id not in graph.skipped]

@@ -5,8 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from flowrunner.graph import Graph
+from flowrunner.pipeline import PickRule
 from flowrunner.scheduler import CellResult
 from flowrunner.store.locked import Acceptance, Lock, LockedCell, LockedSample, Pick, cell_key
+
+BY_CHECK = "check"
+"""Whoever chose, in the lock, where it was no person."""
 
 
 def locked(lock: Lock, graph: Graph, results: Mapping[str, CellResult], inputs: Mapping[str, Any]) -> Lock:
@@ -22,8 +26,19 @@ def locked(lock: Lock, graph: Graph, results: Mapping[str, CellResult], inputs: 
         model = graph.cells[name].model
         if model is not None and model.id == cell.model and (name in results or model.id not in models):
             models[model.id] = model.digest
-    picks, accepts = _picks(lock, cells, results), _accepts(lock, cells, results)
+    picks = {**_picks(lock, cells, results), **_passed(cells, results)}
+    accepts = _accepts(lock, cells, results)
     return Lock(inputs=dict(inputs), picks=picks, accepts=accepts, models=models, cells=cells)
+
+
+def _passed(cells: Mapping[str, LockedCell], results: Mapping[str, CellResult]) -> dict[str, Pick]:
+    """What the checks chose, for those who have the lock without the pictures."""
+    found = {}
+    for name, result in results.items():
+        artifact = result.candidates[result.picked - 1] if result.picked else None
+        if result.cell.step.pick.rule is PickRule.CHECK and artifact is not None and name in cells:
+            found[name] = Pick(image=result.picked, digest=artifact.sha256, by=BY_CHECK, for_=cells[name].key)
+    return found
 
 
 def _cell(result: CellResult) -> LockedCell | None:
@@ -59,7 +74,8 @@ def _stands_by_itself(result: CellResult | None) -> bool:
 
 def _picks(lock: Lock, cells: Mapping[str, LockedCell], results: Mapping[str, CellResult]) -> dict[str, Pick]:
     """A pick belongs to a key: where a step was renamed it moves along. One written by hand is completed."""
-    picks = {name: _completed(pick, cells.get(name), results.get(name)) for name, pick in lock.picks.items()}
+    kept = {name: pick for name, pick in lock.picks.items() if not _is_void(pick, results.get(name))}
+    picks = {name: _completed(pick, cells.get(name), results.get(name)) for name, pick in kept.items()}
     by_key = {cell.key: name for name, cell in cells.items()}
     for name, pick in tuple(picks.items()):
         stays = name in cells and cells[name].key == pick.for_
@@ -68,6 +84,11 @@ def _picks(lock: Lock, cells: Mapping[str, LockedCell], results: Mapping[str, Ce
             del picks[name]
             picks[home] = pick
     return picks
+
+
+def _is_void(pick: Pick, result: CellResult | None) -> bool:
+    """The checks chose it, and now they choose otherwise, or none."""
+    return pick.by == BY_CHECK and result is not None and bool(result.verdicts)
 
 
 def _completed(pick: Pick, cell: LockedCell | None, result: CellResult | None) -> Pick:

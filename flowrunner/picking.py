@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from flowrunner import git
 from flowrunner.api import PipelineFile
 from flowrunner.artifact import Artifact
+from flowrunner.checks.verdict import Verdicts
 from flowrunner.errors import UsageError
 from flowrunner.loading.fields import did_you_mean
 from flowrunner.pipeline import PickRule
@@ -22,11 +23,13 @@ _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{4,64})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One picture to choose: `number` from 1, `path` below the project root, empty where no copy was written."""
+    """One picture to choose: `number` from 1, `path` below the project root, empty where no copy was written;
+    `verdicts` are those of its step's checks."""
 
     number: int
     artifact: Artifact
     path: str
+    verdicts: Verdicts = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +118,9 @@ def _pick(opened: Opened, making: Planner, asked: Wish, by: str) -> Pick:
     if cell is None:
         raise UsageError(f"there is no cell {asked.cell}", did_you_mean(asked.cell, _human(opened)))
     if cell.step.pick.rule is not PickRule.HUMAN:
-        message = f"{asked.cell} takes candidate {cell.step.pick.number} by itself"
+        by_check = cell.step.pick.rule is PickRule.CHECK
+        taken = "the first candidate that passes its checks" if by_check else f"candidate {cell.step.pick.number}"
+        message = f"{asked.cell} takes {taken} by itself"
         raise UsageError(message, f"write pick: human in step {cell.step.id} to choose")
     settled = making.settled.get(asked.cell)
     if settled is None:
@@ -174,6 +179,7 @@ def _waiting(opened: Opened, name: str, settled: Settled) -> WaitingCell:
             number=number,
             artifact=artifact,
             path=shown(f"{name}.{number}.{artifact.suffix}" if several else f"{name}.{artifact.suffix}"),
+            verdicts=settled.verdicts[number - 1] if settled.verdicts else (),
         )
         for number, artifact in enumerate(settled.candidates, 1)
         if artifact is not None

@@ -162,6 +162,12 @@ class PickRule(StrEnum):
     FIRST = "first"
     NUMBER = "number"
     HUMAN = "human"
+    CHECK = "check"
+
+    @property
+    def has_spares(self) -> bool:
+        """A cell goes on with the candidates it has where some of its samples failed."""
+        return self in (PickRule.HUMAN, PickRule.CHECK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +177,24 @@ class Pick:
     rule: PickRule = PickRule.FIRST
     number: int = 1
     span: Span | None = None
+
+
+class Level(StrEnum):
+    """What it means when a check does not hold."""
+
+    FAIL = "fail"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One assertion on a step's picture, as written: `name` is one of `catalog.assertions`."""
+
+    name: str
+    params: Mapping[str, Given]
+    level: Level = Level.FAIL
+    span: Span
+    """Where its name is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,15 +230,23 @@ class Step:
     """`else`."""
     overrides: tuple[Override, ...] = ()
     after: tuple[tuple[str, Span], ...] = ()
+    checks: tuple[Check, ...] = ()
     timeout: float | None = None
     description: str = ""
 
     @property
     def written(self) -> Iterator[Param]:
-        """Every parameter of `with` and of the overrides, by themselves."""
+        """Every parameter of `with`, of the overrides and of the checks, by themselves."""
         yield from (given.param for given in self.params.values())
+        yield from (given.param for check in self.checks for given in check.params.values())
         for override in self.overrides:
             yield from (given.param for given in override.params.values())
+
+    @property
+    def compared(self) -> Iterator[ImageRef]:
+        """The references of its checks."""
+        params = (given.param for check in self.checks for given in check.params.values())
+        yield from (ref for param in params for ref, _ in references(param))
 
     @property
     def templates(self) -> Iterator[Template]:

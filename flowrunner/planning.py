@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Protocol
 
 from flowrunner.acceptance import Accepted, accepted
@@ -11,12 +12,14 @@ from flowrunner.call import Outcome
 from flowrunner.catalog.model import Model, Price
 from flowrunner.catalog.price import estimate
 from flowrunner.changes import Change, changes
-from flowrunner.decisions import Choice, Decision, PickState, Plan, PlannedCall, PlannedCell
+from flowrunner.checks.verdict import Result, Verdicts, first_passing, of
+from flowrunner.decisions import Choice, Decision, PickState, Plan, PlannedCall, PlannedCell, held, once
 from flowrunner.graph import FromCell, Graph
 from flowrunner.loading.cells import Cell
 from flowrunner.missing import Present, Search
 from flowrunner.money import Nano
 from flowrunner.pipeline import PickRule, Selector
+from flowrunner.settled import Judges, Settled, compared, judged, slots_of, unjudged
 from flowrunner.store.locked import Lock, LockedCell, cell_key
 from flowrunner.store.locked import Pick as LockedPick
 
@@ -24,6 +27,7 @@ __all__ = [
     "Choice",
     "Decision",
     "History",
+    "Judges",
     "PickState",
     "Plan",
     "PlannedCall",
@@ -39,18 +43,6 @@ class History(Protocol):
 
     def outcome(self, key: str) -> Outcome | None:
         """The newest outcome of a call."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """A cell whose calls have outcomes. A slot of `candidates` is None where its sample failed."""
-
-    key: str
-    candidates: tuple[Artifact | None, ...]
-    pick: PickState
-
-    def gave(self, digests: Collection[str]) -> bool:
-        return any(artifact is not None and artifact.sha256 in digests for artifact in self.candidates)
 
 
 _CHANGED = "the request behind the pick has changed"
@@ -73,8 +65,12 @@ class Planner:
     force: Collection[str] = ()
     frozen: bool = False
     """Only what the lock names counts as known."""
+    judges: Judges | None = None
+    """Holds pictures against the checks of their steps; None where nobody looks at pictures."""
     settled: dict[str, Settled] = field(default_factory=dict)
     planned: dict[str, PlannedCell] = field(default_factory=dict)
+    failing: set[str] = field(default_factory=set)
+    """Cells whose checks fail, and in a plan those that would be skipped for it."""
     _locked: dict[str, Outcome] = field(default_factory=dict)
     _picks: dict[str, LockedPick] = field(default_factory=dict)
     _accepted: Mapping[str, Accepted] = field(default_factory=dict)
@@ -95,16 +91,28 @@ class Planner:
     def foresee(self, cell: Cell, sent: dict[str, str]) -> PlannedCell:
         """The same for a plan, in which nothing is sent. `sent` holds the keys of the calls that cells before it send,
         and takes those of this one. Where only some of the samples are known, these are settled: so does a run."""
-        planned = self.decide(cell)
+        planned = self._without_input(self.decide(cell))
         bound = planned.bound
         if planned.decision is Decision.RUN and bound is not None:
-            held = self._held_by_after(cell)
-            planned = _held(planned, held) if held else _once(planned, sent)
+            other = self._held_by_after(cell)
+            planned = held(planned, other) if other else once(planned, sent)
             outcomes = self.outcomes(planned)
             if any(outcomes) and cell.id not in self.force:
                 planned = replace(planned, pick=self.settle(cell, bound, outcomes).pick)
             self.planned[cell.id] = planned
         return planned
+
+    def _without_input(self, planned: PlannedCell) -> PlannedCell:
+        """A cell that a run would skip, for what it needs fails its checks."""
+        names = planned.because if planned.decision is Decision.AWAIT else ()
+        name = next((name for name in names if name in self.failing), None)
+        if name is None:
+            return planned
+        self.failing.add(planned.cell.id)
+        reason = f"{name} fails its checks" if name in self.settled else self.planned[name].reason
+        found = replace(planned, decision=Decision.SKIP, reason=reason, because=(name,), calls=(), estimate=0)
+        self.planned[planned.cell.id] = found
+        return found
 
     def _held_by_after(self, cell: Cell) -> PlannedCell | None:
         """A cell that this one is to come after and that waits for a choice elsewhere."""
@@ -140,7 +148,7 @@ class Planner:
     def known(self, target: FromCell) -> Sequence[Artifact] | None:
         """The images that a target means, None while one of them is not known."""
         settled = self.settled.get(target.cell)
-        if settled is None:
+        if settled is None or target.cell in self.failing:
             return None
         slots: Sequence[Artifact | None]
         if target.selector is Selector.IMAGES:
@@ -159,13 +167,14 @@ class Planner:
         key that it was made for, and with it its pick."""
         pairs = zip(bound.calls, outcomes, strict=True)
         key = cell_key([outcome.key if outcome else call.key for call, outcome in pairs])
-        slots: list[Artifact | None] = []
-        for outcome in outcomes:
-            images: list[Artifact | None] = list(outcome.artifacts) if outcome else []
-            wanted = bound.images if len(outcomes) > 1 else max(bound.images, len(images))
-            slots += [*images[:wanted], *[None] * (wanted - len(images))]
-        settled = Settled(key=key, candidates=tuple(slots), pick=self._choice(cell, key, slots))
+        slots = slots_of(bound, outcomes)
+        verdicts = judged(self.judges, cell, bound, slots)
+        pick = self._choice(cell, key, slots, verdicts)
+        settled = Settled(key=key, candidates=tuple(slots), pick=pick, verdicts=verdicts)
         self.settled[cell.id] = settled
+        self.failing.discard(cell.id)
+        if settled.failure:
+            self.failing.add(cell.id)
         return settled
 
     def price(self, model: Model, bound: Bound) -> Nano | None:
@@ -188,7 +197,7 @@ class Planner:
             because = (skip.because,) if skip.because else ()
             return PlannedCell(cell=cell, bound=None, decision=Decision.SKIP, reason=reason, because=because)
         bound = self.binder.bind(cell, self.known)
-        if not bound.calls:
+        if not bound.calls or bound.pending:
             return self._waiting(cell, bound)
         forced = cell.id in self.force
         stands = None if forced else self.stands(bound)
@@ -248,8 +257,8 @@ class Planner:
         names = picks or list(bound.awaited)
         reason = _after(names, picked=bool(picks))
         price = self.price(model, bound) if model is not None else None
-        samples = cell.step.variants
-        calls = tuple(PlannedCall(key=None, decision=Decision.AWAIT) for _ in range(samples))
+        calls = self._awaited(cell, bound)
+        samples = sum(call.decision is Decision.AWAIT for call in calls)
         return PlannedCell(
             cell=cell,
             bound=bound,
@@ -262,17 +271,36 @@ class Planner:
             pick=self._open_pick(cell, ""),
         )
 
+    def _awaited(self, cell: Cell, bound: Bound) -> tuple[PlannedCall, ...]:
+        """Its samples; where only its checks wait, those that are known already are not paid again."""
+        keys: list[str | None] = [call.key for call in bound.calls]
+        keys = keys or [None] * cell.step.variants
+        return tuple(
+            PlannedCall(key=key, decision=Decision.REUSE, call=call)
+            if key and call and cell.id not in self.force and self.outcome(key)
+            else PlannedCall(key=None, decision=Decision.AWAIT)
+            for key, call in zip_longest(keys, bound.calls)
+        )
+
     def _awaits_pick(self, name: str) -> bool:
         settled, planned = self.settled.get(name), self.planned.get(name)
         if settled is not None:
             return settled.pick.is_open
         return planned is not None and planned.pick is not None and planned.pick.is_open
 
-    def _choice(self, cell: Cell, key: str, slots: Sequence[Artifact | None]) -> PickState:
+    def _choice(
+        self, cell: Cell, key: str, slots: Sequence[Artifact | None], verdicts: Sequence[Verdicts]
+    ) -> PickState:
         rule = cell.step.pick
+        pick = self._picks.get(key)
+        if rule.rule is PickRule.CHECK:
+            # Where pictures are not here, or nobody looks at them, what passed before stands in the lock.
+            judged = bool(verdicts) and not any(of(found, Result.MISSING) for found in verdicts)
+            locked = pick.image if pick is not None and pick.image and not judged else 0
+            number = first_passing(verdicts) or (locked if locked <= len(slots) else 0)
+            return PickState(choice=Choice.MADE, number=number)
         if rule.rule is not PickRule.HUMAN:
             return PickState(choice=Choice.MADE, number=rule.number)
-        pick = self._picks.get(key)
         written = self.lock.picks.get(cell.id)
         if pick is None and written is not None and not written.for_:
             pick = written  # by hand, for whatever stands here now
@@ -302,6 +330,8 @@ class Planner:
         return self.lock.cells.get(cell.id)
 
     def _why_reused(self, cell: Cell, settled: Settled) -> str:
+        if settled.failure:
+            return f"fails its checks: {settled.failure}" if settled.pick.number else settled.failure
         why = f": {settled.pick.why}" if settled.pick.why else ""
         match settled.pick.choice:
             case Choice.NEW:
@@ -330,9 +360,11 @@ def plan(planner: Planner, wanted: Collection[str] | None = None, present: Prese
     if present is not None:
         made = {name: settled.candidates for name, settled in planner.settled.items()}
         search = Search(graph=planner.graph, planned=planner.planned, made=made, present=present)
-        search.mark(_published(planner))
+        needs, bound = planner.graph.needs, planner.binder.bound
+        search.mark([*_published(planner), *compared(planner.settled, bound, needs)])
         for name in search.lost:
             planner.planned[name] = planner.priced_anew(planner.planned[name])
+        planner.planned.update(unjudged(planner.settled, planner.planned))
     problems = [problem for bound in planner.binder.bound.values() for problem in bound.problems]
     return Plan(graph=planner.graph, cells=planner.planned, problems=tuple(problems))
 
@@ -343,36 +375,6 @@ def _published(planner: Planner) -> Iterator[tuple[str, Artifact]]:
         for target, _ in planner.graph.output(spec):
             if isinstance(target, FromCell) and target.cell in planner.planned:
                 yield from ((target.cell, artifact) for artifact in planner.known(target) or ())
-
-
-def _once(planned: PlannedCell, sent: dict[str, str]) -> PlannedCell:
-    """A request that an earlier cell of the plan sends is not sent again: its pictures are those of that cell."""
-    keys = [call.key for call in planned.calls if call.decision is Decision.RUN and call.key is not None]
-    again = [key for key in keys if key in sent]
-    sent.update({key: planned.cell.id for key in keys if key not in sent})
-    if not again:
-        return planned
-    calls = tuple(replace(call, decision=Decision.REUSE) if call.key in again else call for call in planned.calls)
-    left = len(keys) - len(again)
-    price = None if planned.estimate is None else planned.estimate // len(keys) * left
-    if left:
-        return replace(planned, calls=calls, estimate=price)
-    reason = f"the same request as {sent[again[0]]}"
-    return replace(
-        planned, decision=Decision.REUSE, calls=calls, estimate=price, reason=reason, because=(sent[again[0]],)
-    )
-
-
-def _held(planned: PlannedCell, other: PlannedCell) -> PlannedCell:
-    """A cell that is to come after one which does not run yet."""
-    calls = tuple(
-        replace(call, key=None, decision=Decision.AWAIT) if call.decision is Decision.RUN else call
-        for call in planned.calls
-    )
-    because = (other.cell.id,)
-    return replace(
-        planned, decision=Decision.AWAIT, reason=other.reason, because=because, calls=calls, behind_pick=True
-    )
 
 
 def _after(names: Sequence[str], *, picked: bool) -> str:

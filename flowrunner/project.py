@@ -12,6 +12,7 @@ from flowrunner.binding import Binder
 from flowrunner.call import File, Outcome
 from flowrunner.catalog import Catalog
 from flowrunner.catalog import load as catalog_load
+from flowrunner.checks.judge import Judge
 from flowrunner.credentials import Operator
 from flowrunner.errors import InvalidPipeline, UsageError
 from flowrunner.files import TEXT_LIMIT, Files, WorkTree, leads_to_hidden, resolved
@@ -22,7 +23,7 @@ from flowrunner.loading.document import uncollected
 from flowrunner.loading.fields import MOST, too_many
 from flowrunner.loading.scope import Scope
 from flowrunner.pipeline import Pipeline
-from flowrunner.planning import Plan, Planner, plan
+from flowrunner.planning import Judges, Plan, Planner, plan
 from flowrunner.problems import Problem, error, strict, tidy
 from flowrunner.providers.registry import PROVIDERS
 from flowrunner.publish import check_outputs
@@ -305,8 +306,21 @@ class Known:
         return self._ledger.outcome(key, simulated=self._simulated)
 
 
-def planner(opened: Opened, ledger: Ledger) -> Planner:
-    """A planner over what is known here."""
+def judge(opened: Opened, *, keep: bool) -> Judge:
+    """Holds pictures against checks; `keep` writes what it finds below the state."""
+    objects = opened.project.workspace.objects()
+
+    def bytes_of(artifact: Artifact) -> bytes:
+        from flowrunner.jobs import read as bytes_at
+
+        return bytes_at(artifact, opened.binder.images, objects, live=not opened.options.simulate)
+
+    root, state = opened.project.root, opened.project.workspace.state
+    return Judge(state=state, root=root, read=bytes_of, keep=keep)
+
+
+def planner(opened: Opened, ledger: Ledger, judges: Judges | None = None) -> Planner:
+    """A planner over what is known here. Without `judges` it looks at pictures itself, and writes nothing."""
     return Planner(
         graph=opened.graph,
         binder=opened.binder,
@@ -315,6 +329,7 @@ def planner(opened: Opened, ledger: Ledger) -> Planner:
         prices=opened.project.settings.prices,
         force=opened.forced(),
         frozen=opened.options.frozen,
+        judges=judges or judge(opened, keep=False).verdict,
     )
 
 

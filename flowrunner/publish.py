@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.artifact import SUFFIXES, Artifact
+from flowrunner.checks.verdict import Result, Verdicts, of
 from flowrunner.digest import sha256
 from flowrunner.errors import FlowError
 from flowrunner.graph import FromCell, FromOutside, Graph, Target
@@ -116,9 +117,11 @@ class _Work:
             from flowrunner.providers import image
 
             pictures = [(str(number), self.publisher.read(artifact)) for number, artifact in shown]
-            return image.sheet(pictures, f"{result.cell.id}: choose one of {len(result.candidates)}")
+            return image.sheet(pictures, f"{result.cell.id}: choose one of {len(result.candidates)}", captions)
 
-        made_of = " ".join(f"{number}:{artifact.sha256}" for number, artifact in shown)
+        found = [result.verdicts[number - 1] for number, _ in shown] if result.verdicts else []
+        captions = [_caption(verdicts) for verdicts in found]
+        made_of = " ".join([*(f"{number}:{artifact.sha256}" for number, artifact in shown), *captions])
         with suppress(FlowError):
             place = f"{result.cell.id}/candidates.png"
             self.done.sheets[result.cell.id] = self._put(place, f"sheet {SHEET} {made_of}", drawn)
@@ -220,6 +223,15 @@ class _Work:
 
 SHEET = 1
 """Rises when candidates are laid out in another way."""
+
+
+def _caption(verdicts: Verdicts) -> str:
+    """What the checks say of a candidate, below it: `fails size`, `warns: colors`, `passes its checks`."""
+    lines = []
+    for word, result in (("fails", Result.FAIL), ("warns", Result.WARN), ("not judged", Result.MISSING)):
+        names = [verdict.check for verdict in of(verdicts, result)]
+        lines += [f"{word}: {', '.join(dict.fromkeys(names))}"] if names else []
+    return "; ".join(lines) or "passes its checks"
 
 
 def _manifest(path: Path) -> dict[str, Entry]:

@@ -14,6 +14,7 @@ from flowrunner.binding.bound import Path, Pending, PendingSize
 from flowrunner.call import File, Link, Outcome
 from flowrunner.catalog.model import Model
 from flowrunner.changes import flat, spelled
+from flowrunner.checks.verdict import Verdicts
 from flowrunner.decisions import Decision, Plan, PlannedCell
 from flowrunner.graph import FromCell
 from flowrunner.loading.cells import Cell
@@ -95,6 +96,10 @@ class ReviewedCell:
     settings: Mapping[str, Any]
     """All other parameters, by their path."""
     troubles: tuple[Trouble, ...] = ()
+    verdicts: tuple[Verdicts, ...] = ()
+    """What the checks of its step found of each candidate; nothing of those that were not judged."""
+    failure: str = ""
+    """Why its checks fail it; empty where they do not."""
 
     @property
     def cell(self) -> Cell:
@@ -180,6 +185,8 @@ def _reviewed(making: Planner, planned: PlannedCell, troubles: Mapping[str, Trou
         wordings=tuple(_wordings(bound)) if bound else (),
         settings=_settings(bound) if bound else {},
         troubles=tuple(_troubles(planned, troubles)),
+        verdicts=settled.verdicts if settled is not None else (),
+        failure=settled.failure if settled is not None else "",
     )
 
 

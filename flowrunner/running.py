@@ -22,7 +22,7 @@ from flowrunner.locking import locked
 from flowrunner.patience import Patience
 from flowrunner.perform import Performer
 from flowrunner.planning import Decision, Plan, PlannedCell
-from flowrunner.project import Opened, planned, planner
+from flowrunner.project import Opened, judge, planned, planner
 from flowrunner.providers.registry import LOCAL, PROVIDERS
 from flowrunner.publish import NotPublished, Published, Publisher
 from flowrunner.result import RunResult
@@ -56,13 +56,14 @@ class Run:
         self.emit = emit
         self.stop = stop
         self.objects = opened.project.workspace.objects()
+        self.judge = judge(opened, keep=True)
 
     async def run(self, confirm: Callable[[Plan], bool] | None) -> RunResult:
         self._check_faults()
         self.project.workspace.prepare()
         with self.project.workspace.ledger(create=True) as ledger:
             ledger.recover()
-            making = planner(self.opened, ledger)
+            making = planner(self.opened, ledger, self.judge.verdict)
             found = planned(self.opened, making)
             refused = refusal(self.opened, found, ledger.spent(self.opened.pipeline.name))
             if refused is not None:
@@ -152,7 +153,8 @@ class Run:
     async def _walked(self, performer: Performs, ledger: Ledger, found: Plan) -> Scheduler:
         scheduler = Scheduler(
             graph=self.opened.graph,
-            planner=planner(self.opened, ledger),
+            planner=planner(self.opened, ledger, self.judge.known),
+            judge=self.judge.verdict,
             performer=performer,
             stop=self.stop,
             emit=self.emit,

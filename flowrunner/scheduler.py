@@ -7,14 +7,16 @@ from enum import StrEnum
 from typing import Protocol
 
 from flowrunner.artifact import Artifact
+from flowrunner.binding import Bound
 from flowrunner.call import Billed, Failure, Outcome
+from flowrunner.checks.verdict import Result, Verdicts, of
 from flowrunner.events import Done, Event, Failed
 from flowrunner.graph import Graph
 from flowrunner.jobs import Job, Stop
 from flowrunner.loading.cells import Cell
 from flowrunner.money import Nano
-from flowrunner.pipeline import PickRule
 from flowrunner.planning import Decision, PlannedCell, Planner
+from flowrunner.settled import Judges, to_judge
 
 
 class Status(StrEnum):
@@ -40,7 +42,9 @@ class CellResult:
     planned: PlannedCell | None = None
     candidates: tuple[Artifact | None, ...] = ()
     picked: int = 0
-    """Number of the picked candidate; 0 where none is."""
+    """Number of the picked candidate; 0 where none is, or where its checks fail it."""
+    verdicts: tuple[Verdicts, ...] = ()
+    """What the checks found of each candidate; nothing of those that were not judged."""
     outcomes: tuple[Outcome | None, ...] = ()
     failures: tuple[Failure, ...] = ()
     charges: tuple[Nano | None, ...] = ()
@@ -64,6 +68,11 @@ class CellResult:
     def paid(self) -> Nano:
         """What this run paid for it, as far as the replies say."""
         return sum(charge or 0 for charge in self.charges)
+
+    @property
+    def failed_checks(self) -> bool:
+        """Its pictures are there, and its checks fail them."""
+        return self.status is Status.FAILED and any(of(found, Result.FAIL) for found in self.verdicts)
 
     @property
     def maybe_billed(self) -> bool:
@@ -121,6 +130,8 @@ class Scheduler:
     remake: Collection[str] = ()
     """Local cells whose pictures are not here and are made again."""
     missing: Mapping[str, PlannedCell] = field(default_factory=dict)
+    judge: Judges | None = None
+    """Looks at pictures, in a thread; the planner is then asked with what it has found."""
     results: dict[str, CellResult] = field(default_factory=dict)
 
     async def run(self, wanted: Collection[str]) -> None:
@@ -169,7 +180,7 @@ class Scheduler:
         if planned.decision is Decision.AWAIT:
             return self._blocked(cell, planned)
         if planned.decision is Decision.REUSE and cell.id not in self.remake:
-            return self._reused(cell, planned)
+            return await self._reused(cell, planned)
         return self._held_by_after(cell, planned) or await self._performed(cell, planned)
 
     def _held_by_after(self, cell: Cell, planned: PlannedCell) -> CellResult | None:
@@ -213,20 +224,20 @@ class Scheduler:
         reason = found.reason if found.status is Status.SKIPPED else f"{name} failed"
         return CellResult(cell=cell, status=Status.SKIPPED, reason=reason, planned=planned)
 
-    def _reused(self, cell: Cell, planned: PlannedCell) -> CellResult:
-        return self._with_pick(cell, planned, self.planner.outcomes(planned), Status.REUSED)
+    async def _reused(self, cell: Cell, planned: PlannedCell) -> CellResult:
+        return await self._with_pick(cell, planned, self.planner.outcomes(planned), Status.REUSED)
 
     async def _performed(self, cell: Cell, planned: PlannedCell) -> CellResult:
         found = await self._samples(cell, planned)
         outcomes = [item if isinstance(item, Outcome) else None for item, _ in found]
         failures = tuple(item for item, _ in found if isinstance(item, Failure))
         sent = [outcome for outcome, (_, fresh) in zip(outcomes, found, strict=True) if outcome and fresh]
-        enough = any(outcomes) if cell.step.pick.rule is PickRule.HUMAN else all(outcomes)
+        enough = any(outcomes) if cell.step.pick.rule.has_spares else all(outcomes)
         billed = [one for one in failures if one.billed is not Billed.NO and not one.known]
         charges = [*(one.paid for one in sent), *(one.paid for one in billed if one.billed is Billed.YES)]
         seconds = max((outcome.seconds for outcome in sent), default=0.0)
         if enough:
-            result = self._with_pick(cell, planned, tuple(outcomes), Status.DONE if sent else Status.REUSED)
+            result = await self._with_pick(cell, planned, tuple(outcomes), Status.DONE if sent else Status.REUSED)
         else:
             result = CellResult(
                 cell=cell,
@@ -302,18 +313,23 @@ class Scheduler:
             )
         )
 
-    def _with_pick(
+    async def _with_pick(
         self, cell: Cell, planned: PlannedCell, outcomes: Sequence[Outcome | None], status: Status
     ) -> CellResult:
         assert planned.bound is not None
+        await self._judged(cell, planned.bound, outcomes)
         settled = self.planner.settle(cell, planned.bound, outcomes)
         picked = 0 if settled.pick.is_open else settled.pick.number
         reason = planned.reason
         if settled.pick.is_open:
             status = Status.WAITING
             reason = settled.pick.why or f"choose one of {len(settled.candidates)}"
-        elif picked > len(settled.candidates) or settled.candidates[picked - 1] is None:
-            status, reason = Status.FAILED, f"there is no candidate {picked}"
+        elif settled.failure:
+            status, reason, picked = Status.FAILED, settled.failure, 0
+        elif settled.unjudged:
+            status, reason, picked = Status.MISSING, f"its checks cannot be made: {settled.unjudged}", 0
+        elif not picked or picked > len(settled.candidates) or settled.candidates[picked - 1] is None:
+            status, reason = Status.FAILED, f"there is no candidate {picked or 'left'}"
         return CellResult(
             cell=cell,
             status=status,
@@ -321,8 +337,17 @@ class Scheduler:
             planned=replace(planned, pick=settled.pick),
             candidates=settled.candidates,
             picked=picked,
+            verdicts=settled.verdicts,
             outcomes=tuple(outcomes),
         )
+
+    async def _judged(self, cell: Cell, bound: Bound, outcomes: Sequence[Outcome | None]) -> None:
+        """Whatever is large to decode and to compare is done beside the event loop."""
+        judge = self.judge
+        if judge is None or not bound.checks:
+            return
+        asked = to_judge(cell, bound, outcomes)
+        await asyncio.to_thread(lambda: [judge(check, artifact) for check, artifact in asked])
 
 
 def _sound(item: tuple[Outcome | Failure, bool] | BaseException) -> tuple[Outcome | Failure, bool]:

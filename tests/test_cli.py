@@ -26,6 +26,7 @@ HEAVY = (
     "jsonschema",
     "referencing",
     "PIL",
+    "numpy",
     "asyncio",
     "rich",
     "shtab",
@@ -50,10 +51,11 @@ ALLOWED = {
     "accept one.yaml one --undo": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
     "pick one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
     "diff one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
+    "check one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
     "graph one.yaml": {"networkx", "yaml"},
     "report one.yaml": {"networkx", "jsonschema", "referencing", "yaml", "sqlite3"},
     # httpx brings rich for a command line of its own, where it is installed.
-    "run one.yaml --simulate": set(HEAVY) - {"shtab", "jinja2"},
+    "run one.yaml --simulate": set(HEAVY) - {"shtab", "jinja2", "numpy"},
 }
 """What a command line may load beside the standard library and flowrunner itself."""
 
@@ -240,7 +242,7 @@ def test_a_terminal_that_cannot_show_a_letter_gets_its_code(tmp_path: Path) -> N
 def test_the_package_loads_its_doors_when_they_are_used() -> None:
     import flowrunner
 
-    assert {"load", "plan", "run", "arun", "validate", "Options"} <= set(dir(flowrunner))
+    assert {"load", "plan", "run", "arun", "check", "validate", "Options"} <= set(dir(flowrunner))
     assert callable(flowrunner.plan)
     with pytest.raises(AttributeError, match="frobnicate"):
         _ = flowrunner.frobnicate

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from flowrunner.artifact import Artifact
-from flowrunner.binding import pictures, values
+from flowrunner.binding import checking, pictures, values
 from flowrunner.binding.bound import NOTHING, Bound, Known, PendingSize, Size, pending_in, size_of, walk
 from flowrunner.binding.judging import judge
 from flowrunner.binding.work import Work
@@ -59,7 +59,9 @@ class Binder:
 
     def _weigh(self, bound: Bound) -> None:
         """A small file can ask for more text than there is memory."""
-        values, text = len(bound.origins), sum(len(leaf) for leaf in walk(bound.params) if isinstance(leaf, str))
+        asserted = [check.params for check in bound.checks]
+        leaves = [leaf for leaf in walk([bound.params, asserted]) if isinstance(leaf, str)]
+        values, text = len(bound.origins), sum(map(len, leaves))
         before = self._weights.get(bound.cell.id, (0, 0))
         self._weights[bound.cell.id] = (values, text)
         self._values += values - before[0]
@@ -115,10 +117,12 @@ def _bound(work: Work) -> Bound:
         bound.counted = model.count is None or (model.count,) not in work.untold
         bound.size = _asked_size(model, params)
         judge(work, model, bound)
-    bound.pending = pending_in(params)
+    wants = pending_in(params)
+    bound.checks = tuple(checking.bind(work, bound)) if cell.step.checks else ()
+    bound.pending = tuple(dict.fromkeys((*wants, *checking.pending(bound.checks))))
     bound.problems = [_told(work, problem) for problem in work.fields.problems]
     sound = not work.untold and not any(problem.is_error for problem in bound.problems)
-    if model is not None and sound and not bound.pending:
+    if model is not None and sound and not wants:
         bound.calls = _calls(work, model, params)
     return bound
 

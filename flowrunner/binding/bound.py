@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from flowrunner.artifact import Artifact
 from flowrunner.call import Call, File, Link
@@ -11,6 +11,9 @@ from flowrunner.loading.cells import Cell
 from flowrunner.pipeline import Template
 from flowrunner.problems import Problem
 from flowrunner.source import Span
+
+if TYPE_CHECKING:
+    from flowrunner.binding.checking import BoundCheck
 
 Path: TypeAlias = tuple[str | int, ...]
 Size: TypeAlias = tuple[int, int]
@@ -52,13 +55,15 @@ UNTOLD: Final = Link("https://unknown.invalid/")
 
 @dataclass(slots=True, kw_only=True)
 class Bound:
-    """A cell as bound. `calls` is empty while something is pending or unknown, and where there are errors."""
+    """A cell as bound. `calls` is empty while something of the request is pending or unknown, and where there are
+    errors."""
 
     cell: Cell
     params: dict[str, Any]
     calls: tuple[Call, ...] = ()
     pending: tuple[Pending, ...] = ()
-    """Images that are not known yet, each once; of some only the size is asked for."""
+    """Images that are not known yet, each once; of some only the size is asked for. Those that only a check compares
+    with are among them: its cell comes after theirs."""
     problems: list[Problem] = field(default_factory=list)
     origins: dict[Path, Span] = field(default_factory=dict)
     """Where each value is written."""
@@ -70,6 +75,8 @@ class Bound:
     """Whether that is known."""
     size: Size | None = None
     """Size that the result is asked to have, where that is known."""
+    checks: "tuple[BoundCheck, ...]" = ()
+    """What its picture is to be held against."""
 
     @property
     def awaited(self) -> tuple[str, ...]:

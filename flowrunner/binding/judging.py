@@ -30,19 +30,25 @@ def judge(work: Work, model: Model, bound: Bound) -> None:
     """Notes every fault of a request, each where its value is written, and what looks like an oversight."""
     _check_provider(work, model)
     _check_assets(work, model, bound.params)
-    faults = work.binder.faults(model, standing(bound.params))
-    for fault in faults:
-        if not _hidden(work, fault):
-            make = error if fault.severity is Severity.ERROR else warning
-            work.fields.problems.append(make(fault.code, fault.message, _place(work, fault), fault.hint))
-    unknown = {fault.path[0] for fault in faults if fault.about_key and fault.severity is Severity.ERROR}
-    for name, misplaced in work.misplaced.items():
-        work.fields.problems += misplaced if name not in unknown else ()
+    step = work.cell.step
+    faults(work, model, bound.params, step.params_span or step.span)
     if model.provider == LOCAL and not any(problem.is_error for problem in work.fields.problems):
         _check_operation(work, model, bound.params)
     _check_pick(work, bound)
     _lint_count(work, model, bound.params)
     _lint_reshape(work, model, bound.params)
+
+
+def faults(work: Work, model: Model, params: dict[str, Any], whole: Span) -> None:
+    """What a schema says against parameters, each fault where its value is written; `whole` is where they begin."""
+    found = work.binder.faults(model, standing(params))
+    for fault in found:
+        if not _hidden(work, fault):
+            make = error if fault.severity is Severity.ERROR else warning
+            work.fields.problems.append(make(fault.code, fault.message, _place(work, fault, whole), fault.hint))
+    unknown = {fault.path[0] for fault in found if fault.about_key and fault.severity is Severity.ERROR}
+    for name, misplaced in work.misplaced.items():
+        work.fields.problems += misplaced if name not in unknown else ()
 
 
 def _hidden(work: Work, fault: Fault) -> bool:
@@ -55,17 +61,16 @@ def _hidden(work: Work, fault: Fault) -> bool:
     return False
 
 
-def _place(work: Work, fault: Fault) -> Span:
-    step = work.cell.step
+def _place(work: Work, fault: Fault, whole: Span) -> Span:
     if not fault.path:
-        return step.params_span or step.span
+        return whole
     if fault.about_key and len(fault.path) == 1 and fault.path[0] in work.keys:
         return work.keys[str(fault.path[0])]
     for length in range(len(fault.path), 0, -1):
         found = work.origins.get(tuple(fault.path[:length]))
         if found is not None:
             return found
-    return step.span
+    return work.cell.step.span
 
 
 def _check_provider(work: Work, model: Model) -> None:

@@ -93,8 +93,23 @@ def _cell(cell: "WaitingCell", root: Path) -> list[str]:
     reason = ": ".join(part for part in (why, escape.line(cell.why, 400)) if part)
     sheet = escape.visible(placed(root, cell.sheet)) if cell.sheet else "no sheet here: the pictures are missing"
     head = f"{paint()(escape.visible(cell.cell), Tone.NOTICE)}  {sheet}"
-    rows = [_candidate(candidate, root) for candidate in cell.candidates]
-    return [head, *([f"  {reason}"] if reason else []), *(f"  {row}" for row in columns(rows, right=(0,)))]
+    rows = columns([_candidate(candidate, root) for candidate in cell.candidates], right=(0,))
+    lines = [head, *([f"  {reason}"] if reason else [])]
+    for candidate, row in zip(cell.candidates, rows, strict=True):
+        lines += [f"  {row}", *(f"     {line}" for line in _verdicts(candidate))]
+    return lines
+
+
+def _verdicts(candidate: "Candidate") -> list[str]:
+    """What its checks say against a candidate."""
+    from flowrunner.checks.verdict import Result
+
+    tones = {Result.WARN: Tone.NOTICE, Result.FAIL: Tone.BAD, Result.MISSING: Tone.QUIET}
+    against = [verdict for verdict in candidate.verdicts if verdict.result is not Result.PASS]
+    return [
+        f"{paint()(verdict.result.value, tones[verdict.result])}  {escape.line(verdict.sentence, 300)}"
+        for verdict in against
+    ]
 
 
 def _candidate(candidate: "Candidate", root: Path) -> tuple[str, ...]:
@@ -109,6 +124,8 @@ def _document(pipeline: "PipelineFile", found: list["WaitingCell"]) -> dict[str,
 
 
 def _waiting(cell: "WaitingCell") -> dict[str, Any]:
+    from flowrunner.documents import check_document
+
     candidates = [
         {
             "n": candidate.number,
@@ -116,6 +133,7 @@ def _waiting(cell: "WaitingCell") -> dict[str, Any]:
             "sha256": candidate.artifact.sha256,
             "width": candidate.artifact.width,
             "height": candidate.artifact.height,
+            "checks": [check_document(verdict, candidate.number) for verdict in candidate.verdicts],
         }
         for candidate in cell.candidates
     ]

@@ -173,6 +173,9 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
         return missed(arguments, path, result.opened, missing[0].cell.id)
     if result.status is RunStatus.REFUSED:
         return command(arguments, path, "plan")
+    failed = result.of(Status.FAILED, Status.UNKNOWN)
+    if failed and all(one.failed_checks for one in failed):
+        return command(arguments, path, "check")
     if result.status is not RunStatus.DONE:
         return command(arguments, path, "run")
     if result.simulated:

@@ -42,7 +42,7 @@ def did_you_mean(word: str, words: Collection[str], fallback: str = "") -> str:
     near = nearest(word, words)
     if near:
         return f"did you mean {near}?"
-    if words and len(words) <= 12:
+    if words and len(words) <= 14:
         return f"there {'is' if len(words) == 1 else 'are'} {', '.join(sorted(words))}"
     return fallback
 

@@ -1,9 +1,12 @@
 """Steps as written."""
 
+from collections.abc import Sequence
+
+from flowrunner.loading.checks import checks
 from flowrunner.loading.fields import STEP_ID, Fields
 from flowrunner.loading.params import given, reference, template, templated
 from flowrunner.nodes import ListNode, Node, Scalar
-from flowrunner.pipeline import ImageRef, Override, Pick, PickRule, Step, StepRef, Template
+from flowrunner.pipeline import Check, ImageRef, Level, Override, Pick, PickRule, Step, StepRef, Template
 from flowrunner.source import Span
 
 STEP_KEYS = (
@@ -17,6 +20,7 @@ STEP_KEYS = (
     "else",
     "overrides",
     "after",
+    "check",
     "timeout",
     "description",
 )
@@ -24,7 +28,6 @@ RESERVED_STEP_IDS = ("inputs", "axis", "vars")
 MAX_VARIANTS = 16
 MAX_OVERRIDES = 1000
 _LATER = {
-    "check": "check is kept for a later version of flowrunner; this one cannot judge pictures",
     "fallback": "fallback is kept for a later version",
     "use": "use is kept for a later version",
     "range": "range is kept for a later version",
@@ -56,6 +59,7 @@ def _step(name: str, node: Node, span: Span, fields: Fields) -> Step:
     across = _across(entries.get("across"), fields)
     params = fields.mapping(entries["with"], "with") if "with" in entries else None
     provider = fields.text(entries["provider"], "provider") if "provider" in entries else None
+    judged = checks(entries["check"], fields) if "check" in entries else ()
     if "else" in entries and "when" not in entries:
         fields.add("else", "else goes with when: it stands for a cell that is skipped", mapping.key("else"))
     return Step(
@@ -70,11 +74,12 @@ def _step(name: str, node: Node, span: Span, fields: Fields) -> Step:
         across_at=across,
         variants=_variants(entries.get("variants"), fields),
         variants_span=entries["variants"].span if "variants" in entries else None,
-        pick=_pick(entries.get("pick"), fields),
+        pick=_pick(entries.get("pick"), judged, fields),
         when=_when(entries.get("when"), fields),
         otherwise=_otherwise(entries.get("else"), fields),
         overrides=_overrides(entries.get("overrides"), fields),
         after=tuple(fields.names(entries["after"], "after")) if "after" in entries else (),
+        checks=judged,
         timeout=fields.seconds(entries["timeout"], "timeout") if "timeout" in entries else None,
         description=(fields.text(entries["description"], "description") or "") if "description" in entries else "",
     )
@@ -96,18 +101,19 @@ def _variants(node: Node | None, fields: Fields) -> int:
     return fields.integer(node, "variants", 1, MAX_VARIANTS) or MAX_VARIANTS
 
 
-def _pick(node: Node | None, fields: Fields) -> Pick:
+def _pick(node: Node | None, judged: Sequence[Check], fields: Fields) -> Pick:
     if node is None:
         return Pick()
     value = node.value if isinstance(node, Scalar) else None
-    if value in ("first", "human"):
+    if value == "check" and all(check.level is Level.WARN for check in judged):
+        hint = "assert under check: what the picture has to be"
+        why = "all of its checks are warnings" if judged else "the step has none"
+        fields.add("pick", f"pick: check takes the first candidate that passes its checks; {why}", node.span, hint)
+    if value in ("first", "human", "check"):
         return Pick(PickRule(value), span=node.span)
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_VARIANTS * 16:
         return Pick(PickRule.NUMBER, value, node.span)
-    if value == "check":
-        fields.add("reserved-key", "pick: check is kept for a later version of flowrunner", node.span)
-    else:
-        fields.add("pick", "pick is first, human, or the number of a candidate from 1", node.span)
+    fields.add("pick", "pick is first, human, check, or the number of a candidate from 1", node.span)
     return Pick()
 
 

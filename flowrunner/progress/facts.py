@@ -23,6 +23,7 @@ _TONES = {
     "done": Tone.GOOD,
     "retry": Tone.NOTICE,
     "fail": Tone.BAD,
+    "warn": Tone.NOTICE,
     "left": Tone.NOTICE,
     "skip": Tone.QUIET,
     "lack": Tone.BAD,

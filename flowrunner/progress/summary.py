@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowrunner import escape, money
 from flowrunner.call import Billed
+from flowrunner.checks.verdict import Result, Verdict, of
 from flowrunner.decisions import Choice, Decision
 from flowrunner.events import Waits
 from flowrunner.progress.facts import Facts
@@ -24,8 +25,10 @@ _NAMES = 3
 
 
 def summary(result: "RunResult", waits: Sequence[Waits], facts: Facts) -> list[str]:
-    """All lines but the last, `next`. What failed was told when it happened."""
+    """All lines but the last, `next`. Calls that failed were told when it happened."""
     lines = [
+        *_checked("warn", Result.WARN, result, facts),
+        *_checked("fail", Result.FAIL, result, facts),
         *_grouped("left", result.of(Status.PENDING), facts),
         *_grouped("skip", [one for one in result.of(Status.SKIPPED) if _is_consequence(one)], facts),
         *_grouped("lack", result.of(Status.MISSING), facts),
@@ -35,6 +38,27 @@ def summary(result: "RunResult", waits: Sequence[Waits], facts: Facts) -> list[s
         *_drifts(result, facts),
     ]
     return [*lines, facts.line("end", result.status.value, _end(result, facts))]
+
+
+def _checked(word: str, kind: Result, result: "RunResult", facts: Facts) -> list[str]:
+    """What the checks say against pictures that are taken, or would have been; the picture is kept, and named."""
+    lines = []
+    for found in result.of(Status.DONE, Status.REUSED, Status.FAILED):
+        for number, verdicts in enumerate(found.verdicts, 1):
+            against = of(verdicts, kind) if not found.picked or number == found.picked else []
+            label = f"{found.cell.id} #{number}" if len(found.candidates) > 1 else found.cell.id
+            said = [facts.line(word, escape.visible(label), escape.line(one.sentence, 300)) for one in against]
+            lines += said[:-1] + [f"{line}{_kept(found, number, against, result, facts)}" for line in said[-1:]]
+    return _first(lines, lambda more: facts.line(word, f"… and {plural(more, 'more check')}"))
+
+
+def _kept(found: CellResult, number: int, against: Sequence[Verdict], result: "RunResult", facts: Facts) -> str:
+    """Where the picture is, and where it shows what was found."""
+    paths = result.published.candidates.get(found.cell.id, [])[number - 1 : number]
+    maps = [one.heatmap for one in against if one.heatmap]
+    places = [f"kept as {facts.place(path)}" for path in paths if path]
+    places += [f"see {facts.place(path)}" for path in maps]
+    return f"\n      = {escape.visible(', '.join(places))}" if places else ""
 
 
 def _is_consequence(result: CellResult) -> bool:

@@ -116,12 +116,13 @@ def _arrows(step: str, graph: Graph) -> Iterator[Arrow]:
     found: dict[str, bool] = {}
     for cell in graph.index.cells[step]:
         for given in cell.params.values():
-            for ref, only_size in references(given.param):
-                if isinstance(ref, StepRef):
-                    found[ref.step] = found.get(ref.step, False) or not only_size
+            for sent, only_size in references(given.param):
+                if isinstance(sent, StepRef):
+                    found[sent.step] = found.get(sent.step, False) or not only_size
     written = graph.pipeline.steps[step]
-    if isinstance(written.otherwise, StepRef):
-        found.setdefault(written.otherwise.step, False)
+    for ref in (*written.compared, written.otherwise):
+        if isinstance(ref, StepRef):
+            found.setdefault(ref.step, False)
     for name, _ in written.after:
         found.setdefault(name, False)
     yield from (Arrow(source, step, flows) for source, flows in found.items())

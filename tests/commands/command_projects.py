@@ -32,6 +32,30 @@ steps:
     with: {{prompt: Extend it, image_urls: [$scene], {SMALL}}}
   sheet: {{model: image/contact-sheet, with: {{images: [$frame.*], labels: coordinates}}}}
 """
+CHECKED = """\
+flowrunner: 1
+name: checked
+axes: {shade: ["#335577", "#775533"]}
+steps:
+  card:
+    across: shade
+    model: image/resize
+    with: {image: photo.png, width: 96, height: 72}
+    check:
+      - size: {width: 96, height: 72}
+      - not_flat: true
+        level: warn
+  framed:
+    across: shade
+    model: image/pad
+    with: {image: $card, width: 128, height: 96, color: "{{ axis.shade }}"}
+    check:
+      - colors: {hex: "#335577", at_least: 0.2}
+  sheet:
+    model: image/contact-sheet
+    with: {images: [$framed.*], labels: none}
+    check: [format: webp]
+"""
 LOCAL = """\
 flowrunner: 1
 name: local

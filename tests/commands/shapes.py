@@ -105,6 +105,14 @@ PLAN = obj(
     )
     | {"required": ["run", "reuse", "await", "skip", "missing", "calls", "estimate_usd", "unpriced", "after_picks"]},
 )
+CHECKED: JSON = {
+    "candidate": {"type": "integer", "minimum": 1},
+    "check": TEXT,
+    "level": words("fail", "warn"),
+    "result": words("pass", "warn", "fail", "missing"),
+    "measured": TEXT,
+    "heatmap": MAYBE_TEXT,
+}
 IMAGE = obj(path=MAYBE_TEXT, sha256=KEY, media_type=TEXT, width=WHOLE, height=WHOLE, bytes=WHOLE, picked=YES_NO)
 RUN = obj(
     run=MAYBE_TEXT,
@@ -118,6 +126,7 @@ RUN = obj(
             reason=TEXT,
             keys=listed(KEY),
             images=listed(IMAGE),
+            checks=listed(obj(**CHECKED)),
             paid_usd=MONEY,
             seconds={"type": "number"},
             error=MAYBE_TEXT,
@@ -138,9 +147,19 @@ PICK = obj(
             state=words("new", "stale", "none"),
             why=TEXT,
             sheet=MAYBE_TEXT,
-            candidates=listed(obj(n=WHOLE, path=MAYBE_TEXT, sha256=KEY, width=WHOLE, height=WHOLE)),
+            candidates=listed(
+                obj(n=WHOLE, path=MAYBE_TEXT, sha256=KEY, width=WHOLE, height=WHOLE, checks=listed(obj(**CHECKED)))
+            ),
         )
     ),
+)
+CHECK = obj(
+    pipeline=TEXT,
+    checks=listed(obj(cell=TEXT, picked=YES_NO, sha256=KEY, **CHECKED)),
+    failed=listed(obj(cell=TEXT, reason=TEXT)),
+    waiting=listed(TEXT),
+    unmade=listed(TEXT),
+    totals={"type": "object", "required": ["pass", "warn", "fail", "missing"]},
 )
 MODELS = obj(
     models=listed(obj(id=TEXT, provider=TEXT, title=TEXT, images=listed(TEXT), price={"type": ["object", "null"]}))

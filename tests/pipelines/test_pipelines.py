@@ -19,6 +19,7 @@ Sizes = dict[str, list[tuple[int, int]] | None]
 OUTPUTS: dict[str, Sizes] = {
     "bake-off": {"table": None},
     "five-edits": {"filmstrip": None, "final": [(1024, 768)]},
+    "new-label": {"files": [SQUARE] * 3},
     "local-only": {"pictures": CARDS * 3, "overview": None},
     "optional-steps": {"shop-window": [(1024, 768)]},
     "quickstart": {"postcard": [(1024, 768)], "storyboard": None},
@@ -35,7 +36,7 @@ OUTPUTS: dict[str, Sizes] = {
 }
 """What each gives: the sizes of an output's pictures, None where they follow from the layout of a sheet."""
 
-LARGE = ("bake-off", "five-edits", "local-only", "spring-hero", "sprites", "two-providers")
+LARGE = ("bake-off", "five-edits", "local-only", "new-label", "spring-hero", "sprites", "two-providers")
 RUNS = [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in OUTPUTS]
 
 
