@@ -7,7 +7,8 @@ from flowrunner import imagehead
 from flowrunner.artifact import Artifact
 from flowrunner.digest import sha256
 from flowrunner.downloads import Downloads, FetchFailed
-from flowrunner.errors import FlowError
+from flowrunner.errors import FlowError, StoreError
+from flowrunner.jobs import Stop
 from flowrunner.providers.base import Delivery
 from flowrunner.store.objects import Objects
 
@@ -19,6 +20,7 @@ class Keeper:
     simulated: bool
     objects: Objects
     downloads: Downloads
+    stop: Stop
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Pictures that are decoded at once: the largest one takes 400 MB."""
 
@@ -61,7 +63,8 @@ class Keeper:
             return FetchFailed(reason="it carries the mark of the simulator, and this is a live run")
         try:
             await asyncio.to_thread(self.objects.put, data)
-        except FlowError as fault:
+        except StoreError as fault:  # the next picture would be paid for in vain, too
+            self.stop.request(fault.message)
             return FetchFailed(reason=fault.message)
         return image
 

@@ -27,6 +27,7 @@ from flowrunner.patience import Patience
 from flowrunner.placing import Placer
 from flowrunner.providers.base import Fate, Finished, Refused, Request, Response
 from flowrunner.providers.registry import LOCAL
+from flowrunner.room import Room
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Damaged, Objects
 from flowrunner.store.records import Caps, Intent, OverBudget, Receipt
@@ -69,6 +70,7 @@ class Performer:
     local: LocalPerformer = field(init=False)
     placer: Placer = field(init=False)
     keeper: Keeper = field(init=False)
+    room: Room = field(init=False)
     _skewed: set[str] = field(default_factory=set, init=False)
     _fresh: set[str] = field(default_factory=set, init=False)
 
@@ -93,7 +95,8 @@ class Performer:
             mask=self.mask,
             scope=self.scope,
         )
-        self.keeper = Keeper(simulated=self.simulated, objects=self.objects, downloads=self.downloads)
+        self.keeper = Keeper(simulated=self.simulated, objects=self.objects, downloads=self.downloads, stop=self.stop)
+        self.room = Room(objects=self.objects, stop=self.stop)
 
     async def perform(self, job: Job) -> Outcome | Failure:
         """What came of a call. The ledger knows it before this returns."""
@@ -107,7 +110,7 @@ class Performer:
                 if not turn:
                     return declined(job, self.stop.reason)
                 known = None if self._anew(job) else await self._known(job, door)
-                return known or await self._paid(job, door)
+                return known or await self.room.within(job, lambda: self._paid(job, door))
 
     def _anew(self, job: Job) -> bool:
         """Whether it is sent whatever is known: once in a run, though several cells ask for the same."""

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from flowrunner.artifact import SUFFIXES, Artifact
 from flowrunner.checks.verdict import Result, Verdicts, of
 from flowrunner.digest import sha256
-from flowrunner.errors import FlowError
+from flowrunner.errors import FlowError, StoreError
 from flowrunner.graph import FromCell, FromOutside, Graph, Target
 from flowrunner.loading.cells import Cell
 from flowrunner.loading.params import template_problem
 from flowrunner.pipeline import OutputSpec, Selector, Template
 from flowrunner.problems import Problem, error
 from flowrunner.provenance import origins
-from flowrunner.store.durable import make_folder, replace
+from flowrunner.store.durable import explained, make_folder, replace
 from flowrunner.templates import TemplateProblem, UsesUnknown
 from flowrunner.xmp import Origin, carrying
 
@@ -181,11 +181,18 @@ class _Work:
             data = make()
             if not _holds(path, data):
                 self._make_folder(path.parent)
-                replace(path, data)
+                self._write(path, data)
             known = Entry(sha256=sha256(data), made_of=made_of, stamp=_stamp(path))
         self.written[place] = known
         root = self.publisher.root
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            with explained("written", path, len(data)):
+                replace(path, data)
+        except StoreError as fault:
+            raise NotPublished(fault.message, fault.hint) from None
 
     def _make_folder(self, folder: Path) -> None:
         """The folder of a file; a link on the way to it must not lead out of where results are to lie."""
@@ -203,13 +210,16 @@ class _Work:
         for place, entry in self.before.items() if whole else ():
             path = self.publisher.folder / place
             if place not in self.written and path.is_file() and sha256(path.read_bytes()) == entry.sha256:
-                path.unlink()
+                with explained("removed", path):
+                    path.unlink()
                 self._prune(path.parent)
         kept = self.written if whole else {**self.before, **self.written}
         if kept != self.before:
-            make_folder(self.publisher.manifest.parent)
             record = {place: [entry.sha256, entry.made_of, *entry.stamp] for place, entry in sorted(kept.items())}
-            replace(self.publisher.manifest, json.dumps(record, indent=0).encode())
+            path = self.publisher.manifest
+            with explained("written", path):
+                make_folder(path.parent)
+                replace(path, json.dumps(record, indent=0).encode())
 
     def _prune(self, folder: Path) -> None:
         """Folders that are empty now."""

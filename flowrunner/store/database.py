@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.errors import StoreError
-from flowrunner.store.durable import ensure_own, explained, make_folder, sync_folder
+from flowrunner.store.durable import FAULTY, SPACE, ensure_own, explained, make_folder, sync_folder
 from flowrunner.store.flocks import held
 
 if TYPE_CHECKING:
@@ -252,7 +252,9 @@ def _told(path: Path) -> Iterator[None]:
 
 def _hint(reason: str) -> str:
     if "full" in reason:
-        return "free some space and run the same command again: nothing that was paid for is asked for twice"
+        return SPACE
+    if "disk I/O" in reason:
+        return FAULTY
     if "locked" in reason:
         return "another flowrunner writes to it; try again"
     if "readonly" in reason or "unable to open" in reason:

@@ -13,25 +13,28 @@ from flowrunner.errors import StoreError
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 """How a file is made that nobody else may have made, nor led elsewhere by a link."""
 
-_SPACE = "free some space and run the same command again: nothing that was paid for is asked for twice"
+SPACE = "free some space and run the same command again: nothing that was paid for is asked for twice"
+FAULTY = "the disk reports a fault: check it before anything else is paid for"
 _HINTS = {
-    errno.ENOSPC: _SPACE,
-    errno.EDQUOT: _SPACE,
-    errno.EFBIG: _SPACE,
+    errno.ENOSPC: SPACE,
+    errno.EDQUOT: SPACE,
+    errno.EFBIG: SPACE,
     errno.EROFS: "set FLOWRUNNER_STORE to a folder that can be written",
     errno.EACCES: "give the user who runs flowrunner access to it, or set FLOWRUNNER_STORE to another folder",
-    errno.EIO: "the disk reports a fault: check it before anything else is paid for",
+    errno.EIO: FAULTY,
 }
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
 
 
 @contextmanager
-def explained(verb: str, path: Path) -> Iterator[None]:
-    """An OSError within becomes a StoreError: `PATH cannot be VERB: reason`."""
+def explained(verb: str, path: Path, size: int = 0) -> Iterator[None]:
+    """An OSError within becomes a StoreError: `PATH cannot be VERB: reason`, with the bytes that were to be written."""
     try:
         yield
     except OSError as fault:
         reason = os.strerror(fault.errno) if fault.errno else str(fault)
+        reason += f" ({size:,} bytes)" if size and fault.errno in _FULL else ""
         hint = _HINTS.get(fault.errno or 0, "")
         raise StoreError(f"{path} cannot be {verb}: {reason}", hint, path=str(path)) from fault
 

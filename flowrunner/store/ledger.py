@@ -17,8 +17,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from flowrunner.call import Billed, Call, Failure, Outcome
+from flowrunner.errors import StoreError
 from flowrunner.money import Nano
 from flowrunner.store import rows as tables
+from flowrunner.store import spare
 from flowrunner.store.database import open_database
 from flowrunner.store.durable import explained, make_folder
 from flowrunner.store.flocks import awaited, is_held, take
@@ -84,6 +86,7 @@ class Ledger:
 
     def begin(self, *, pipeline: str, name: str, simulated: bool) -> str:
         """A new run that lives as long as this process, or until `finish`; its id (`r-7f3a`)."""
+        spare.keep(self._root)
         for digits in (4, 4, 4, 6, 6, 6):
             run = f"r-{os.urandom(3).hex()[:digits]}"
             handle = self._claim(run)
@@ -178,7 +181,14 @@ class Ledger:
 
     def replied(self, receipt: Receipt) -> None:
         """Keeps a reply, durably, before anything is done with it. A later reply of the same call (a poll) takes the
-        place of the first; a late one ends unknown."""
+        place of the first; a late one ends unknown. On a full disk it takes the place of the spare."""
+        try:
+            self._replied(receipt)
+        except StoreError:
+            spare.spend(self._root)
+            self._replied(receipt)
+
+    def _replied(self, receipt: Receipt) -> None:
         values = {"replied": self._now(), "error": ""}
         values |= {"request_id": receipt.request_id} if receipt.request_id else {}
         with self._database.write() as rows:

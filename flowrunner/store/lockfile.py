@@ -74,7 +74,7 @@ class LockFile:
             data = self._known[0] if new == lock else dump(new, self._written).encode()
             if data == self._known[0]:
                 return False
-            with explained("written", self.path):
+            with explained("written", self.path, len(data)):
                 make_folder(self.path.parent)
                 replace(self.path, data)
             self._known = (data, new)

@@ -21,7 +21,7 @@ from flowrunner.digest import sha256
 from flowrunner.errors import StoreError
 from flowrunner.files import IMAGE_LIMIT
 from flowrunner.store import trash
-from flowrunner.store.durable import NEW, ensure_own, explained, make_folder, sync_folder, write_all
+from flowrunner.store.durable import NEW, SPACE, ensure_own, explained, make_folder, sync_folder, write_all
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 DRAFTS = ".tmp"
@@ -124,8 +124,10 @@ class Objects:
             room = os.statvfs(self.root)
             if room.f_flag & os.ST_RDONLY:
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-            if room.f_bavail * room.f_frsize < size:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        free = room.f_bavail * room.f_frsize
+        if free < size or (room.f_files and not room.f_favail):
+            reason = f"No space left on device: {_mb(size)} are needed, {_mb(free)} are free"
+            raise StoreError(f"{self.root} cannot be written: {reason}", SPACE, path=str(self.root))
 
     def make_folder(self, folder: Path) -> None:
         """A folder of this store. OSError."""
@@ -220,13 +222,13 @@ class Writer:
         if self._size > self._limit:
             raise TooLarge(f"more than {self._limit:,} bytes came", path=str(self._draft))
         self._hash.update(chunk)
-        with explained("written", self._draft):
+        with explained("written", self._draft, self._size):
             write_all(self._open(), chunk)
 
     def commit(self) -> str:
         """The digest, once the object is durable under it. An fsync that fails is final: this draft is given up."""
         digest = self._hash.hexdigest()
-        with explained("written", self._objects.path(digest)):
+        with explained("written", self._objects.path(digest), self._size):
             handle = self._open()
             os.fchmod(handle, 0o444)
             os.fsync(handle)
@@ -255,6 +257,10 @@ def _listed(folder: Path) -> list[str]:
         return sorted(entry.name for entry in folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1_000_000:,.1f} MB"
 
 
 def _linked(draft: Path, path: Path) -> bool:

@@ -37,6 +37,8 @@ class Chain:
         self.simulated = simulated
         self.environment = kill_project.environment(self.folder, origin, simulated=simulated)
         self.words = kill_project.words(simulated=simulated)
+        self.said = ""
+        """What the last run wrote to stderr."""
 
     def run(self, events: Events, *more: str) -> tuple[int, dict[str, Any]]:
         """A run in a fork: how it ended (below 0: by that signal), and its document; `events` has what it saw."""
@@ -52,8 +54,8 @@ class Chain:
             finally:
                 os._exit(code)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        told = json.loads((out.read_text() if out.exists() else "") or '{"document": {}, "seen": {}}')
-        events.seen = Counter(told["seen"])
+        told = json.loads((out.read_text() if out.exists() else "") or '{"document": {}, "seen": {}, "said": ""}')
+        events.seen, self.said = Counter(told["seen"]), told["said"]
         return status, told["document"]
 
     def _within(self, events: Events, out: Path, more: tuple[str, ...]) -> int:
@@ -65,7 +67,7 @@ class Chain:
         except KeyboardInterrupt:  # it came when the run had ended
             code, document = 130, {}
         events.kind = ""
-        out.write_text(json.dumps({"document": document, "seen": events.seen}))
+        out.write_text(json.dumps({"document": document, "seen": events.seen, "said": self.said}))
         return code
 
     def told(self, *more: str) -> tuple[int, dict[str, Any]]:
@@ -73,9 +75,10 @@ class Chain:
         os.chdir(self.folder)
         os.environ.clear()
         os.environ.update(self.environment)
-        text = io.StringIO()
-        with contextlib.redirect_stdout(text), contextlib.redirect_stderr(io.StringIO()):
+        text, said = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(text), contextlib.redirect_stderr(said):
             code = cli.main([*self.words, *more])
+        self.said = said.getvalue()
         return code, json.loads(text.getvalue() or "{}")
 
     def die(self, random: Random, usual: Counter[str], number: int) -> bool:
@@ -92,7 +95,10 @@ class Chain:
         for more in ([], [RESEND], []):
             status, document = self.run(Events(), *more)
             self.tell({"status": status, "document": document})
-        say({"end": kill_project.end(self.folder, simulated=self.simulated)})
+        say({"end": self.ended()})
+
+    def ended(self) -> dict[str, Any]:
+        return kill_project.end(self.folder, simulated=self.simulated)
 
     def tell(self, what: dict[str, Any]) -> None:
         say({**what, **kill_project.found(self.folder)})
