@@ -37,6 +37,7 @@ _TOP: Mapping[str, str] = {
     "defaults": "Timeout and parameters for every step whose model has them.",
     "steps": "The steps by id; their order here changes nothing.",
     "outputs": "What is published under readable names.",
+    "previews": "Keeps a small picture of each output beside the lock: pixels of its longest side.",
 }
 _STEP: Mapping[str, str] = {
     "model": "A model of the catalogue (`flowrunner models`), or a template that gives one.",
@@ -137,6 +138,7 @@ def _top(providers: Sequence[str]) -> dict[str, JSON]:
             "additionalProperties": _ref("step"),
         },
         "outputs": {"type": "object", "additionalProperties": _ref("output")},
+        "previews": {"type": "integer", "minimum": decode.PREVIEWS[0], "maximum": decode.PREVIEWS[1]},
     }
 
 

@@ -1,7 +1,7 @@
 """Picking: what waits for a human choice, and recording one in the lock."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flowrunner import git
@@ -12,7 +12,7 @@ from flowrunner.errors import UsageError
 from flowrunner.loading.fields import did_you_mean
 from flowrunner.pipeline import PickRule
 from flowrunner.planning import Choice, Planner, Settled
-from flowrunner.project import Opened, planned, planner
+from flowrunner.project import Opened, planned, planner, previewed
 from flowrunner.store.locked import Lock, Pick
 
 _LINE = re.compile(
@@ -99,7 +99,14 @@ def record(pipeline: PipelineFile, asked: Sequence[Wish]) -> dict[str, Pick]:
     by = git.user_name(opened.project.root) or ""
     picks = {one.cell: _pick(opened, making, one, by) for one in asked}
     opened.lock_file.update(lambda lock: _with(lock, picks))
+    objects = opened.project.workspace.objects()
+    previewed(opened, lambda artifact: objects.read(artifact.sha256), _shown(making, picks))
     return picks
+
+
+def _shown(making: Planner, picks: Mapping[str, Pick]) -> dict[str, Artifact | None]:
+    candidates = {name: making.settled[name].candidates for name in picks}
+    return {name: candidates[name][pick.image - 1] if pick.image else None for name, pick in picks.items()}
 
 
 def _with(lock: Lock, picks: dict[str, Pick]) -> Lock:

@@ -341,6 +341,8 @@ class Pipeline:
     timeout: float | None = None
     steps: Mapping[str, Step] = field(default_factory=dict)
     outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
+    previews: int | None = None
+    """Pixels of the longest side of the small pictures beside the lock; None for no such pictures."""
 
     @property
     def file(self) -> str:

@@ -14,6 +14,7 @@ from flowrunner.catalog import Catalog
 from flowrunner.catalog import load as catalog_load
 from flowrunner.checks.judge import Judge
 from flowrunner.credentials import Operator
+from flowrunner.digest import tagged
 from flowrunner.errors import InvalidPipeline, UsageError
 from flowrunner.files import TEXT_LIMIT, Files, WorkTree, leads_to_hidden, resolved
 from flowrunner.given import Given, given
@@ -24,6 +25,7 @@ from flowrunner.loading.fields import MOST, too_many
 from flowrunner.loading.scope import Scope
 from flowrunner.pipeline import Pipeline
 from flowrunner.planning import Judges, Plan, Planner, plan
+from flowrunner.previews import Previews, Read, Shown, folder_of
 from flowrunner.problems import Problem, error, strict, tidy
 from flowrunner.providers.registry import PROVIDERS
 from flowrunner.publish import check_outputs
@@ -31,6 +33,8 @@ from flowrunner.resources import folder
 from flowrunner.selection import selected, with_needs
 from flowrunner.settings import Settings
 from flowrunner.settings import load as settings_load
+from flowrunner.store.durable import explained
+from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.locked import Lock
 from flowrunner.store.lockfile import LockFile
@@ -356,6 +360,20 @@ def planned(opened: Opened, making: Planner, *, bytes_needed: bool = True) -> Pl
     if any(problem.is_error for problem in problems):
         raise InvalidPipeline(problems)
     return found
+
+
+def previewed(opened: Opened, read: Read, shown: Shown) -> str:
+    """Brings the previews beside the lock up to date; their folder, from the project's root, where any changed. A trial
+    has none: nobody reviews it."""
+    workspace, lock = opened.project.workspace, opened.lock_file.path
+    folder = folder_of(lock)
+    side = opened.pipeline.previews
+    if opened.edition.trial or (side is None and not folder.is_dir()):
+        return ""
+    previews = Previews(folder=folder, root=opened.project.root, side=side, read=read)
+    with held(workspace.state / "locks" / tagged("previews/1", opened.lock_name)), explained("written", folder):
+        changed = previews.write(opened.graph, shown)
+    return folder.relative_to(opened.project.root).as_posix() if changed else ""
 
 
 def names(cells: Collection[str], limit: int = 3) -> str:

@@ -38,6 +38,8 @@ class RunResult:
     results: Mapping[str, CellResult]
     published: Published
     lock_written: bool = False
+    previews: str = ""
+    """The folder of the previews, from the project's root, where any of them changed."""
     refusal: str = ""
     notes: tuple[str, ...] = ()
 

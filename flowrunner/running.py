@@ -13,7 +13,7 @@ from flowrunner.artifact import Artifact
 from flowrunner.call import Failure, Outcome
 from flowrunner.documents import run_document
 from flowrunner.downloads import Downloads
-from flowrunner.errors import RunRefused, UsageError
+from flowrunner.errors import RunRefused, StoreError, UsageError
 from flowrunner.events import Begun, Event, Noted, Waits
 from flowrunner.images import Pretended
 from flowrunner.jobs import INTERRUPTED, Door, Job, Stop, read
@@ -22,7 +22,8 @@ from flowrunner.locking import locked
 from flowrunner.patience import Patience
 from flowrunner.perform import Performer
 from flowrunner.planning import Decision, Plan, PlannedCell
-from flowrunner.project import Opened, judge, planned, planner
+from flowrunner.previews import shown
+from flowrunner.project import Opened, judge, planned, planner, previewed
 from flowrunner.providers.registry import LOCAL, PROVIDERS
 from flowrunner.publish import NotPublished, Published, Publisher
 from flowrunner.result import RunResult
@@ -235,6 +236,7 @@ class Run:
             lambda lock: locked(lock, self.opened.graph, results, self.opened.given.record)
         )
         published = self._published(results)
+        previews = self._previewed(results, published)
         for name, sheet in published.sheets.items():
             self.emit(Waits(cell=name, candidates=len(results[name].candidates), sheet=sheet))
         notes = self._notes(published)
@@ -250,7 +252,15 @@ class Run:
             lock_written=written,
             refusal=self.stop.reason,
             notes=tuple(notes),
+            previews=previews,
         )
+
+    def _previewed(self, results: Mapping[str, CellResult], published: Published) -> str:
+        try:
+            return previewed(self.opened, self._bytes, shown(results))
+        except StoreError as fault:
+            published.failures.append(fault.message)
+            return ""
 
     def _published(self, results: Mapping[str, CellResult]) -> Published:
         workspace, edition = self.project.workspace, self.opened.edition

@@ -181,7 +181,9 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     if result.simulated:
         return f"flowrunner plan {_quoted(path)}"
     lock = _quoted(session.progress.facts.place(result.opened.lock_name))
-    return f"git add {lock}" if result.lock_written and not result.opened.edition.trial else ""
+    changed = [lock] if result.lock_written and not result.opened.edition.trial else []
+    changed += [_quoted(session.progress.facts.place(result.previews))] if result.previews else []
+    return f"git add {' '.join(changed)}" if changed else ""
 
 
 def _quoted(path: Path | str) -> str:

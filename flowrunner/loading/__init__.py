@@ -56,7 +56,7 @@ def _unplaced(problem: Problem, nowhere: Source) -> Problem:
 
 def _pipeline(files: Files, root: MapNode, fields: Fields) -> Pipeline:
     decode.version(root, fields, "a pipeline")
-    fields.known(root, decode.TOP_KEYS, "a pipeline", decode.LATER_TOP)
+    fields.known(root, decode.TOP_KEYS, "a pipeline")
     entries = root.entries
     if "steps" not in entries:
         start = Span(root.span.source, root.span.start, root.span.start)
@@ -82,6 +82,7 @@ def _pipeline(files: Files, root: MapNode, fields: Fields) -> Pipeline:
         timeout=merged.timeout[0] if merged.timeout else None,
         steps=steps,
         outputs=outputs,
+        previews=fields.integer(entries["previews"], "previews", *decode.PREVIEWS) if "previews" in entries else None,
     )
     _across(pipeline, fields)
     return pipeline

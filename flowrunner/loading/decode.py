@@ -13,13 +13,14 @@ from flowrunner.pipeline import Budget, Given, OutputSpec, Step, StepRef
 from flowrunner.problems import warning
 from flowrunner.source import Span
 
-__all__ = ["INPUT_KEYS", "LATER_TOP", "MAX_VARIANTS", "RESERVED_STEP_IDS", "SHARED_KEYS", "STEP_KEYS", "TOP_KEYS"]
+__all__ = ["INPUT_KEYS", "MAX_VARIANTS", "RESERVED_STEP_IDS", "SHARED_KEYS", "STEP_KEYS", "TOP_KEYS"]
 
 VERSION = 1
 TOP = ("flowrunner", "name", "description", "provider", "include", "vars", "budget", "inputs", "axes", "defaults")
-TOP_KEYS = (*TOP, "steps", "outputs")
+TOP_KEYS = (*TOP, "steps", "outputs", "previews")
+PREVIEWS = (64, 1024)
+"""Fewest and most pixels of a preview's longest side."""
 SHARED_KEYS = ("flowrunner", "vars", "axes", "defaults")
-LATER_TOP = {"previews": "previews is kept for a later version"}
 
 
 @dataclass(slots=True)

@@ -66,8 +66,9 @@ def test_a_step_key_that_is_kept_for_later_says_so(key: str) -> None:
     assert fault(f"steps: {{a: {{model: m, {key}: x}}}}").code == "reserved-key"
 
 
-def test_previews_are_kept_for_later() -> None:
-    assert fault(f"previews: {{}}\n{STEP}").code == "reserved-key"
+@pytest.mark.parametrize("side", ["{}", "63", "1025", "384.5", "large", "true"])
+def test_previews_have_a_longest_side_in_pixels(side: str) -> None:
+    assert fault(f"previews: {side}\n{STEP}").message == "previews is a whole number from 64 to 1024"
 
 
 @pytest.mark.parametrize("name", ["inputs", "axis", "vars", "A", "1a", "a b", "a.b", "ä", "_a", "a" * 65])
