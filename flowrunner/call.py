@@ -151,6 +151,8 @@ class Failure:
     status: int | None = None
     known: bool = False
     """It happened in an earlier run, and nothing was sent in this one."""
+    refund: bool = False
+    """It was charged, and the reply holds no picture: something to ask the provider about."""
     gone: bool = False
     """It was paid for, and the provider no longer has the picture: only another payment gives one."""
     refused: bool = False

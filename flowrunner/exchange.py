@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -31,6 +31,8 @@ REPLY_LIMIT = 16 * 1024 * 1024
 HEADERS: Mapping[str, str] = MappingProxyType(
     {"User-Agent": "flowrunner", "Accept": "*/*", "Accept-Encoding": "identity"}
 )
+PIECE = 64 * 1024
+"""Bytes of a request's body that are handed to the network at once."""
 PARTIAL_LIMIT = 64 * 1024
 """Bytes of a broken reply that are kept as evidence."""
 _SENTENCES = {
@@ -206,7 +208,7 @@ async def send(
     except (httpx.PoolTimeout, httpx.ConnectTimeout, httpx.ConnectError, httpx.ProxyError) as error:
         return NotSent(reason(error))  # these are raised before a request's first byte only
     except Broken as error:
-        return trail.ended(f"the reply is unusable: {error.reason}")
+        return trail.ended(error.reason)
     except (httpx.HTTPError, httpx.StreamError, OSError) as error:
         return trail.ended(reason(error))
 
@@ -288,6 +290,9 @@ class _Trail:
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
         self._stopped = stopped
+        self.left = 0
+        self.total = 0
+        """Bytes of the request's body that were handed to the network, and of the whole."""
         self._traced = False
         self._stage: Stage | None = None
 
@@ -307,6 +312,8 @@ class _Trail:
         if self._traced and self._stage is None:
             return NotSent(reason)
         after = Stage.IN_THE_REPLY if self.status is not None else self._stage or Stage.NO_REPLY
+        if after is Stage.WHILE_SENDING:
+            reason = f"{reason}; of the request's {self.total:,} bytes at most {self.left:,} had left"
         partial = bytes(self.body.data[:PARTIAL_LIMIT])
         return Lost(reason=reason, after=after, partial=partial, status=self.status, headers=self.headers)
 
@@ -323,7 +330,7 @@ def _prepared(to: Endpoint, request: Request, trail: _Trail) -> "httpx.Request":
         name, media_type, data = request.file
         files = {request.part: (name, data, media_type)}
     limits = httpx.Timeout(None, connect=CONNECT_S, write=WRITE_S, pool=CONNECT_S)
-    return httpx.Request(
+    made = httpx.Request(
         "GET" if content is None and files is None else "POST",
         _below(to.base_url, request.path),
         content=content,
@@ -331,6 +338,23 @@ def _prepared(to: Endpoint, request: Request, trail: _Trail) -> "httpx.Request":
         headers=sent,
         extensions={"trace": trail.note, "timeout": limits.as_dict()},
     )
+    trail.total = len(made.read())
+    made.stream = _counted(made.content, trail)
+    return made
+
+
+def _counted(body: bytes, trail: _Trail) -> "httpx.AsyncByteStream":
+    """The body in pieces, so that it is known how much of it went before a connection broke."""
+    import httpx
+
+    class Counted(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for at in range(0, len(body), PIECE):
+                piece = body[at : at + PIECE]
+                trail.left = at + len(piece)
+                yield piece
+
+    return Counted()
 
 
 def _below(base_url: str, path: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from flowrunner import money
 from flowrunner.call import Billed, Failure
 from flowrunner.downloads import FetchFailed
+from flowrunner.exchange import Lost, Stage
 from flowrunner.jobs import Job
 from flowrunner.money import Nano
 from flowrunner.providers.base import Finished, Refused
@@ -24,6 +25,15 @@ def maybe(job: Job, message: str, refused: Refused | None = None) -> Failure:
         request_id=(refused.request_id if refused else "") or job.call.key[:32],
         status=(refused.status or None) if refused else None,
     )
+
+
+def lost(found: Lost) -> str:
+    """How far a request came that got no whole reply."""
+    if found.after is Stage.WHILE_SENDING:
+        return found.reason
+    if found.status is None:
+        return f"sent, and no reply came: {found.reason}"
+    return f"sent, and the reply (HTTP {found.status}) is not whole: {found.reason}"
 
 
 def held(job: Job, last: Attempt) -> Failure:
@@ -79,12 +89,12 @@ def moderated(job: Job, refused: Refused) -> Failure:
         return replace(failure, hint=hint)
     if refused.paid is None:
         return replace(failure, billed=Billed.MAYBE, paid=job.estimate, hint=hint)
-    return replace(failure, billed=Billed.YES, paid=refused.paid, hint=hint)
+    return replace(failure, billed=Billed.YES, paid=refused.paid, hint=hint, refund=True)
 
 
 def charged(failure: Failure, paid: Nano | None) -> Failure:
     hint = failure.hint or "ask the provider for the money back, with the request id"
-    return replace(failure, billed=Billed.YES, paid=paid, hint=hint)
+    return replace(failure, billed=Billed.YES, paid=paid, hint=hint, refund=True)
 
 
 def skew(provider: str, ahead: float) -> str:

@@ -72,6 +72,8 @@ class Door:
     endpoint: Endpoint
     slots: asyncio.Semaphore
     gate: Gate
+    forgets: bool = False
+    """Its pictures end with this process: a simulator inside it."""
 
 
 @dataclass(frozen=True, slots=True)

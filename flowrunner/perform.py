@@ -295,9 +295,7 @@ class Performer:
         if lost.status is not None:
             partial = self.placer.masked(Response(lost.status, lost.headers, lost.partial))
             request_id = self._kept(number, partial).request_id
-        came = "no reply came" if lost.status is None else f"HTTP {lost.status}, and the reply is not whole"
-        error = lost.reason if lost.after is exchange.Stage.WHILE_SENDING else f"sent, and {came}: {lost.reason}"
-        failure = failures.maybe(job, error)
+        failure = failures.maybe(job, failures.lost(lost))
         failure = replace(failure, request_id=request_id or failure.request_id)
         self.ledger.unknown(number, failure)
         return failure
@@ -325,9 +323,9 @@ class Performer:
         if isinstance(found, Outcome):
             return replace(found, known=True)
         failure = found.failure if isinstance(found, Again) else found
-        if self.simulated or failure.billed is Billed.NO:
+        if door.forgets or failure.billed is Billed.NO:
             return None
-        kept = self.ledger.receipt(job.call.key, simulated=False) is not None
+        kept = self.ledger.receipt(job.call.key, simulated=self.simulated) is not None
         return replace(failure, known=True) if kept or not self.resend else None
 
     async def _read(self, job: Job, door: Door, receipt: Receipt, begun: float) -> Outcome | Failure | Again:
@@ -376,8 +374,9 @@ class Performer:
         for delivery in finished.images:
             found = await self.keeper.keep(delivery)
             if isinstance(found, FetchFailed):
-                self.ledger.stalled(receipt.call, found.reason)
-                return failures.not_here(job, finished, found)
+                failure = failures.not_here(job, finished, found)
+                self.ledger.stalled(receipt.call, failure)
+                return failure
             artifacts.append(found)
             self.placer.remember(found, delivery, door)
         outcome = Outcome(

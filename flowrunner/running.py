@@ -137,6 +137,9 @@ class Run:
         base = self.project.operator.base_url(name)
         return base is not None and _on_loopback(base)
 
+    def _forgets(self, name: str) -> bool:
+        return self.options.simulate and not self._served(name)
+
     def _base(self, name: str) -> str:
         base = self.project.operator.base_url(name)
         usable = base is not None and (not self.options.simulate or self._served(name))
@@ -220,13 +223,14 @@ class Run:
         pace = self.project.settings.pace(name)
         concurrency = self.options.concurrency or pace.concurrency or provider.limits.concurrency
         per_minute = pace.requests_per_minute or provider.limits.requests_per_minute
-        if self.options.simulate and not self._served(name):
+        if self._forgets(name):
             per_minute = None
         return Door(
             provider=provider,
             endpoint=connections.endpoint(self._base(name), headers=headers, proxy=self.project.operator.proxy(name)),
             slots=asyncio.Semaphore(concurrency),
             gate=exchange.Gate(per_minute, clock=self.timing.clock, sleep=self.timing.sleep),
+            forgets=self._forgets(name),
         )
 
     def _ended(self, run: str, found: Plan, scheduler: Scheduler) -> RunResult:

@@ -106,7 +106,8 @@ class Till:
             endpoint = exchange.Endpoint(transport=self.wire, base_url=provider.base_url, headers={"X-Key": "k"})
             gate = exchange.Gate(None, clock=lambda: self.time.now, sleep=self.time.sleep)
             slots = asyncio.Semaphore(concurrency)
-            doors[provider.name] = Door(provider=provider, endpoint=endpoint, slots=slots, gate=gate)
+            forgets = options.get("simulated", False)
+            doors[provider.name] = Door(provider=provider, endpoint=endpoint, slots=slots, gate=gate, forgets=forgets)
         return Performer(
             run=run,
             ledger=ledger,

@@ -160,14 +160,20 @@ def _close(arguments: argparse.Namespace, path: Path, session: "Session", result
 
 def _next(arguments: argparse.Namespace, path: Path, session: "Session", result: "RunResult") -> str:
     """The one command that goes on from here; nothing where all is done and written down."""
+    from flowrunner.call import Billed
     from flowrunner.scheduler import Status
     from flowrunner.store.records import RunStatus
 
     if result.status is RunStatus.WAITING:
         first = f'{session.waits[0].cell} N --why "…"' if session.waits else ""
         return command(arguments, path, "pick", *([first] if first else []))
-    if result.maybe_billed:
-        return f"flowrunner runs show {result.run}"
+    failures = [failure for found in result.results.values() for failure in found.failures]
+    doubtful = [one for one in failures if one.refund or one.billed is Billed.MAYBE]
+    if doubtful:
+        return "flowrunner runs" if all(one.known for one in doubtful) else f"flowrunner runs show {result.run}"
+    gone = next((name for name, found in result.results.items() if any(one.gone for one in found.failures)), "")
+    if gone:
+        return command(arguments, path, f"run --force {gone}")
     missing = result.of(Status.MISSING)
     if missing:
         return missed(arguments, path, result.opened, missing[0].cell.id)

@@ -167,7 +167,10 @@ def _paid(attempt: "Attempt") -> str:
 def _doubtful(record: "RunRecord") -> list[str]:
     """Calls that were, or may have been, billed for nothing, and by which names their provider knows them."""
     maybe = [attempt for attempt in record.attempts if attempt.maybe_billed]
-    lost = [one for one in record.attempts if one.billed is Billed.YES and one.state is State.FAILED]
+    lost, kept = (
+        [one for one in record.attempts if one.billed is Billed.YES and one.state is state]
+        for state in (State.FAILED, State.REPLIED)
+    )
     lines = [line for attempt in maybe for line in _named(attempt, _most(attempt))]
     if maybe:
         lines = ["", "may have been billed:", *lines]
@@ -175,6 +178,9 @@ def _doubtful(record: "RunRecord") -> list[str]:
     if lost:
         lines += ["", "charged, and no picture came of it; ask for the money back:"]
         lines += [line for attempt in lost for line in _named(attempt, f", {_paid(attempt)}")]
+    if kept:
+        lines += ["", "charged, and the picture could not be fetched; `run` tries it again and pays nothing:"]
+        lines += [line for attempt in kept for line in _named(attempt, f", {_paid(attempt)}")]
     return lines
 
 

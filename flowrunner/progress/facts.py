@@ -7,6 +7,7 @@ A line begins with a stable word of at most five letters; one that begins with b
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 
 from flowrunner import escape, money
 from flowrunner.artifact import Artifact
@@ -127,7 +128,7 @@ class Facts:
 
     def _retried(self, event: Retried) -> str:
         reason = escape.line(self.mask(event.reason), 300)
-        again = f"{reason}, again in {event.wait:.0f} s ({event.attempt} of {event.attempts})"
+        again = f"{reason}, again in {ceil(event.wait)} s ({event.attempt} of {event.attempts})"
         return self.line("retry", self._padded(event.cell, event.sample), again)
 
     def _failed(self, event: Failed) -> list[str]:
@@ -149,7 +150,7 @@ class Facts:
         request = f", request {escape.line(failure.request_id, 80)}" if failure.request_id else ""
         if failure.billed is Billed.YES:
             return self.charge(failure.paid) + request
-        amount = f", up to {money.about(failure.paid)}" if failure.paid is not None else ""
+        amount = f", up to {money.about(failure.paid)}" if failure.paid is not None else ", price not known"
         return f"may have been billed{amount}{request}"
 
     def _padded(self, cell: str, sample: int) -> str:

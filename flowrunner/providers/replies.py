@@ -49,9 +49,17 @@ def parse(body: bytes) -> Any:
     except RecursionError:
         raise Unreadable("it is nested too deeply") from None
     except (ValueError, ArithmeticError):  # a fraction with an exponent beyond all bounds is the latter
-        raise Unreadable("it is not JSON" if body.strip() else "it is empty") from None
+        raise Unreadable(_instead(body)) from None
     _vet(value, DEPTH)
     return value
+
+
+def _instead(body: bytes) -> str:
+    """What stands where JSON should."""
+    start = body[:200].strip().lower()
+    if not start:
+        return "it is empty"
+    return "it is a web page, not JSON" if start.startswith((b"<!doctype", b"<html")) else "it is not JSON"
 
 
 def plain(value: Any) -> Any:

@@ -55,8 +55,9 @@ RULES = (
     ),
     Rule(
         kind=Kind.CALL_STATE,
-        sql="SELECT * FROM calls WHERE CASE WHEN state IN ('intent', 'sent', 'replied', 'unknown')"  # noqa: S608 - ours
-        " THEN billed <> 'maybe' WHEN state = 'committed' THEN billed <> iif(client_request_id = '', 'no', 'yes')"
+        sql="SELECT * FROM calls WHERE CASE WHEN state IN ('intent', 'sent', 'unknown')"  # noqa: S608 - ours
+        " THEN billed <> 'maybe' WHEN state = 'replied' THEN billed = 'no'"
+        " WHEN state = 'committed' THEN billed <> iif(client_request_id = '', 'no', 'yes')"
         f" ELSE state NOT IN ({_STATES}) END",
         message=f"{_CALL} is {{state}} and billed: {{billed}}, which do not go together",
     ),

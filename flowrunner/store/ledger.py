@@ -195,9 +195,9 @@ class Ledger:
             tables.insert_receipt(rows, receipt)
             tables.change(rows, receipt.call, _UNSETTLED, State.REPLIED, values)
 
-    def stalled(self, call: int, error: str) -> None:
-        """The reply is here, its images are not: it stays replied, and the next run reads it again."""
-        self._move(call, (State.REPLIED,), State.REPLIED, {"error": error})
+    def stalled(self, call: int, failure: Failure) -> None:
+        """The reply is here and charged, its images are not: it stays replied, and the next run reads it again."""
+        self._move(call, (State.REPLIED,), State.REPLIED, tables.end(failure, Billed.YES, self._now()))
 
     def committed(self, call: int, outcome: Outcome) -> None:
         """The images are in the store: the outcome stands for its key until a later attempt is committed."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -176,6 +177,7 @@ def test_a_reset_in_the_middle_of_the_request_is_while_sending() -> None:
     found = asyncio.run(once())
     assert isinstance(found, Lost)
     assert found.after is Stage.WHILE_SENDING
+    assert re.search(r"of the request's 30,000,013 bytes at most [1-9][0-9,]* had left", found.reason)
 
 
 def test_an_answer_before_the_whole_request_was_taken_counts() -> None:

@@ -46,7 +46,7 @@ def failed(**more: object) -> Failed:
             failed(billed=Billed.MAYBE, paid=DOLLAR, request_id="req-1"),
             "fail  scene/lamp  may have been billed, up to $1.000, request req-1  the prompt is empty",
         ),
-        (failed(billed=Billed.MAYBE), "fail  scene/lamp  may have been billed  the prompt is empty"),
+        (failed(billed=Billed.MAYBE), "fail  scene/lamp  may have been billed, price not known  the prompt is empty"),
         (failed(hint="write one"), "fail  scene/lamp  not billed  the prompt is empty\n      = write one"),
     ],
 )
@@ -82,7 +82,7 @@ def test_keys_are_taken_out_before_a_text_is_cut() -> None:
 
 def test_text_of_a_provider_is_made_visible() -> None:
     shown = Facts(simulated=False).lines(failed(error="\x1b[31mno\nwait", request_id="\x07", billed=Billed.MAYBE))
-    assert shown == ["fail  scene/lamp  may have been billed, request \\x07  \\e[31mno\\nwait"]
+    assert shown == ["fail  scene/lamp  may have been billed, price not known, request \\x07  \\e[31mno\\nwait"]
 
 
 def test_only_the_word_is_coloured() -> None:

@@ -326,7 +326,7 @@ def test_the_newest_attempt_s_outcome_stands(ledger: Ledger) -> None:
 def test_a_reply_is_replayed_for_ever_until_it_is_committed(ledger: Ledger) -> None:
     run = begin(ledger)
     call = answered(ledger, run, body=b"the reply")
-    ledger.stalled(call, "the picture's URL is gone")
+    ledger.stalled(call, Failure(key="k", error="the picture's URL is gone", billed=Billed.YES, paid=7))
     ledger.finish(run, RunStatus.FAILED)
     with Ledger.open(ledger._root, now=lambda: 1e12) as later:
         kept = later.receipt("k", simulated=False)
