@@ -213,16 +213,6 @@ async def send(
         return trail.ended(reason(error))
 
 
-def clock_ahead(reply: Response, now: float) -> float:
-    """Seconds by which the clock of a reply's Date is ahead of `now`; 0 where it states none that can be read."""
-    from email.utils import parsedate_to_datetime
-
-    try:
-        return parsedate_to_datetime(reply.headers.get("date", "")).timestamp() - now
-    except (ValueError, TypeError, OverflowError, IndexError, OSError):
-        return 0.0
-
-
 class Broken(Exception):
     """A body that is not what its head says, or is larger than allowed (`final`: it will be so again)."""
 

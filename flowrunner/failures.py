@@ -8,8 +8,11 @@ from flowrunner.downloads import FetchFailed
 from flowrunner.exchange import Lost, Stage
 from flowrunner.jobs import Job
 from flowrunner.money import Nano
-from flowrunner.providers.base import Finished, Refused
+from flowrunner.providers.base import Finished, Refused, Response
 from flowrunner.store.records import Attempt
+
+SKEW_S = 300.0
+"""Seconds that a provider's clock may differ from ours before a person is told."""
 
 
 def maybe(job: Job, message: str, refused: Refused | None = None) -> Failure:
@@ -97,7 +100,14 @@ def charged(failure: Failure, paid: Nano | None) -> Failure:
     return replace(failure, billed=Billed.YES, paid=paid, hint=hint, refund=True)
 
 
-def skew(provider: str, ahead: float) -> str:
-    minutes = round(abs(ahead) / 60)
+def skew(provider: str, reply: Response, now: float) -> str:
+    """What to say where a provider's clock and ours differ; empty where they agree or it states no time."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        ahead = parsedate_to_datetime(reply.headers.get("date", "")).timestamp() - now
+    except (ValueError, TypeError, OverflowError, IndexError, OSError):
+        return ""
     side = "ahead of" if ahead > 0 else "behind"
-    return f"the clock of {provider} is {minutes} min {side} this machine's: check the clock here"
+    told = f"the clock of {provider} is {abs(ahead) / 60:.0f} min {side} this machine's: check the clock here"
+    return told if abs(ahead) > SKEW_S else ""

@@ -36,8 +36,6 @@ ATTEMPTS = 3
 """Times that a call is sent which provably was not executed."""
 MARK_HEADER = "x-flowrunner-simulated"
 SAMPLE_HEADER = "x-flowrunner-sample"
-SKEW_S = 300.0
-"""Seconds that a provider's clock may differ from ours before a person is told."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -302,10 +300,10 @@ class Performer:
 
     def _check_clock(self, door: Door, reply: Response) -> None:
         """Says once of a provider that its clock and ours differ: stated ends of URLs and waits go by the clock."""
-        ahead = exchange.clock_ahead(reply, self.wall())
-        if abs(ahead) > SKEW_S and door.provider.name not in self._skewed:
+        told = failures.skew(door.provider.name, reply, self.wall())
+        if told and door.provider.name not in self._skewed:
             self._skewed.add(door.provider.name)
-            self.emit(Noted(text=failures.skew(door.provider.name, ahead)))
+            self.emit(Noted(text=told))
 
     def _kept(self, number: int, reply: Response) -> Receipt:
         headers = {name: value for name, value in reply.headers.items() if name not in ("set-cookie", "authorization")}
