@@ -1,6 +1,6 @@
 """What a plan says: of every cell what becomes of it, why, and for how much at most."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -34,6 +34,14 @@ class Choice(StrEnum):
     NONE = "none"
 
 
+class Held(StrEnum):
+    """What is known of a call that was sent and of which there is no picture: it is not sent again unasked."""
+
+    REPLY = "its reply is kept and is read again, for nothing"
+    UNKNOWN = "an earlier call may have been billed; --on-unknown resend pays again"
+    CHARGED = "an earlier call was charged and gave no picture; --on-unknown resend pays again"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickState:
     """The choice of one cell: `number` of the picked candidate where it is made; `why` it is open otherwise."""
@@ -54,6 +62,8 @@ class PlannedCall:
     key: str | None
     decision: Decision
     call: Call | None = None
+    held: Held | None = None
+    """Why nobody is paid for it though it has no picture yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +99,7 @@ class PlannedCell:
         """Calls that would be sent to a paid provider."""
         if self.decision not in (Decision.RUN, Decision.AWAIT) or self.is_local:
             return 0
-        return sum(call.decision in (Decision.RUN, Decision.AWAIT) for call in self.calls)
+        return sum(call.decision in (Decision.RUN, Decision.AWAIT) and call.held is None for call in self.calls)
 
     @property
     def calls_open(self) -> bool:
@@ -185,4 +195,24 @@ def held(planned: PlannedCell, other: PlannedCell) -> PlannedCell:
     because = (other.cell.id,)
     return replace(
         planned, decision=Decision.AWAIT, reason=other.reason, because=because, calls=calls, behind_pick=True
+    )
+
+
+def spared(planned: PlannedCell, known: Callable[[str], Held | None]) -> PlannedCell:
+    """A cell without the price of those of its calls that were sent before, and are not sent again unasked."""
+    if planned.decision is not Decision.RUN or planned.is_local:
+        return planned
+    run = [call for call in planned.calls if call.decision is Decision.RUN]
+    kept = {call.key: found for call in run if call.key and (found := known(call.key))}
+    if not kept:
+        return planned
+    calls = tuple(replace(call, held=kept.get(call.key or "")) if call in run else call for call in planned.calls)
+    left = len(run) - sum(call.held is not None for call in calls)
+    each = None if planned.estimate is None else planned.estimate // len(run)
+    why = next(iter(kept.values())).value
+    return replace(
+        planned,
+        calls=calls,
+        estimate=0 if not left else None if each is None else each * left,
+        reason=f"{planned.reason}; {why}" if left else why,
     )

@@ -13,7 +13,7 @@ from flowrunner.catalog.model import Model, Price
 from flowrunner.catalog.price import estimate
 from flowrunner.changes import Change, changes
 from flowrunner.checks.verdict import Result, Verdicts, first_passing, of
-from flowrunner.decisions import Choice, Decision, PickState, Plan, PlannedCall, PlannedCell, held, once
+from flowrunner.decisions import Choice, Decision, Held, PickState, Plan, PlannedCall, PlannedCell, held, once, spared
 from flowrunner.graph import FromCell, Graph
 from flowrunner.loading.cells import Cell
 from flowrunner.missing import Present, Search
@@ -26,6 +26,7 @@ from flowrunner.store.locked import Pick as LockedPick
 __all__ = [
     "Choice",
     "Decision",
+    "Held",
     "History",
     "Judges",
     "PickState",
@@ -43,6 +44,9 @@ class History(Protocol):
 
     def outcome(self, key: str) -> Outcome | None:
         """The newest outcome of a call."""
+
+    def held(self, key: str) -> Held | None:
+        """Why a call without an outcome is not sent again unasked."""
 
 
 _CHANGED = "the request behind the pick has changed"
@@ -95,7 +99,7 @@ class Planner:
         bound = planned.bound
         if planned.decision is Decision.RUN and bound is not None:
             other = self._held_by_after(cell)
-            planned = held(planned, other) if other else once(planned, sent)
+            planned = held(planned, other) if other else self._spared(once(planned, sent))
             outcomes = self.outcomes(planned)
             if any(outcomes) and cell.id not in self.force:
                 planned = replace(planned, pick=self.settle(cell, bound, outcomes).pick)
@@ -113,6 +117,10 @@ class Planner:
         found = replace(planned, decision=Decision.SKIP, reason=reason, because=(name,), calls=(), estimate=0)
         self.planned[planned.cell.id] = found
         return found
+
+    def _spared(self, planned: PlannedCell) -> PlannedCell:
+        """Without the price of calls that were sent before, and are not sent again unasked."""
+        return planned if planned.cell.id in self.force else spared(planned, self.history.held)
 
     def _held_by_after(self, cell: Cell) -> PlannedCell | None:
         """A cell that this one is to come after and that waits for a choice elsewhere."""

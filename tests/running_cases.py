@@ -60,6 +60,9 @@ class Memories:
     def outcome(self, key: str) -> Outcome | None:
         return self.outcomes.get(key)
 
+    def held(self, _: str) -> None:
+        """Nothing was ever sent without an end."""
+
 
 class Player:
     """A performer. `order` decides whose turn it is to end among the calls that are under way."""

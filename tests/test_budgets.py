@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from support import Result, cli, pipeline
-from wire import Wire, png, reply
+from wire import Wire, error, png, reply
 
 from flowrunner import api, exchange
+from flowrunner.errors import StoreError
+from flowrunner.store.objects import Objects
 from flowrunner.store.records import RunStatus
 
 LIVE = {"AIMLAPI_API_KEY": "sk-1", "HOME": "/nonexistent", "PATH": ""}
@@ -147,3 +150,56 @@ def test_simulated_charges_count_for_their_run_and_never_for_the_total(tmp_path:
     assert cli("plan", "show.yaml", "--simulate", "--max-usd", "0.04", "--force", "*", cwd=tmp_path).exit_code == 3
     assert cli("plan", "show.yaml", "--only", "s0", cwd=tmp_path).exit_code == 0
     assert cli("plan", "show.yaml", cwd=tmp_path).exit_code == 3
+
+
+# What was sent before
+
+
+def planned(folder: Path, *words: str) -> Any:
+    """The one cell of a plan, its reason and what it may cost; and the whole plan's calls and exit code."""
+    result = cli("plan", "show.yaml", "--format", "json", *words, cwd=folder, env=LIVE)
+    (cell,) = result.json["cells"]
+    return cell["reason"], cell["estimate_usd"], result.json["totals"]["calls"], result.exit_code
+
+
+ONE = many(1, top="budget: {total_usd: 0.05}")
+
+
+def test_what_may_have_been_billed_is_planned_as_what_it_is_and_refused_by_no_limit(tmp_path: Path, wire: Wire) -> None:
+    pipeline(tmp_path, ONE)
+    wire.coming.append(error(504))
+    assert ran(tmp_path).exit_code == 1
+    why = "an earlier call may have been billed; --on-unknown resend pays again"
+    assert planned(tmp_path) == (why, "0.00", 0, 0)
+    assert (ran(tmp_path).exit_code, len(wire.sent)) == (1, 1)
+    assert planned(tmp_path, "--on-unknown", "resend") == ("new", "0.0315", 1, 3)
+    assert (ran(tmp_path, "--on-unknown", "resend").exit_code, len(wire.sent)) == (3, 1)
+
+
+def test_what_was_charged_for_nothing_is_not_planned_to_be_paid_again(tmp_path: Path, wire: Wire) -> None:
+    pipeline(tmp_path, ONE)
+    wire.coming.append(httpx.Response(200, json={"data": [], "meta": {"usage": {"credits_used": 63000}}}))
+    ran(tmp_path)
+    assert planned(tmp_path)[0].startswith("an earlier call was charged and gave no picture")
+    assert planned(tmp_path)[1:] == ("0.00", 0, 0)
+
+
+def test_a_kept_reply_is_read_again_for_nothing_though_the_limit_is_reached(
+    tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> str:
+        raise StoreError("no space left")
+
+    pipeline(tmp_path, ONE)
+    with monkeypatch.context() as patched:
+        patched.setattr(Objects, "put", full)
+        assert ran(tmp_path).exit_code == 1
+    assert planned(tmp_path) == ("its reply is kept and is read again, for nothing", "0.00", 0, 0)
+    assert (ran(tmp_path).exit_code, len(wire.sent)) == (0, 1)
+
+
+def test_one_sample_of_three_that_may_have_been_billed_is_left_out_of_the_price(tmp_path: Path, wire: Wire) -> None:
+    pipeline(tmp_path, many(1).replace(f"model: {PRO}", f"model: {PRO}, variants: 3"))
+    wire.coming.append(error(504))
+    assert ran(tmp_path, "--max-calls", "3").exit_code == 1
+    assert planned(tmp_path) == ("an earlier call may have been billed; --on-unknown resend pays again", "0.00", 0, 0)

@@ -265,6 +265,13 @@ class Ledger:
         row = self._database.row(tables.REFUSAL, key, simulated, *ends)
         return None if row is None else tables.receipt(row)
 
+    def unsettled(self, *, simulated: bool) -> frozenset[str]:
+        """Keys with an attempt that was sent and is not known to have ended well or for nothing: few, so that whoever
+        asks for many keys looks at these only."""
+        states = (State.REPLIED, State.UNKNOWN, *_OPEN)
+        rows = self._database.rows(tables.UNSETTLED, simulated, *states, State.FAILED, Billed.YES)
+        return frozenset(row["key"] for row in rows)
+
     def unknowns(self, key: str, *, simulated: bool) -> list[Attempt]:
         """Attempts that may have been billed, or were billed and gave nothing, and after which none was committed;
         those of runs that are gone, too. Nobody sends the call again unasked."""

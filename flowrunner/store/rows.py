@@ -37,6 +37,11 @@ _RECEIPT = """
 RECEIPT = _RECEIPT.format(states="?")
 REFUSAL = _RECEIPT.format(states="?, ?, ?")
 
+UNSETTLED = """
+    SELECT DISTINCT key FROM calls
+    WHERE simulated = ? AND (state IN (?, ?, ?, ?) OR state = ? AND billed = ?)
+"""
+
 UNKNOWNS = """
     SELECT * FROM calls
     WHERE key = ? AND simulated = ? AND (state IN (?, ?, ?) OR state = ? AND billed = ?) AND id >
