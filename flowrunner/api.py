@@ -10,7 +10,7 @@ from flowrunner.events import Event
 from flowrunner.planning import Plan
 from flowrunner.problems import Problem
 from flowrunner.problems import strict as strictly
-from flowrunner.project import Opened, Options, checked, open_pipeline, open_project, planned, planner
+from flowrunner.project import Opened, Options, checked, looking, open_pipeline, open_project, planned
 
 if TYPE_CHECKING:
     from flowrunner.inspection import Inspection
@@ -66,7 +66,7 @@ def plan(pipeline: str | Path | PipelineFile, **options: Any) -> Plan:
     """What a run would do, and why, and for how much at most. Nothing is sent; no key is read; nothing is written."""
     opened = _opened(pipeline, options)
     with opened.project.workspace.ledger(create=False) as ledger:
-        return planned(opened, planner(opened, ledger), bytes_needed=not opened.options.frozen)
+        return planned(opened, looking(opened, ledger), bytes_needed=not opened.options.frozen)
 
 
 def review(pipeline: str | Path | PipelineFile, **options: Any) -> "Review":
@@ -78,7 +78,7 @@ def review(pipeline: str | Path | PipelineFile, **options: Any) -> "Review":
     opened = _opened(pipeline, options)
     simulated = opened.options.simulate
     with opened.project.workspace.ledger(create=False) as ledger:
-        making = planner(opened, ledger)
+        making = looking(opened, ledger)
         found = planned(opened, making, bytes_needed=False)
         last = next((run.id for run in ledger.runs() if _is_of(run, opened)), "")
         record = ledger.run(last) if last else None

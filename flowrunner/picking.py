@@ -12,7 +12,7 @@ from flowrunner.errors import UsageError
 from flowrunner.loading.fields import did_you_mean
 from flowrunner.pipeline import PickRule
 from flowrunner.planning import Choice, Planner, Settled
-from flowrunner.project import Opened, planned, planner, previewed
+from flowrunner.project import Opened, looking, planned, previewed
 from flowrunner.store.locked import Lock, Pick
 
 _LINE = re.compile(
@@ -115,7 +115,7 @@ def _with(lock: Lock, picks: dict[str, Pick]) -> Lock:
 
 def _settled(opened: Opened) -> Planner:
     with opened.project.workspace.ledger(create=False) as ledger:
-        making = planner(opened, ledger)
+        making = looking(opened, ledger)
         planned(opened, making, bytes_needed=False)
         return making
 

@@ -340,8 +340,13 @@ def judge(opened: Opened, *, keep: bool) -> Judge:
     return Judge(state=state, root=root, read=bytes_of, keep=keep)
 
 
+def looking(opened: Opened, ledger: Ledger) -> Planner:
+    """A planner that holds pictures against the checks of their steps, and writes nothing."""
+    return planner(opened, ledger, judge(opened, keep=False).verdict)
+
+
 def planner(opened: Opened, ledger: Ledger, judges: Judges | None = None) -> Planner:
-    """A planner over what is known here. Without `judges` it looks at pictures itself, and writes nothing."""
+    """A planner over what is known here. Without `judges` nobody looks at a picture: the lock says which passed."""
     return Planner(
         graph=opened.graph,
         binder=opened.binder,
@@ -350,7 +355,7 @@ def planner(opened: Opened, ledger: Ledger, judges: Judges | None = None) -> Pla
         prices=opened.project.settings.prices,
         force=opened.forced(),
         frozen=opened.options.frozen,
-        judges=judges or judge(opened, keep=False).verdict,
+        judges=judges,
     )
 
 

@@ -34,11 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     def do(path: Path) -> Ended:
         from flowrunner.limits import refusal
-        from flowrunner.project import open_pipeline, open_project, planned, planner
+        from flowrunner.project import looking, open_pipeline, open_project, planned
 
         opened = open_pipeline(open_project(path), path, options)
         with opened.project.workspace.ledger(create=False) as ledger:
-            found = planned(opened, planner(opened, ledger), bytes_needed=not options.frozen)
+            found = planned(opened, looking(opened, ledger), bytes_needed=not options.frozen)
             spent = ledger.spent(opened.pipeline.name)
         refused = refusal(opened, found, spent)
         _warn(opened, found)

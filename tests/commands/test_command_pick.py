@@ -24,10 +24,14 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return shutil.copytree(made, tmp_path / "copy")
 
 
+def _without_digests(text: str) -> str:
+    return re.sub(r"  [0-9a-f]{6}  ", "  abcdef  ", text)
+
+
 def test_what_waits_is_listed_with_its_candidates(folder: Path) -> None:
     result = cli("pick", "picked.yaml", "--simulate", cwd=folder)
     assert (result.exit_code, result.err) == (4, "")
-    golden(GOLDEN / "pick-list.txt", re.sub(r"  [0-9a-f]{6}  ", "  abcdef  ", result.out))
+    golden(GOLDEN / "pick-list.txt", _without_digests(result.out))
 
 
 def test_without_simulate_another_lock_is_meant(folder: Path) -> None:
@@ -40,6 +44,19 @@ def test_machines_get_the_promised_shape(folder: Path) -> None:
     fits(result.json, PICK)
     assert [cell["cell"] for cell in result.json["waiting"]] == ["scene/lamp", "scene/vase"]
     fits(cli("pick", ".", "--simulate", "--format", "json", cwd=folder).json, several(PICK))
+
+
+def test_what_the_checks_say_stands_below_each_candidate(folder: Path) -> None:
+    path = folder / "picked.yaml"
+    check = '    check: [{size: {width: 512}}, {not_flat: 120}, {colors: {hex: "#010203"}, level: warn}]\n'
+    path.write_text(path.read_text().replace("    pick: human\n", f"    pick: human\n{check}"))
+    result = cli("pick", "picked.yaml", "--simulate", cwd=folder)
+    assert result.exit_code == 4
+    golden(GOLDEN / "pick-checks.txt", re.sub(r"[0-9]+\.[0-9] levels", "12.3 levels", _without_digests(result.out)))
+    found = cli("pick", "picked.yaml", "--simulate", "--format", "json", cwd=folder).json
+    fits(found, PICK)
+    asserted = found["waiting"][0]["candidates"][0]["checks"]
+    assert [one["result"] for one in asserted] == ["pass", "fail", "warn"]
 
 
 def test_a_choice_is_recorded_with_its_reason_and_the_run_goes_on(folder: Path) -> None:

@@ -116,6 +116,46 @@ def test_runner_keys_are_checked(body: str) -> None:
     assert faults(step(body))
 
 
+@pytest.mark.parametrize(
+    "check",
+    [
+        "size: {width: 3}",
+        "size: {size_of: $b}",
+        'size: "{{ axis.size.px }}"',
+        "format: png, level: warn",
+        "not_flat: true",
+        "not_flat: 3.5",
+        "unchanged_outside: {of: $b, box: [0, 0, 1, 1], tolerance: 0}",
+        "changed_inside: {of: photo.png, mask: mask.png}",
+        "similar_to: {of: $b.2, ssim: 0.9, hash: 8}, level: fail",
+        'colors: {hex: ["#aabbcc"]}',
+        'colors: {hex: "{{ axis.product.hex }}"}',
+    ],
+)
+def test_an_editor_takes_every_check(check: str) -> None:
+    assert faults(step(f"model: blackforestlabs/flux-2, check: [{{{check}}}]")) == []
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "size: 3",
+        "format: gif",
+        "format: png, size: {width: 3}",
+        "level: warn",
+        "format: png, level: no",
+        "similar_to: {ssim: 0.9}",
+        "similar_to: {of: $b, ssim: 2}",
+        "colours: {hex: '#aabbcc'}",
+        "changed_inside: {of: $b, bocks: [0, 0, 1, 1]}",
+    ],
+)
+def test_an_editor_marks_a_check_that_is_none(check: str) -> None:
+    found = faults(step(f"model: blackforestlabs/flux-2, check: [{{{check}}}]"))
+    assert found
+    assert all(path[:4] == ["steps", "a", "check", 0] for path in found)
+
+
 def test_a_file_of_shared_values_fits_as_well() -> None:
     assert faults("flowrunner: 1\nvars: {light: soft}\naxes: {size: {hero: {px: 3}}}\n") == []
 
