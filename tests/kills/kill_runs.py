@@ -9,6 +9,7 @@ parent; each run is a fork of it.
 """
 
 import contextlib
+import copy
 import io
 import json
 import os
@@ -18,7 +19,7 @@ import traceback
 from collections import Counter
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 import kill_project
 from kill_events import Events
@@ -37,12 +38,20 @@ class Chain:
         self.simulated = simulated
         self.environment = kill_project.environment(self.folder, origin, simulated=simulated)
         self.words = kill_project.words(simulated=simulated)
+        self.out = self.folder / "out.json"
+        self.gate = -1
         self.said = ""
         """What the last run wrote to stderr."""
 
+    def beside(self, out: str, gate: int) -> Self:
+        """The same project for another process, which tells in a file of its own and waits at a gate."""
+        twin = copy.copy(self)
+        twin.out, twin.gate = self.folder / out, gate
+        return twin
+
     def run(self, events: Events, *more: str) -> tuple[int, dict[str, Any]]:
         """A run in a fork: how it ended (below 0: by that signal), and its document; `events` has what it saw."""
-        out = self.folder / "out.json"
+        out = self.out
         out.unlink(missing_ok=True)
         child = os.fork()
         if child == 0:
