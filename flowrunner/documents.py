@@ -71,7 +71,7 @@ def cost_document(of: Cost) -> dict[str, Any]:
 def run_document(result: "RunResult") -> dict[str, Any]:
     """The shape of `run --format json`, and what `runs show` prints of an old run."""
     return {
-        "run": result.run,
+        "run": result.run or None,
         "pipeline": result.pipeline,
         "simulated": result.simulated,
         "status": result.status.value,

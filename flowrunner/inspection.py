@@ -57,7 +57,7 @@ def inspect(opened: Opened) -> Inspection:
     opened.project.workspace.prepare()
     opened = replace(opened, options=replace(opened.options, frozen=True))
     with opened.project.workspace.ledger(create=False) as ledger:
-        making = planner(opened, ledger, judge(opened, keep=True).verdict)
+        making = planner(opened, ledger, judge(opened, keep=not opened.project.workspace.is_read_only).verdict)
         found = planned(opened, making, bytes_needed=False)
     checked = [cell for cell in found.cells.values() if cell.cell.step.checks and cell.decision is not Decision.SKIP]
     settled = {cell.cell.id: making.settled[cell.cell.id] for cell in checked if cell.cell.id in making.settled}

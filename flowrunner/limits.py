@@ -8,6 +8,7 @@ from flowrunner.images import Pretended
 from flowrunner.project import Opened, names
 from flowrunner.report.groups import plural
 from flowrunner.report.text import price
+from flowrunner.store.objects import READ_ONLY
 
 _COSTS = "plan --cells"
 
@@ -18,7 +19,7 @@ def refusal(opened: Opened, found: Plan, spent: money.Nano) -> RunRefused | None
     accepted = _accepted(found) if opened.options.strict else None
     if accepted or opened.options.frozen:
         return accepted or _frozen(opened, found)
-    return _pretended(opened, found) or _over_budget(opened, found, spent)
+    return _read_only(opened, found) or _pretended(opened, found) or _over_budget(opened, found, spent)
 
 
 def _accepted(found: Plan) -> RunRefused | None:
@@ -27,6 +28,16 @@ def _accepted(found: Plan) -> RunRefused | None:
         return None
     of = "a locked result stands for a changed request" if len(stand) == 1 else "locked results stand for changed ones"
     return RunRefused(f"--strict, and {of}: {names(stand)}", "take it back with accept --undo", command=_COSTS)
+
+
+def _read_only(opened: Opened, found: Plan) -> RunRefused | None:
+    workspace = opened.project.workspace
+    misses = [planned.cell.id for planned in found.before_picks]
+    if not misses or not workspace.is_read_only:
+        return None
+    are = "1 result is" if len(misses) == 1 else f"{len(misses)} results are"
+    message = f"the store is read-only: {workspace.store}; {are} not in it: {names(misses)}"
+    return RunRefused(message, READ_ONLY, command="plan")
 
 
 def _pretended(opened: Opened, found: Plan) -> RunRefused | None:

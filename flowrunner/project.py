@@ -96,7 +96,7 @@ def open_project(path: Path, environment: Mapping[str, str] | None = None) -> Pr
         files=WorkTree(root),
         settings=settings,
         catalog=catalog_of(root),
-        workspace=Workspace.of(root, environ, settings.store.path),
+        workspace=Workspace.of(root, environ, settings.store.path, read_only=settings.store.read_only),
         operator=Operator(environ, home),
         environment=environ,
     )

@@ -66,13 +66,14 @@ class Publisher:
     read: Callable[[Artifact], bytes]
     given: Callable[[FromOutside, Cell], Artifact | None]
     """The image that an input or an axis value gives to a cell, where its bytes are ours."""
-    manifest: Path
+    manifest: Path | None
+    """None where nothing may be noted; then nothing is removed either."""
 
     def publish(self, graph: Graph, results: "Mapping[str, CellResult]", *, whole: bool) -> Published:
         """All candidates, contact sheets for open choices, and the outputs. `whole`: results of every cell are there,
         so files of earlier runs that nothing made this time are removed, unless somebody changed them. Whoever calls
         holds a lock over the folder."""
-        work = _Work(self, _manifest(self.manifest), origins(results))
+        work = _Work(self, _manifest(self.manifest) if self.manifest else {}, origins(results))
         for result in results.values():
             work.cell(result)
         for spec in graph.pipeline.outputs.values():
@@ -214,12 +215,12 @@ class _Work:
                     path.unlink()
                 self._prune(path.parent)
         kept = self.written if whole else {**self.before, **self.written}
-        if kept != self.before:
+        note = self.publisher.manifest
+        if kept != self.before and note is not None:
             record = {place: [entry.sha256, entry.made_of, *entry.stamp] for place, entry in sorted(kept.items())}
-            path = self.publisher.manifest
-            with explained("written", path):
-                make_folder(path.parent)
-                replace(path, json.dumps(record, indent=0).encode())
+            with explained("written", note):
+                make_folder(note.parent)
+                replace(note, json.dumps(record, indent=0).encode())
 
     def _prune(self, folder: Path) -> None:
         """Folders that are empty now."""

@@ -32,6 +32,7 @@ class RunResult:
     """What a run did. `status` is done, failed, waiting, refused or interrupted; amounts are nano-dollars."""
 
     run: str
+    """Its id in the ledger; empty where the store is read-only, and nothing was to be made."""
     opened: Opened
     plan: Plan
     status: RunStatus

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,6 +31,7 @@ from flowrunner.result import RunResult
 from flowrunner.scheduler import CellResult, Performs, Scheduler, Status
 from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger
+from flowrunner.store.locked import Lock
 from flowrunner.store.records import Caps, RunStatus
 
 Emit = Callable[[Event], None]
@@ -57,13 +59,16 @@ class Run:
         self.emit = emit
         self.stop = stop
         self.objects = opened.project.workspace.objects()
-        self.judge = judge(opened, keep=True)
+        self.read_only = opened.project.workspace.is_read_only
+        self.judge = judge(opened, keep=not self.read_only)
 
     async def run(self, confirm: Callable[[Plan], bool] | None) -> RunResult:
         self._check_faults()
-        self.project.workspace.prepare()
+        if not self.read_only:
+            self.project.workspace.prepare()
         with self.project.workspace.ledger(create=True) as ledger:
-            ledger.recover()
+            if not self.read_only:
+                ledger.recover()
             making = planner(self.opened, ledger, self.judge.verdict)
             found = planned(self.opened, making)
             refused = refusal(self.opened, found, ledger.spent(self.opened.pipeline.name))
@@ -72,6 +77,8 @@ class Run:
             keys = self._keys(found)
             if confirm is not None and not confirm(found):
                 raise RunRefused("declined", command="plan")
+            if self.read_only:  # and nothing is to be made: what is there is published
+                return self._ended("", found, await self._walked(Nobody(), ledger, found))
             return await self._run(ledger, found, keys)
 
     def _check_faults(self) -> None:
@@ -236,9 +243,7 @@ class Run:
     def _ended(self, run: str, found: Plan, scheduler: Scheduler) -> RunResult:
         results = {name: scheduler.results[name] for name in found.cells if name in scheduler.results}
         # The lock first: it says what was paid for, also where a picture cannot be copied.
-        written = self.opened.lock_file.update(
-            lambda lock: locked(lock, self.opened.graph, results, self.opened.given.record)
-        )
+        written = self._locked(results)
         published = self._published(results)
         previews = self._previewed(results, published)
         for name, sheet in published.sheets.items():
@@ -266,6 +271,14 @@ class Run:
             published.failures.append(fault.message)
             return ""
 
+    def _locked(self, results: Mapping[str, CellResult]) -> bool:
+        def change(lock: Lock) -> Lock:
+            return locked(lock, self.opened.graph, results, self.opened.given.record)
+
+        if self.read_only and change(self.opened.lock) == self.opened.lock:
+            return False  # the guard of its writers may lie in the store
+        return self.opened.lock_file.update(change)
+
     def _published(self, results: Mapping[str, CellResult]) -> Published:
         workspace, edition = self.project.workspace, self.opened.edition
         folder = self.options.output or workspace.outputs_dir(self.opened.pipeline.file, edition)
@@ -275,12 +288,12 @@ class Run:
             folder=folder.absolute(),
             read=self._bytes,
             given=self.opened.binder.given,
-            manifest=manifest,
+            manifest=None if self.read_only else manifest,
         )
         # What did not come to its end keeps what was published of it before, but not beside another trial's pictures.
         ended = all(found.status not in _UNENDED for found in results.values()) or self.opened.edition.trial
         whole = len(results) == len(self.opened.graph.cells) and bool(ended)
-        with held(workspace.state / "locks" / manifest.stem):
+        with nullcontext() if self.read_only else held(workspace.state / "locks" / manifest.stem):
             return publisher.publish(self.opened.graph, results, whole=whole)
 
     def _bytes(self, artifact: Artifact) -> bytes:

@@ -13,6 +13,7 @@ from flowrunner.commands import sharing
 from flowrunner.commands.arguments import add_format
 from flowrunner.commands.output import paint, print_json
 from flowrunner.commands.parsing import whole
+from flowrunner.errors import UsageError
 from flowrunner.paint import Tone
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def _sweep(arguments: argparse.Namespace, workspace: "Workspace") -> int:
     from flowrunner.store import gc
     from flowrunner.store.roots import named_by_locks
 
+    if workspace.is_read_only and not arguments.dry_run:
+        raise UsageError(f"the store is read-only: {workspace.store}", "sweep it where it can be written")
     do = gc.plan_sweep if arguments.dry_run else gc.sweep
     done = do(workspace.store, partial(named_by_locks, workspace), grace=arguments.grace * _HOUR)
     if arguments.format == "json":

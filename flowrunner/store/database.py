@@ -6,7 +6,7 @@ and here a lost row can be a receipt that was paid for; WAL needs memory that on
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,6 +136,13 @@ def open_database(root: Path, *, create: bool) -> Database:
     return _for_writing(path) if create else _for_reading(path)
 
 
+def open_untouched(root: Path) -> Database:
+    """The same for reading a ledger beside which nothing may be made: neither its log nor the log's index."""
+    path = root / LEDGER
+    ensure_own(root)
+    return _checked_for_reading(path, _untouched)
+
+
 def open_as_it_is(path: Path) -> Database:
     """A database file for looking at only, whatever its marks say and whatever state it is in. StoreError when it
     cannot be opened at all; what is wrong further in shows when it is read. A log that a crash left stays as it is: who
@@ -176,8 +183,12 @@ def _for_writing(path: Path) -> Database:
 
 
 def _for_reading(path: Path) -> Database:
+    return _checked_for_reading(path, lambda path: _connected(_reading_uri(path)))
+
+
+def _checked_for_reading(path: Path, opened: "Callable[[Path], sqlite3.Connection]") -> Database:
     with _told(path):
-        connection = _connected(_reading_uri(path) if path.exists() else ":memory:")
+        connection = opened(path) if path.exists() else _connected(":memory:")
         try:
             if _checked(connection, path):
                 connection.close()
@@ -196,6 +207,28 @@ def _reading_uri(path: Path) -> str:
     if os.access(path.parent, os.W_OK):
         return f"{uri}?mode=rw"
     return f"{uri}?mode=ro" if path.with_name(f"{path.name}-wal").exists() else f"{uri}?mode=ro&immutable=1"
+
+
+def _untouched(path: Path) -> "sqlite3.Connection":
+    """Without a log the file is whole. With one whose index is there, others may be at work; a log that was left
+    alone is merged in a copy, for that makes files."""
+    uri = path.absolute().as_uri()
+    log, index = (path.with_name(f"{path.name}-{part}") for part in ("wal", "shm"))
+    if not log.exists() or not log.stat().st_size:
+        return _connected(f"{uri}?mode=ro&immutable=1")
+    if index.exists():
+        return _connected(f"{uri}?mode=ro&readonly_shm=1")
+    import shutil
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        for part in (path, log):
+            shutil.copyfile(part, Path(folder) / part.name)
+        copied = _connected(f"{(Path(folder) / path.name).as_uri()}?mode=rw")
+        found = _connected(":memory:")
+        copied.backup(found)
+        copied.close()
+    return found
 
 
 def _connected(uri: str) -> "sqlite3.Connection":

@@ -21,7 +21,7 @@ from flowrunner.errors import StoreError
 from flowrunner.money import Nano
 from flowrunner.store import rows as tables
 from flowrunner.store import spare
-from flowrunner.store.database import open_database
+from flowrunner.store.database import Database, open_database, open_untouched
 from flowrunner.store.durable import explained, make_folder
 from flowrunner.store.flocks import awaited, is_held, take
 from flowrunner.store.inuse import share
@@ -53,15 +53,20 @@ class Ledger:
         """The ledger below `root`; without `create` it is only read, and empty where there is none. `now` gives the
         times that people see; no call is decided by it. A ledger that may be written keeps sweeps away until it is
         closed, so that what a run found in the store stays there. StoreError when it cannot be used."""
-        return cls(root, create=create, now=now)
+        return cls(root, open_database(root, create=create), uses=create, now=now)
 
-    def __init__(self, root: Path, *, create: bool, now: Callable[[], float]) -> None:
+    @classmethod
+    def read_only(cls, root: Path) -> Self:
+        """The ledger of a store in which nothing may be made or changed, not even by SQLite."""
+        return cls(root, open_untouched(root), uses=False, now=time.time)
+
+    def __init__(self, root: Path, database: Database, *, uses: bool, now: Callable[[], float]) -> None:
         self._root = root
         self._now = now
         self._live: dict[str, int] = {}
-        self._database = open_database(root, create=create)
+        self._database = database
         try:
-            self._use = share(root) if create else None
+            self._use = share(root) if uses else None
         except BaseException:
             self._database.close()
             raise

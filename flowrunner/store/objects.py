@@ -28,6 +28,9 @@ DRAFTS = ".tmp"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS}
 
 
+READ_ONLY = "leave read_only out of [store], or set FLOWRUNNER_STORE to a folder that can be written"
+
+
 class Absent(StoreError):
     """No object has this digest."""
 
@@ -43,11 +46,12 @@ class TooLarge(StoreError):
 class Objects:
     """The objects below the folder `root`. Nothing is made before the first write.
 
-    A `shared` folder is one that others write to as well: its folders are not for this user only, and whoever owns
-    them, what is read is hashed again."""
+    Below a `read_only` root nothing is made, moved or brought back. A `shared` folder is one that others write to as
+    well: its folders are not for this user only, and whoever owns them, what is read is hashed again."""
 
-    def __init__(self, root: Path, *, shared: bool = False) -> None:
+    def __init__(self, root: Path, *, shared: bool = False, read_only: bool = False) -> None:
         self.root = root
+        self._read_only = read_only
         self._shared = shared
         self._trusted = shared
 
@@ -77,6 +81,8 @@ class Objects:
         digest = sha256(data)
         path = self.path(digest)
         if path.exists() and self.is_sound(digest):
+            if self._read_only:
+                return digest
             with explained("written", path):
                 sync_folder(path.parent)
             return digest
@@ -85,7 +91,10 @@ class Objects:
             return writer.commit()
 
     def writer(self, limit: int = IMAGE_LIMIT) -> "Writer":
-        """Takes at most `limit` bytes as they come; never more than an object may have."""
+        """Takes at most `limit` bytes as they come; never more than an object may have. StoreError where nothing may
+        be written."""
+        if self._read_only:
+            raise StoreError(f"{self.root} is read-only", READ_ONLY, path=str(self.root))
         self._trust()
         return Writer(self, min(limit, IMAGE_LIMIT))
 
@@ -158,8 +167,8 @@ class Objects:
         """Where an object that a sweep moved to the trash lies now: at its place again or, where nothing can be
         written, still there. None when it is not there."""
         found = trash.find(self.root, digest)
-        if found is None:
-            return None
+        if found is None or self._read_only:
+            return found
         path = self.path(digest)
         try:
             self.adopt(found, digest)
@@ -176,6 +185,8 @@ class Objects:
     def _set_aside(self, digest: str) -> str | None:
         """Moves what lies under a digest to quarantine/ and looks again: None when it was right after all (another
         process has just put it in place of the bad one), else a clause that says where it is now."""
+        if self._read_only:
+            return "the store is read-only, so it stays there"
         target = self.root / "quarantine" / f"{digest}-{os.urandom(4).hex()}"
         path = self.path(digest)
         try:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -50,21 +50,33 @@ class Workspace:
 
     root: Path
     store: Path
+    read_only: bool = field(default=False, kw_only=True)
+    """Set so: see `is_read_only`."""
 
     @classmethod
-    def of(cls, root: Path, environment: Mapping[str, str], store: Path | None = None) -> "Workspace":
+    def of(
+        cls, root: Path, environment: Mapping[str, str], store: Path | None = None, *, read_only: bool = False
+    ) -> "Workspace":
         """FLOWRUNNER_STORE comes first, then `store` (from the settings, relative to the root), then the state."""
         given = environment.get("FLOWRUNNER_STORE")
         chosen = Path(given).expanduser() if given else (root / store if store else root / STATE)
-        return cls(root, chosen.absolute())
+        return cls(root, chosen.absolute(), read_only=read_only)
 
     @property
     def state(self) -> Path:
         return self.root / STATE
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing may be written to the store: its settings say so, or its file system does."""
+        return self.read_only or (self.store.is_dir() and not os.access(self.store, os.W_OK))
+
     def prepare(self) -> None:
         """Makes the state and the store, for this user only, the state ignored by git. StoreError when that fails, or
-        where a link stands in place of the state: it came with the repository, and may lead anywhere."""
+        where a link stands in place of the state: it came with the repository, and may lead anywhere. Beside a
+        read-only store nothing is made."""
+        if self.is_read_only:
+            return
         if self.state.is_symlink():
             hint = "remove it; FLOWRUNNER_STORE keeps the store elsewhere"
             raise StoreError(f"{self.state} is a link", hint, path=str(self.state))
@@ -103,9 +115,11 @@ class Workspace:
         return list(found.values())
 
     def objects(self) -> Objects:
-        return Objects(self.store)
+        return Objects(self.store, read_only=self.is_read_only)
 
     def ledger(self, *, create: bool) -> Ledger:
+        if self.is_read_only:
+            return Ledger.read_only(self.store)
         return Ledger.open(self.store, create=create)
 
     def lock_path(self, pipeline: str, edition: Edition) -> Path:
