@@ -210,9 +210,8 @@ def _places(paths: Sequence[Path], after: _Tree) -> Iterator[str]:
 def _compared(place: str, before: _Tree, after: _Tree) -> Iterator[Compared]:
     old, new = before.pipelines(place), after.pipelines(place)
     if not old and not new:
-        raise UsageError(
-            f"{place or 'the folder'} holds no pipeline in either revision", "say PATH of one, or a folder"
-        )
+        hint = "give a pipeline file or a folder of pipelines"
+        raise UsageError(f"{place or 'the folder'} is, or holds, no pipeline in either revision", hint)
     moved = _moved([name for name in new if name not in old], [name for name in old if name not in new], before, after)
     for name in new:
         yield _pair(moved.get(name, name), name, before, after)
@@ -230,10 +229,17 @@ def _pair(was: str, name: str, before: _Tree, after: _Tree) -> Compared:
     if not before.has(was):
         return compare(None, head)
     try:
-        return compare(before.side(was), head, was=was if was != name else None)
+        found = compare(before.side(was), head, was=was if was != name else None)
+        return replace(found, left_lock=_left_lock(was, name, before, after))
     except FlowError as fault:
         problems = fault.problems if isinstance(fault, InvalidPipeline) else [_problem(was, fault)]
         return replace(_by_lock(was, name, head, before, after), base_problems=tuple(problems))
+
+
+def _left_lock(was: str, name: str, before: _Tree, after: _Tree) -> str:
+    """The lock of a moved pipeline that stayed where it was."""
+    old, new = (after.project.workspace.lock_name(path, after.editions[name]) for path in (was, name))
+    return old if was != name and before.has(old) and not after.has(new) else ""
 
 
 def _by_lock(was: str, name: str, head: Side, before: _Tree, after: _Tree) -> Comparison:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flowrunner.commands import ending, pipelines
 from flowrunner.commands.arguments import add_binding, add_format, add_paths, command, options_of, placed
 from flowrunner.commands.output import paint, print_json
+from flowrunner.errors import FlowError
 
 if TYPE_CHECKING:
     from flowrunner.comparing.compared import Comparison
@@ -29,7 +30,12 @@ def run(arguments: argparse.Namespace) -> int:
     from flowrunner.diffing import diff
 
     paths = [Path(path) for path in arguments.paths]
-    found = diff(paths, base=arguments.base, head=arguments.head, options=options_of(arguments))
+    try:
+        found = diff(paths, base=arguments.base, head=arguments.head, options=options_of(arguments))
+    except FlowError as fault:
+        if arguments.format == "json":
+            print_json(ending.document(fault, paths[0].as_posix()))
+        return ending.told(fault, spent=ending.NOTHING)
     if arguments.format == "json":
         documents = _documents(found)
         several = pipelines.are_several(arguments.paths)

@@ -14,6 +14,7 @@ from flowrunner.loading.cells import Cell
 from flowrunner.money import Nano
 from flowrunner.pipeline import PickRule
 from flowrunner.planning import Planner, Settled
+from flowrunner.store.locked import Pick
 
 _LABELS = "labels"
 
@@ -106,6 +107,8 @@ def by_lock(after: Side, locked: Planner) -> Comparison:
             planned=planned,
             because=old.because if kind is Kind.RENDER else (),
             choosing=_choosing(after.cells[name], planned, known=name in locked.lock.picks),
+            chosen=locked.lock.picks.get(name),
+            picked=_picked(after, name),
             fields=old.changes if kind is Kind.RENDER else (),
             paid=_paid(after, planned, ()) if kind is not Kind.UNCHANGED else 0,
         )
@@ -119,6 +122,7 @@ def _all_new(after: Side) -> Comparison:
             kind=Kind.NEW,
             planned=planned,
             choosing=_choosing(after.cells[name], planned, known=False),
+            picked=_picked(after, name),
             paid=_paid(after, planned, ()),
         )
         for name, planned in after.active().items()
@@ -197,7 +201,8 @@ class _Work:
         choosing = _choosing(cell, planned, known=known)
         if partner is None:
             paid = _paid(self.after, planned, ())
-            return ComparedCell(cell=name, kind=Kind.NEW, planned=planned, choosing=choosing, paid=paid)
+            picked = _picked(self.after, name)
+            return ComparedCell(cell=name, kind=Kind.NEW, planned=planned, choosing=choosing, picked=picked, paid=paid)
         was = partner if partner != name else None
         fields, because = self._request(name, partner)
         if not fields and not because:
@@ -213,6 +218,7 @@ class _Work:
             was=was,
             choosing=choosing,
             chosen=self.before.planner.lock.picks.get(partner),
+            picked=_picked(self.after, name),
             fields=fields,
             paid=_paid(self.after, planned, self.before.paid) if kind is Kind.RENDER else 0,
         )
@@ -326,6 +332,14 @@ def _choosing(cell: Cell, planned: PlannedCell, *, known: bool) -> Choosing | No
     if not planned.pick.is_open:
         return Choosing.KEPT
     return Choosing.STALE if known and planned.pick.choice is not Choice.NONE else Choosing.NEEDED
+
+
+def _picked(side: Side, name: str) -> Pick | None:
+    """The choice that stands for a cell's request."""
+    settled = side.settled(name)
+    if settled is None or settled.pick.is_open:
+        return None
+    return next((pick for pick in side.planner.lock.picks.values() if pick.for_ == settled.key), None)
 
 
 def _paid(side: Side, planned: PlannedCell, known: Collection[str]) -> Nano | None:

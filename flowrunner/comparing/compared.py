@@ -47,6 +47,8 @@ class ComparedCell:
     choosing: Choosing | None = None
     chosen: Pick | None = None
     """The choice of the base, where there was one."""
+    picked: Pick | None = None
+    """That of the head, where it stands."""
     fields: tuple[Change, ...] = ()
     paid: Nano | None = 0
     """What was paid for its new pictures, as far as they are made; None where nobody said."""
@@ -54,6 +56,11 @@ class ComparedCell:
     @property
     def step(self) -> str:
         return self.cell.partition("/")[0]
+
+    @property
+    def repicked(self) -> bool:
+        """Somebody has chosen another picture, and nothing else was changed."""
+        return self.picked is not None and any(change.path == "pick" for change in self.fields)
 
     @property
     def moves(self) -> bool:
@@ -96,6 +103,8 @@ class Comparison:
     """The head's; None where it has none."""
     models: tuple[str, ...] = ()
     """Models whose request schema is another one now."""
+    left_lock: str = ""
+    """The base's lock of a pipeline that was moved without it."""
     unmade: tuple[str, ...] = ()
     """Cells that the change does not touch and whose pictures are not made."""
     base_problems: tuple[Problem, ...] = ()

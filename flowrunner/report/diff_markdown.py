@@ -11,11 +11,11 @@ from flowrunner import escape
 from flowrunner.comparing.compared import Choosing, ComparedCell, Comparison, Ends, Kind, Unread, cost
 from flowrunner.comparing.texts import Fate, Piece, around
 from flowrunner.report.causes import Cause, causes, steps_of
-from flowrunner.report.diff_text import ends_told
+from flowrunner.report.diff_text import choice, ends_told
 from flowrunner.report.drawings import drawing, entities
 from flowrunner.report.groups import plural
 from flowrunner.report.text import price
-from flowrunner.report.verdict import is_blank, pictures, verdict
+from flowrunner.report.verdict import pictures, statement, verdict
 
 LONGEST = 60_000
 """Characters; GitHub takes 65,536."""
@@ -102,8 +102,7 @@ def _choice(cell: ComparedCell) -> str:
     told = f"**{escape.markdown(cell.cell)}**, {f'one of {many}' if many > 1 else 'yes or no'}"
     old = cell.chosen
     if cell.choosing is Choosing.STALE and old is not None and old.image is not None:
-        why = f": {_cut(old.why)}" if old.why else ""
-        told += f" (of the old ones {escape.markdown(escape.exposed(old.by)) or 'somebody'} chose {old.image}{why})"
+        told += f" (of the old ones {_cut(choice(old))})"
     return told
 
 
@@ -182,8 +181,9 @@ def _field(path: str) -> str:
 
 def _words(cause: Cause) -> str:
     assert cause.change is not None
-    if is_blank(cause.change):
-        return "only blanks or ends of lines changed"
+    said = statement(cause.change, cause.cells[0][0])
+    if said:
+        return escape.markdown(escape.exposed(said))
     return marked(around(cause.row, _CONTEXT))
 
 
@@ -192,9 +192,11 @@ def _place(cause: Cause) -> str:
     assert change is not None
     new = f"{change.span.file}, line {change.span.line}" if change.span else ""
     old = f"{change.was.file}, line {change.was.line}" if change.was else ""
-    if not new and not old:
+    cell = cause.cells[0][1]
+    if not new and not old and not cell.repicked:
         return ""
     told = new if old in ("", new) else f"{new}; before: {old}" if new else f"before: {old}"
+    told = "; ".join(part for part in (choice(cell.picked) if cell.repicked else "", told) if part)
     told = f"as in {cause.cells[0][1].cell}; {told}" if len(cause.cells) > 1 else told
     return f"<br><sub>{escape.markdown(told)}</sub>"
 
@@ -240,7 +242,7 @@ def _notes(found: Sequence[Comparison], room: int) -> str:
     for one in found:
         name = f"**{_cut(one.name, 60)}**"
         if one.was:
-            lines.append(f"- {name} was {escape.markdown(one.was)}.")
+            lines.append(f"- {name} lies in {escape.markdown(one.file)} now, before in {escape.markdown(one.was)}.")
         renamed = one.of(Kind.RENAMED)
         if renamed:
             first = renamed[0]
@@ -255,6 +257,10 @@ def _notes(found: Sequence[Comparison], room: int) -> str:
             lines.append(
                 f"- {name} was not valid before: {_cut(problem.message)}{at}. It is compared with the pictures that "
                 "were made of it."
+            )
+        if one.left_lock:
+            lines.append(
+                f"- {name}: {escape.markdown(one.left_lock)} was not moved along; what it holds would be paid again."
             )
         if one.models:
             names = _named(one.models)
@@ -319,13 +325,15 @@ def _made(cell: ComparedCell) -> str:
 
 def _why(cell: ComparedCell) -> str:
     if cell.kind is Kind.NEW:
-        return "new"
+        return ", ".join(part for part in ("new", _cut(choice(cell.picked))) if part)
     if cell.kind is Kind.REMOVED:
         return "gone"
     if cell.kind is Kind.RENAMED:
         return f"was {escape.markdown(cell.was or '')}"
     parts = [_named([_field(change.path) for change in cell.fields])] if cell.fields else []
     parts += [f"follows {_named(cell.because)}"] if cell.because else []
+    if cell.moves and cell.picked is not None:
+        parts.append(_cut(choice(cell.picked)))
     if cell.kind is Kind.ACCEPTED and cell.planned.accepted is not None:
         parts.append(_cut(cell.planned.accepted.reason))
     return ", ".join(parts)

@@ -12,7 +12,8 @@ from flowrunner.report.causes import label_of
 from flowrunner.report.columns import columns
 from flowrunner.report.groups import plural
 from flowrunner.report.text import costs_of, price
-from flowrunner.report.verdict import is_blank, row, verdict
+from flowrunner.report.verdict import row, statement, verdict
+from flowrunner.store.locked import Pick
 
 MOST = 30
 """Lines of one recipe; what costs nothing shares a line before."""
@@ -75,6 +76,7 @@ def reason(cell: ComparedCell, one: Comparison, places: set[tuple[str, str]]) ->
         return ""
     parts = [sentence(cell.fields[0], one)] if cell.fields else []
     parts += [f"and {plural(len(cell.fields) - 1, 'more change')}"] if len(cell.fields) > 1 else []
+    parts += [choice(cell.picked)] if cell.repicked else []
     if cell.because:
         steps = dict.fromkeys(name.partition("/")[0] for name in cell.because)
         parts.append(f"follows {' and '.join(steps)}")
@@ -85,19 +87,28 @@ def reason(cell: ComparedCell, one: Comparison, places: set[tuple[str, str]]) ->
 
 def sentence(change: Change, one: Comparison) -> str:
     """`prompt: oak → walnut (spring-hero.yaml:31)`."""
-    return f"{change.path}: {words(row(change, one), blank=is_blank(change))}{place(change)}"
+    return f"{change.path}: {statement(change, one) or words(row(change, one))}{place(change)}"
 
 
-def words(found: Sequence[Piece], *, blank: bool) -> str:
-    """The words that differ, and no others."""
-    if blank:
-        return "only blanks or line ends changed"
-    gone, new = (
-        " … ".join(piece.text.strip() for piece in found if piece.fate is fate) for fate in (Fate.GONE, Fate.NEW)
-    )
-    if not gone or not new:
-        return f"+ {escape.line(new, 60)}" if new else f"− {escape.line(gone, 60)}"
-    return f"{escape.line(gone, 60)} → {escape.line(new, 60)}"
+def choice(pick: Pick | None) -> str:
+    """`Anna Berg chose 3: it reads`."""
+    if pick is None or pick.image is None:
+        return ""
+    return f"{pick.by or 'somebody'} chose {pick.image}" + (f": {pick.why}" if pick.why else "")
+
+
+def words(found: Sequence[Piece]) -> str:
+    """The words that differ, and no others: `oak → walnut; + carefully`."""
+    told: list[str] = []
+    for at, piece in enumerate(found):
+        text = escape.line(piece.text.strip(), 60)
+        if piece.fate is Fate.GONE:
+            told.append(f"− {text}")
+        elif piece.fate is Fate.NEW and at and found[at - 1].fate is Fate.GONE:
+            told[-1] = f"{told[-1].removeprefix('− ')} → {text}"
+        elif piece.fate is Fate.NEW:
+            told.append(f"+ {text}")
+    return "; ".join(told[:_EACH]) + (f"; and {len(told) - _EACH} more" if len(told) > _EACH else "")
 
 
 def place(change: Change) -> str:
@@ -160,6 +171,8 @@ def _notes(one: Comparison) -> list[str]:
         notes += problems.as_text(one.base_problems[:_EACH]).split("\n")
     if one.models:
         notes.append(f"described in another way now: {', '.join(map(escape.visible, one.models))}")
+    if one.left_lock:
+        notes.append(f"{escape.visible(one.left_lock)} was not moved along: what it holds would be paid for again")
     if one.unmade:
         notes.append(f"{plural(len(one.unmade), 'cell')} that nothing changed in {_are(one.unmade)} not made yet")
     return notes
@@ -194,9 +207,13 @@ def _few(groups: list[_Group], one: Comparison) -> list[_Group]:
     if kind in (Kind.RENDER, Kind.ACCEPTED):
         paths = list(dict.fromkeys(change.path for cell in cells for change in cell.fields[:1]))
         first = next((cell for cell in cells if cell.fields), cells[0])
-        told = f", first {first.cell}: {words(row(first.fields[0], one), blank=False)}" if first.fields else ""
+        told = f", first {first.cell}: {_first(first, one)}" if first.fields else ""
         return [_Group(kind, f"{' and '.join(paths[:3])} changed{told}", cells)]
     return [_Group(kind, f"{len(groups)} reasons, the first: {groups[0].reason}", cells)]
+
+
+def _first(cell: ComparedCell, one: Comparison) -> str:
+    return sentence(cell.fields[0], one).removeprefix(f"{cell.fields[0].path}: ")
 
 
 def _table(groups: Sequence[_Group], simulated: bool, paint: Paint) -> list[str]:

@@ -16,7 +16,7 @@ Compared = Sequence[Comparison]
 def verdict(found: Compared, unread: int = 0, *, simulated: bool) -> str:
     """All in one sentence: `2 recipes changed, 27 pictures follow, about $0.29`."""
     parts = [f"{plural(unread, 'recipe')} {_are(unread)} not valid"] if unread else []
-    parts += [_recipes(found), *_pictures(found)]
+    parts += [_recipes(found), " and ".join(_pictures(found))]
     parts = [part for part in parts if part]
     cells = [cell for one in found for cell in one.moving]
     if cells:
@@ -47,20 +47,41 @@ def shown(value: object, found: Comparison | None) -> str:
         return canonical(value)
     if value.startswith("sha256:"):
         digest = value.removeprefix("sha256:")
-        path = found.paths.get(digest) if found else None
+        path = _path(value, found)
         return f"{path} ({digest[:6]})" if path else f"picture {digest[:6]}"
     if (value.startswith("$") and "/" in value) or value.startswith("size_of $"):
         return value.replace("size_of $", "the size of ").removeprefix("$")
     return value
 
 
+def _path(value: object, found: Comparison | None) -> str:
+    """The file of the project that a digest names."""
+    if found is None or not isinstance(value, str):
+        return ""
+    return found.paths.get(value.removeprefix("sha256:"), "")
+
+
 def row(change: Change, found: Comparison | None) -> list[Piece]:
     """A change as what stayed, what went and what came. Letters that only look like others are spelled out."""
+    said = statement(change, found)
+    if said:
+        return [Piece(Fate.NEW, said)]
     one = "" if change.before is None else shown(change.before, found)
     two = "" if change.after is None else shown(change.after, found)
     if isinstance(change.before, str) and isinstance(change.after, str) and one == change.before:
         return _told_apart(pieces(one, two))
     return [Piece(fate, escape.exposed(text)) for fate, text in ((Fate.GONE, one), (Fate.NEW, two)) if text]
+
+
+def statement(change: Change, found: Comparison | None) -> str:
+    """What happened to a picture, where its digests would say nothing to a person; empty for everything else."""
+    one, two = change.before, change.after
+    if change.path == "picture":
+        return "no longer kept by the lock" if two is None else "made" if one is None else "made anew"
+    if is_blank(change):
+        return "only blanks or ends of lines changed"
+    names = [_path(value, found) for value in (one, two)]
+    return f"{names[0]} is another picture now" if names[0] and names[0] == names[1] else ""
 
 
 def is_blank(change: Change) -> bool:
@@ -93,7 +114,7 @@ def _recipes(found: Compared) -> str:
             parts.append(
                 f"{number} {_are(number)} {word}" if parts else f"{plural(number, 'recipe')} {_are(number)} {word}"
             )
-    return ", ".join(parts)
+    return " and ".join(parts)
 
 
 def _pictures(found: Compared) -> Iterable[str]:

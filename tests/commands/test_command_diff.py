@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from diff_cases import Studio
 from shapes import DIFF, fits, several
-from support import golden, picture
+from support import cli, golden, picture, project
 
 GOLDEN = Path(__file__).parent / "golden"
 SPRING = """\
@@ -165,9 +165,8 @@ def test_a_change_reads_as_it_should(studio: Studio, name: str) -> None:
     EDITS[name](studio)
     text, markdown = studio.diff("."), studio.diff(".", "--format", "markdown")
     assert text.exit_code == markdown.exit_code == (2 if name == "broken" else 0)
-    commit = studio.git("rev-parse", "--short=7", "HEAD")
-    golden(GOLDEN / f"diff-{name}.txt", text.out.replace(commit, "1a2b3c4"))
-    golden(GOLDEN / f"diff-{name}.md", markdown.out.replace(commit, "1a2b3c4"))
+    golden(GOLDEN / f"diff-{name}.txt", studio.neutral(text.out))
+    golden(GOLDEN / f"diff-{name}.md", studio.neutral(markdown.out))
 
 
 def test_machines_get_the_promised_shape(studio: Studio) -> None:
@@ -188,3 +187,247 @@ def test_machines_get_the_promised_shape(studio: Studio) -> None:
     assert (cells["scene/lamp"]["because"], cells["scene/lamp"]["pick"]) == ([], "stale")
     assert (cells["frame/lamp"]["because"], cells["frame/lamp"]["fields"]) == (["scene/lamp"], [])
     fits(studio.diff(".", "--format", "json").json, several(DIFF))
+
+
+def comments(studio: Studio) -> None:
+    studio.edit("spring.yaml", "    variants: 2", "    # two are enough\n    variants: 2   # really")
+
+
+def order(studio: Studio) -> None:
+    studio.edit("spring.yaml", "{width: 512, height: 512}\n      seed: 42", "{height: 512, width: 512}\n      seed: 42")
+    studio.edit("spring.yaml", "    variants: 2\n    pick: human\n", "    pick: human\n    variants: 2\n")
+
+
+def anchors(studio: Studio) -> None:
+    studio.edit("spring.yaml", "$scene], image_size: {width: 1024, height: 512}", "$scene], image_size: *wide")
+    studio.edit("spring.yaml", "  frame:\n", "  frame:\n    description: Wide.\n")
+    studio.edit("spring.yaml", "name: spring\n", "name: spring\nvars: {wide: &wide {width: 1024, height: 512}}\n")
+
+
+def quotes(studio: Studio) -> None:
+    studio.edit("spring.yaml", "box: [0.1, 0.1, 0.9, 0.4]", "box: [0.10, 0.1, 9e-1, 0.4]")
+    studio.edit("shared/brand.yaml", "soft morning light", '"soft morning light"')
+
+
+def moved_files(studio: Studio) -> None:
+    studio.git("mv", "photos", "pictures")
+    for name in ("lamp", "vase"):
+        studio.edit(f"products/{name}.yaml", "photos", "pictures")
+    studio.git("mv", "prompts/frame.md", "wide.md")
+    studio.edit("spring.yaml", "prompts/frame.md", "wide.md")
+
+
+def moved_pipeline(studio: Studio) -> None:
+    studio.git("mv", "spring.yaml", "summer.yaml")
+    studio.git("mv", "spring.lock.yaml", "summer.lock.yaml")
+
+
+def renamed_vars(studio: Studio) -> None:
+    studio.edit("shared/brand.yaml", "setting", "place")
+    studio.edit("spring.yaml", "vars.setting", "vars.place")
+
+
+def inlined(studio: Studio) -> None:
+    studio.edit("spring.yaml", "{{ vars.setting }}", "an oak desk")
+
+
+def more(studio: Studio) -> None:
+    studio.edit("spring.yaml", "name: spring\n", "name: spring\ndescription: More.\nbudget: {max_usd: 3}\n")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [comments, order, anchors, quotes, moved_files, moved_pipeline, renamed_vars, inlined, more],
+    ids=lambda edit: edit.__name__,
+)
+def test_what_changes_no_request_is_no_change(studio: Studio, edit: Edit) -> None:
+    edit(studio)
+    assert studio.git("status", "--porcelain")
+    result = studio.diff(".", "--format", "json")
+    cells = [cell["change"] for one in result.json["pipelines"] for cell in one["cells"]]
+    assert (result.exit_code, set(cells), len(cells)) == (0, {"unchanged"}, 10)
+
+
+def test_two_commits_are_compared_without_the_work_tree(studio: Studio) -> None:
+    base = studio.git("rev-parse", "HEAD")
+    word(studio)
+    studio.make("spring.yaml", PICKS)
+    studio.commit("upright")
+    for path in studio.root.glob("*.yaml"):
+        path.unlink()
+    found = studio.diff("spring.yaml", "--base", base, "--head", "main", "--format", "json").json
+    assert (found["base"], found["head"]) == (base, studio.git("rev-parse", "HEAD"))
+    assert (found["totals"]["render"], found["totals"]["calls"]) == (9, 0)
+    assert studio.diff("spring.yaml", "--base", "main", "--head", "main").out.startswith("No picture changes")
+
+
+def test_a_branch_is_compared_with_where_it_left_the_main_branch(studio: Studio) -> None:
+    studio.git("checkout", "-q", "-b", "branch")
+    word(studio)
+    studio.commit("upright")
+    studio.git("checkout", "-q", "main")
+    include(studio)
+    studio.commit("evening")
+    studio.git("checkout", "-q", "branch")
+    changed = studio.diff("spring.yaml").out
+    assert "prompt: + upright" in changed
+    assert "evening" not in changed
+
+
+def test_an_accepted_result_stands_and_nothing_follows(studio: Studio) -> None:
+    studio.edit("prompts/frame.md", "Extend", "Widen")
+    accepting = cli("accept", "spring.yaml", "frame", "--why", "says the same", cwd=studio.root)
+    assert accepting.exit_code == 0, accepting.err
+    cells = studio.diff("spring.yaml", "--format", "json").json["cells"]
+    assert {cell["cell"]: cell["change"] for cell in cells if cell["change"] != "unchanged"} == {
+        "frame/lamp": "accepted",
+        "frame/vase": "accepted",
+    }
+    assert "accepted: the picture stays" in studio.diff("spring.yaml", "--format", "markdown").out
+
+
+def test_a_base_that_is_not_valid_is_compared_by_its_lock(studio: Studio) -> None:
+    studio.edit("spring.yaml", "[$scene]", "[$scen]")
+    studio.commit("broken")
+    studio.edit("spring.yaml", "[$scen]", "[$scene]")
+    studio.edit("prompts/frame.md", "redraw", "repaint")
+    result = studio.diff("spring.yaml")
+    assert result.exit_code == 0
+    golden(GOLDEN / "diff-base-broken.txt", studio.neutral(result.out))
+    golden(GOLDEN / "diff-base-broken.md", studio.neutral(studio.diff("spring.yaml", "--format", "markdown").out))
+
+
+def test_a_base_without_models_or_settings_is_told(studio: Studio) -> None:
+    studio.write({"schemas/own.json": "{}", "flowrunner.toml": "timeout = 0\n"})
+    studio.commit("broken")
+    studio.write({"flowrunner.toml": ""})
+    (studio.root / "schemas/own.json").unlink()
+    found = studio.diff("poster.yaml", "--format", "json").json
+    assert [problem["file"] for problem in found["base_problems"]] == ["flowrunner.toml"]
+    assert found["totals"]["unchanged"] == 1
+
+
+def test_a_lock_that_lost_a_result_is_a_change(studio: Studio) -> None:
+    (studio.root / "poster.lock.yaml").unlink()
+    found = studio.diff("poster.yaml", "--format", "json").json
+    assert [field["path"] for field in found["cells"][0]["fields"]] == ["picture"]
+    assert found["totals"]["calls"] == 1
+
+
+def test_inputs_say_which_lock_is_meant(studio: Studio) -> None:
+    text = POSTER.replace("steps:", "inputs: {mood: {default: calm}}\nsteps:").replace(
+        "A poster", "A {{ inputs.mood }}"
+    )
+    studio.write({"poster.yaml": text, "shows/fair.yaml": "mood: loud\n"})
+    studio.commit("with an input")
+    studio.edit("shows/fair.yaml", "loud", "festive")
+    calm, fair = studio.diff("poster.yaml"), studio.diff("poster.yaml", "--inputs", "shows/fair.yaml")
+    assert calm.out.startswith("No picture changes")
+    assert "prompt: loud → festive" in fair.out
+    given = studio.diff("poster.yaml", "-i", "mood=odd")
+    assert given.out.startswith("No picture changes")
+    assert studio.diff("spring.yaml", "-i", "mood=odd").exit_code == 2
+
+
+def test_a_simulated_run_can_be_compared(studio: Studio) -> None:
+    assert cli("run", "poster.yaml", "--simulate", cwd=studio.root).exit_code == 0
+    include(studio)
+    result = studio.diff("poster.yaml", "--simulate")
+    assert "render  poster  1 call  simulated $0.013  prompt: soft morning → hard evening" in result.out
+
+
+@pytest.mark.slow
+def test_a_shallow_clone_is_told_what_to_fetch(studio: Studio, tmp_path: Path) -> None:
+    base = studio.git("rev-parse", "HEAD")
+    studio.commit("more")
+    studio.git("clone", "-q", "--depth", "1", f"file://{studio.root}", str(tmp_path / "shallow"))
+    shallow = Studio.at(tmp_path / "shallow")
+    result = shallow.diff("spring.yaml", "--base", base)
+    told = f"error: there is no revision {base} here\n     = git fetch --unshallow origin {base}\n"
+    assert (result.exit_code, result.out, result.err) == (2, "", f"{told}Nothing was sent, nothing was paid.\n")
+    shallow.git(*told.split("git ")[1].split())
+    assert shallow.diff("spring.yaml", "--base", base).exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_clone_of_one_branch_is_told_what_to_fetch(studio: Studio, tmp_path: Path) -> None:
+    studio.git("branch", "branch")
+    studio.git("clone", "-q", "--depth", "1", "--branch", "branch", f"file://{studio.root}", str(tmp_path / "one"))
+    one = Studio.at(tmp_path / "one")
+    result = one.diff("spring.yaml")
+    fetch = "git fetch --unshallow origin +refs/heads/main:refs/remotes/origin/main"
+    assert f"no main branch is here to compare with\n     = {fetch}, or say which: --base REV" in result.err
+    one.git(*fetch.split()[1:])
+    assert one.diff("spring.yaml").out.startswith("No picture changes  origin/main at ")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("spring.yaml --base=--output=x", "'--output=x' is no name of a revision"),
+        ("spring.yaml --base nope", "there is no revision nope here"),
+        ("spring.yaml --head HEAD:spring.yaml", "there is no revision HEAD:spring.yaml here"),
+        ("nope.yaml", "nope.yaml is, or holds, no pipeline in either revision"),
+        ("photos", "photos is, or holds, no pipeline in either revision"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(studio: Studio, line: str, told: str) -> None:
+    result = studio.diff(*line.split())
+    assert (result.exit_code, result.out) == (2, "")
+    assert f"error: {told}\n" in result.err
+    assert studio.diff(*line.split(), "--format", "json").json["error"]["message"] == told
+
+
+def test_outside_a_repository_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    project(tmp_path, {"poster.yaml": POSTER, "shared/brand.yaml": FILES["shared/brand.yaml"]})
+    result = cli("diff", "poster.yaml", cwd=tmp_path, env={"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)})
+    assert result.exit_code == 2
+    assert "is in no repository that git reads" in result.err
+
+
+HOSTILE = {
+    "a@octocat": "\\@<wbr>octocat",
+    "see #12": "\\#<wbr>12",
+    "![x](https://evil.example/p.png)": "\\!\\[x\\]\\(https\\://evil\\.example/p\\.png\\)",
+    "<img src=x>": "\\<img src=x\\>",
+    "a\u202eb": "a\\\\u202eb",
+    "zero\u200bwidth": "zero\\\\u200bwidth",
+    "l\u0430mp": "l\\\\u0430mp",
+    "```sh": "\\`\\`\\`sh",
+    "a | b": "\\|",
+}
+
+
+def test_what_a_prompt_says_is_literal_text(studio: Studio) -> None:
+    text = " and ".join(HOSTILE).replace("\u202e", "\\u202e").replace("\u200b", "\\u200b").replace("\u0430", "\\u0430")
+    studio.edit("shared/brand.yaml", "soft morning light", f'"{text}"')
+    shown = studio.diff("poster.yaml", "--format", "markdown").out
+    assert [text for text in HOSTILE.values() if text not in shown] == []
+    assert not any(character in shown for character in "\u202e\u200b\u0430")
+
+
+def test_a_letter_of_another_alphabet_is_spelled_out(studio: Studio) -> None:
+    studio.edit("prompts/frame.md", "scene", "s\u0441ene")
+    assert "prompt: scene → s\\u0441ene" in studio.diff("spring.yaml").out
+
+
+def wide(number: int) -> str:
+    names = ", ".join(f"v{at}" for at in range(number))
+    step = '{across: a, model: blackforestlabs/flux-2, with: {prompt: "{{ axis.a }} {{ vars.light }}", SIZE}}'
+    step = step.replace("SIZE", "image_size: {width: 512, height: 512}")
+    return f"flowrunner: 1\nprovider: aimlapi\ninclude: [brand.yaml]\naxes: {{a: [{names}]}}\nsteps:\n  one: {step}\n"
+
+
+@pytest.mark.slow
+def test_thousands_of_changes_fit_on_a_screen_and_in_a_comment(tmp_path: Path) -> None:
+    texts = {f"many{at}.yaml": wide(200) for at in range(10)}
+    many = Studio(tmp_path / "many", {"brand.yaml": "flowrunner: 1\nvars: {light: soft}\n", **texts})
+    many.commit()
+    for at, name in enumerate(texts):
+        many.edit(name, "{{ vars.light }}", f"{'very hard light, ' * 150}{at}")
+    shown = many.diff(".", "--format", "markdown").out
+    assert len(shown) <= 60_000
+    assert shown.startswith("### 10 recipes changed, 2,000 pictures follow, about $25.20\n")
+    assert shown.count("<details>") == shown.count("</details>") > 0
+    assert "| and 140 more | | |" in shown
+    assert many.diff(".").out.count("\n") < 70
