@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from enum import StrEnum
+from functools import lru_cache
 
 _TOKEN = re.compile(r"\w+(?:[.'’-]\w+)*|\s+|[^\w\s]")
 _MOST = 1500
@@ -33,7 +34,7 @@ def pieces(before: str, after: str) -> list[Piece]:
     """Both texts as one row of pieces: without the new ones it is `before`, without those that are gone `after`."""
     one, two = _TOKEN.findall(before), _TOKEN.findall(after)
     first, last = _shared(one, two)
-    middle = _differing(one[first : len(one) - last], two[first : len(two) - last])
+    middle = _differing(tuple(one[first : len(one) - last]), tuple(two[first : len(two) - last]))
     found = [Piece(Fate.KEPT, "".join(one[:first])), *middle, Piece(Fate.KEPT, "".join(one[len(one) - last :]))]
     return _joined(piece for piece in found if piece.text)
 
@@ -51,9 +52,11 @@ def _shared(one: Sequence[str], two: Sequence[str]) -> tuple[int, int]:
     return first, next((at for at in range(rest) if one[-1 - at] != two[-1 - at]), rest)
 
 
-def _differing(one: Sequence[str], two: Sequence[str]) -> list[Piece]:
+@lru_cache(maxsize=256)
+def _differing(one: tuple[str, ...], two: tuple[str, ...]) -> tuple[Piece, ...]:
+    """What lies between the first and the last difference; the same words differ in many cells."""
     if len(one) > _MOST or len(two) > _MOST:
-        return [Piece(Fate.GONE, "".join(one)), Piece(Fate.NEW, "".join(two))]
+        return (Piece(Fate.GONE, "".join(one)), Piece(Fate.NEW, "".join(two)))
     found: list[Piece] = []
     for kind, start, end, other, stop in SequenceMatcher(None, one, two, autojunk=False).get_opcodes():
         gone, new = "".join(one[start:end]), "".join(two[other:stop])
@@ -61,7 +64,7 @@ def _differing(one: Sequence[str], two: Sequence[str]) -> list[Piece]:
             found.append(Piece(Fate.KEPT, gone))
         else:
             found += [Piece(Fate.GONE, gone), Piece(Fate.NEW, new)]
-    return found
+    return tuple(found)
 
 
 def _joined(found: Iterator[Piece]) -> list[Piece]:
