@@ -64,6 +64,11 @@ def waiting(pipeline: PipelineFile) -> list[WaitingCell]:
     ]
 
 
+def failures(pipeline: PipelineFile) -> dict[str, str]:
+    """The cells whose pictures their checks fail, and why: a choice does not overrule a check."""
+    return {name: settled.failure for name, settled in _settled(pipeline.opened).settled.items() if settled.failure}
+
+
 def wish(cell: str, choice: str, why: str = "") -> Wish:
     """`N`, `none` or the beginning of a digest, as the command line takes them. UsageError for anything else."""
     if choice == "none":

@@ -101,7 +101,8 @@ class Planner:
             other = self._held_by_after(cell)
             planned = held(planned, other) if other else self._spared(once(planned, sent))
             outcomes = self.outcomes(planned)
-            if any(outcomes) and cell.id not in self.force:
+            # Where checks choose, a sample that is still to come may be the first that passes.
+            if any(outcomes) and cell.id not in self.force and cell.step.pick.rule is not PickRule.CHECK:
                 planned = replace(planned, pick=self.settle(cell, bound, outcomes).pick)
             self.planned[cell.id] = planned
         return planned
@@ -223,7 +224,7 @@ class Planner:
 
     def _standing(self, cell: Cell, bound: Bound, stands: Accepted) -> PlannedCell:
         settled = self.settle(cell, bound, stands.outcomes)
-        open_pick = f"{self._why_reused(cell, settled)}; " if settled.pick.is_open else ""
+        open_pick = f"{self._why_reused(cell, settled)}; " if settled.pick.is_open or settled.failure else ""
         return PlannedCell(
             cell=cell,
             bound=bound,

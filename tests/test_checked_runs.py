@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 from support import pipeline
-from wire import Wire, reply
+from wire import Wire, error, reply
 
 from flowrunner import api, picking
 from flowrunner.api import PipelineFile
@@ -203,6 +203,7 @@ def test_a_check_whose_picture_is_not_here_says_so(tmp_path: Path) -> None:
     assert plan(path)["a"] == ("missing", "its locked picture is not here")
     result = run(path)
     assert (statuses(result), result.exit_code) == ({"a": "missing", "b": "reused"}, 3)
+    assert result.results["a"].reason == "its locked picture is not here"
     found = api.check(path, environment=ENV, simulate=True)
     assert found.exit_code == 3
     assert all("is not in the store" in verdict.measured for one in found.missing for verdict in one.verdicts)
@@ -239,6 +240,24 @@ def test_another_picture_to_compare_with_judges_anew_and_pays_nothing(tmp_path: 
     assert (statuses(result), wire.prompts) == ({"a": "done", "b": "reused"}, ["seen", "other", "other"])
 
 
+def test_a_file_that_is_gone_from_the_store_is_named(tmp_path: Path) -> None:
+    path = pipeline(tmp_path, COMPARED)
+    digest = run(path).results["a"].candidates[0]
+    assert digest is not None
+    (tmp_path / ".flowrunner" / "objects" / digest.sha256[:2] / digest.sha256[2:]).unlink()
+    rewritten(path, "ssim: 0.5", "ssim: 0.4")
+    gone = f"its checks cannot be made: picture {digest.sha256[:12]} is not in the store"
+    assert plan(path) == {"a": ("missing", "its locked picture is not here"), "b": ("missing", gone)}
+    assert run(path).results["b"].reason == gone
+
+
+def test_what_a_plan_cannot_know_of_a_choice_by_checks_it_leaves_open(tmp_path: Path, wire: Wire) -> None:
+    path = pipeline(tmp_path, CHOSEN)
+    wire.answer = lambda body: error(400) if body.get("seed") == 1 else painted(body)
+    assert run(path).results["a"].picked == 2
+    assert plan(path)["b"] == ("await", "after a")
+
+
 def test_pictures_of_two_sizes_fail_and_say_so(tmp_path: Path) -> None:
     path = pipeline(tmp_path, COMPARED.replace("$a, ssim", "photo.png, ssim"))
     reason = run(path).results["b"].reason
@@ -266,8 +285,6 @@ def test_nobody_picks_where_the_checks_do(tmp_path: Path) -> None:
 
 
 def test_a_failed_sample_is_no_candidate_where_the_checks_choose(tmp_path: Path, wire: Wire) -> None:
-    from wire import error
-
     wire.answer = lambda body: error(400) if body.get("seed") == 2 else painted(body)
     result = run(pipeline(tmp_path, CHOSEN))
     assert (result.results["a"].picked, result.results["b"].status.value) == (3, "done")

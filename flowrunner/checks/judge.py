@@ -14,7 +14,7 @@ from flowrunner.binding import BoundCheck
 from flowrunner.checks.measures import Heat, Measured, Subject, measure
 from flowrunner.checks.verdict import Result, Verdict
 from flowrunner.digest import tagged
-from flowrunner.errors import FlowError
+from flowrunner.errors import FlowError, StoreError
 from flowrunner.imaging.errors import OperationError
 from flowrunner.imaging.picture import decode
 from flowrunner.store.durable import make_folder, replace
@@ -52,6 +52,8 @@ class Judge:
     """The bytes of a picture; a FlowError where they are not here."""
     keep: bool
     _known: dict[str, _Found] = field(default_factory=dict)
+    _lacking: dict[str, str] = field(default_factory=dict)
+    """Why a picture could not be looked at: asked for again, it may be there."""
     _decoded: "OrderedDict[str, Image]" = field(default_factory=OrderedDict)
     _turn: Any = field(default_factory=Lock)
 
@@ -64,6 +66,7 @@ class Judge:
                 try:
                     found = self._found(key, check, artifact)
                 except FlowError as fault:
+                    self._lacking[key] = fault.message
                     return _missing(check, fault.message)
         return self._told(check, key, found)
 
@@ -71,7 +74,9 @@ class Judge:
         """The same without looking at a picture: what was not found before is missing."""
         key = _key(check, artifact)
         found = self._remembered(key)
-        return _missing(check, "not judged yet") if found is None else self._told(check, key, found)
+        if found is None:
+            return _missing(check, self._lacking.get(key, "not judged yet"))
+        return self._told(check, key, found)
 
     def forget_pictures(self) -> None:
         """Lets go of what is held decoded."""
@@ -122,7 +127,7 @@ class Judge:
         the pictures are paid for, and can be judged again."""
         place = self._place(key)
         record = {"holds": found.holds, "measured": found.words, "heatmap": found.heatmap}
-        with suppress(OSError):
+        with suppress(OSError, StoreError):
             make_folder(place.parent)
             with held(self.state / "locks" / "checks"):
                 if heat is not None:

@@ -142,19 +142,23 @@ def _waiting(cell: "WaitingCell") -> dict[str, Any]:
 
 
 def _record(arguments: argparse.Namespace, path: Path) -> int:
-    from flowrunner.picking import record, waiting
+    from flowrunner.picking import failures, record, waiting
 
     asked = _wishes(arguments)
     pipeline = _opened(path, options_of(arguments))
     picks = record(pipeline, asked)
-    left = waiting(_opened(path, options_of(arguments)))
+    after = _opened(path, options_of(arguments))
+    left = waiting(after)
     if arguments.format == "json":
         print_json(_document(pipeline, left))
         return 0
+    failed = failures(after)
     for cell, pick in picks.items():
         chosen = "none of them" if pick.image is None else f"{pick.image}  {pick.digest[:6]}"
         why = f"  {escape.line(pick.why, 200)}" if pick.why else ""
         print(f"pick  {escape.visible(cell)}  {chosen}{why}")
+        if cell in failed:
+            print(f"      = its checks fail it: {escape.line(failed[cell], 300)}; choose another, or loosen the check")
     open_cells = [cell for cell in left if cell.cell not in picks]
     following = _pick(arguments, path, open_cells[0].cell) if open_cells else command(arguments, path, "run")
     print(f"next  {following}")

@@ -60,7 +60,8 @@ def test_pictures_that_are_not_here_are_named_and_nothing_is_remembered(tmp_path
     lost = Judge(state=tmp_path / ".flowrunner", root=tmp_path, read=gone, keep=True)
     found = lost.verdict(asked, picture)
     assert (found.result, found.measured) == (Result.MISSING, "picture abc is not in the store")
-    assert lost.known(asked, picture).measured == "not judged yet"
+    assert lost.known(asked, picture) == found
+    assert judge(tmp_path, album).known(asked, picture).measured == "not judged yet"
     assert judge(tmp_path, album).verdict(asked, picture).result is Result.PASS
 
 

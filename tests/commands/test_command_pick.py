@@ -59,6 +59,13 @@ def test_what_the_checks_say_stands_below_each_candidate(folder: Path) -> None:
     assert [one["result"] for one in asserted] == ["pass", "fail", "warn"]
 
 
+def test_a_choice_that_its_checks_fail_is_told(folder: Path) -> None:
+    path = folder / "picked.yaml"
+    path.write_text(path.read_text().replace("    pick: human\n", "    pick: human\n    check: [{size: {width: 9}}]\n"))
+    said = cli("pick", "picked.yaml", "scene/lamp", "2", "--simulate", cwd=folder).out.splitlines()[1]
+    assert said == "      = its checks fail it: size: width 512, asked for 9; choose another, or loosen the check"
+
+
 def test_a_choice_is_recorded_with_its_reason_and_the_run_goes_on(folder: Path) -> None:
     first = cli("pick", "picked.yaml", "scene/lamp", "2", "--why", "the shade", "--simulate", cwd=folder)
     assert first.exit_code == 0
