@@ -17,6 +17,11 @@ TEXT_LIMIT = 4 * 1024 * 1024
 IMAGE_LIMIT = 64 * 1024 * 1024
 """Bytes of an image or a font in the project."""
 
+MOST = 50_000
+"""Files of a folder that a pattern may match: each is a value, and no pipeline has more cells."""
+LONGEST = 1024
+"""Characters of a path."""
+
 
 class FileProblem(FlowError):
     """A file that cannot be used; the sentence says why, and the caller knows where it was written."""
@@ -82,8 +87,11 @@ class WorkTree:
                         continue
                     ensure_text(entry.name, folder)
                     path = f"{folder}/{entry.name}" if folder else entry.name
-                    if self._inside(path).is_file():
+                    # Only a link can lead elsewhere, and asking where takes longer than all else here.
+                    if self._inside(path).is_file() if entry.is_symlink() else entry.is_file():
                         found.append(path)
+                    if len(found) > MOST:
+                        raise FileProblem(f"more than {MOST:,} files match {pattern}", "split the folder")
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -152,6 +160,8 @@ def leads_to_hidden(path: Path, root: Path) -> bool:
 
 def join(home: str, path: str) -> str:
     """`path` as written in the file `home`, relative to the project root. FileProblem when it leaves the project."""
+    if len(path) > LONGEST:
+        raise FileProblem(f"{path[:60]}… is longer than a path may be", f"at most {LONGEST:,} characters")
     if "\0" in path or "\\" in path:
         raise FileProblem(f"{path!r} is not a path: write it with / and without control characters")
     if path.startswith(("/", "~")) or (len(path) > 1 and path[1] == ":"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from flowrunner.catalog import Catalog
 from flowrunner.errors import InvalidPipeline
@@ -20,13 +20,19 @@ from flowrunner.pipeline import (
     OutputSpec,
     Pipeline,
     Selector,
+    Step,
     StepRef,
     references,
 )
 from flowrunner.problems import Problem
 from flowrunner.source import Span
 
+if TYPE_CHECKING:
+    import networkx as nx
+
 MAX_EDGES = 200_000
+_SHOWN = 12
+"""Steps of a cycle that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +153,8 @@ def draw(pipeline: Pipeline, scope: Scope, catalog: Catalog) -> tuple[Graph, lis
     """The same, with the errors among the problems, so that the requests can be looked at all the same.
     InvalidPipeline where there are too many cells or connections to go on."""
     fields = Fields()
+    if sum(len(step.after) for step in pipeline.steps.values()) > MAX_EDGES:
+        _too_many_edges(next(iter(pipeline.steps.values())), fields)
     expanded = expand(pipeline, scope, catalog, fields)
     refs = {name: list(_references(cells)) for name, cells in expanded.items()}
     faulty = {ref for name, found in refs.items() for ref in found if not _is_sound(ref, name, pipeline, fields)}
@@ -274,14 +282,32 @@ def _order(
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(pipeline.steps)
     graph.add_edges_from((other, name) for name, others in edges.items() for other in others)
-    while not nx.is_directed_acyclic_graph(graph):
-        cycle = [edge[0] for edge in nx.find_cycle(graph)]
-        first = min(range(len(cycle)), key=lambda index: position[cycle[index]])
-        cycle = cycle[first:] + cycle[:first]
+    for cycle in _cycles(graph, position):
         _report_cycle(cycle, pipeline, refs, fields)
         graph.remove_edge(cycle[-1], cycle[0])
         faulty.update(ref for ref in refs[cycle[0]] if isinstance(ref, StepRef) and ref.step == cycle[-1])
     return list(nx.lexicographical_topological_sort(graph, key=position.__getitem__))
+
+
+def _cycles(graph: "nx.DiGraph[str]", position: Mapping[str, int]) -> Iterator[list[str]]:
+    """One cycle after another, each from its first step on and without those that the last step's edge would close.
+    Looked for in each knot by itself: a graph may have thousands of them."""
+    import networkx as nx
+
+    knots = [sorted(knot, key=position.__getitem__) for knot in nx.strongly_connected_components(graph)]
+    for knot in sorted(knots, key=lambda names: position[names[0]]):
+        tied: nx.DiGraph[str] = nx.DiGraph()
+        tied.add_nodes_from(knot)
+        tied.add_edges_from((one, two) for one in knot for two in graph[one] if two in tied)
+        while True:
+            try:
+                cycle = [edge[0] for edge in nx.find_cycle(tied)]
+            except nx.NetworkXNoCycle:
+                break
+            first = min(range(len(cycle)), key=lambda index: position[cycle[index]])
+            cycle = cycle[first:] + cycle[:first]
+            tied.remove_edge(cycle[-1], cycle[0])
+            yield cycle
 
 
 def _report_cycle(cycle: list[str], pipeline: Pipeline, refs: Mapping[str, list[ImageRef]], fields: Fields) -> None:
@@ -289,9 +315,10 @@ def _report_cycle(cycle: list[str], pipeline: Pipeline, refs: Mapping[str, list[
         span = _place(cycle[0], cycle[0], pipeline, refs)
         fields.add("cycle", f"step {cycle[0]} needs itself", span, "refer to another step")
         return
+    shown = cycle if len(cycle) <= _SHOWN else [*cycle[: _SHOWN - 1], "…", cycle[-1]]
+    round_trip = " → ".join((*shown, cycle[0]))
     for name, before in zip(cycle, [cycle[-1], *cycle[:-1]], strict=True):
         span = _place(name, before, pipeline, refs)
-        round_trip = " → ".join((*cycle, cycle[0]))
         fields.add("cycle", f"{name} needs {before}, and so itself: {round_trip}", span, "break the circle here")
 
 
@@ -314,16 +341,16 @@ def _wire(graph: Graph, fields: Fields) -> None:
                 break
             edges += len(needed)  # an image that is taken twice counts twice: it is resolved twice
             if edges > MAX_EDGES:
-                _too_many_edges(cell, fields)
+                _too_many_edges(cell.step, fields)
             found.update(dict.fromkeys(needed))
         graph.needs[cell.id] = () if skip else tuple(found)
         if skip:
             graph.skipped[cell.id] = skip
 
 
-def _too_many_edges(cell: Cell, fields: Fields) -> NoReturn:
+def _too_many_edges(step: Step, fields: Fields) -> NoReturn:
     hint = "gather less, or split the pipeline"
-    fields.add("too-many-edges", f"more than {MAX_EDGES:,} connections between cells", cell.step.span, hint)
+    fields.add("too-many-edges", f"more than {MAX_EDGES:,} connections between cells", step.span, hint)
     raise InvalidPipeline(fields.problems)
 
 

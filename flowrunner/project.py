@@ -30,7 +30,6 @@ from flowrunner.previews import Previews, Read, Shown, folder_of
 from flowrunner.problems import Problem, error, strict, tidy
 from flowrunner.providers.registry import PROVIDERS
 from flowrunner.publish import check_outputs
-from flowrunner.resources import folder
 from flowrunner.selection import selected, with_needs
 from flowrunner.settings import Settings
 from flowrunner.settings import load as settings_load
@@ -104,8 +103,7 @@ def open_project(path: Path, environment: Mapping[str, str] | None = None) -> Pr
 
 def catalog_of(root: Path) -> Catalog:
     """The built-in models and the project's own."""
-    own = root / "schemas"
-    return catalog_load.load() if own.resolve() == folder("schemas").resolve() else catalog_load.load(own)
+    return catalog_load.load(root / "schemas")
 
 
 def pipelines_below(path: Path) -> list[Path]:

@@ -193,7 +193,8 @@ class _Reader:
     ) -> int | float | Decimal:
         if isinstance(value, int if whole else int | float | Decimal) and not isinstance(value, bool):
             number: int | float | Decimal = value
-            if math.isfinite(number) and low <= number <= high:
+            # A whole number of thousands of digits is finite, and too large to be asked.
+            if (isinstance(number, int) or math.isfinite(number)) and low <= number <= high:
                 return number
         form = "a whole number" if whole else "a number of seconds, without a unit,"
         self.fault(f"{place[-1]} is not {form} from {low} to {high}", place)

@@ -1,6 +1,8 @@
 """A file's text and places in it."""
 
+from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -10,16 +12,16 @@ class Source:
 
     name: str
     text: str
-    starts: tuple[int, ...] = field(init=False, repr=False)
+    starts: Sequence[int] = field(init=False, repr=False)
     """Offset of each line's first code point."""
 
     def __post_init__(self) -> None:
-        starts = [0]
+        starts = array("L", [0])  # a file may be nothing but line feeds, and a tuple of numbers takes ten times as much
         at = self.text.find("\n")
         while at >= 0:
             starts.append(at + 1)
             at = self.text.find("\n", at + 1)
-        object.__setattr__(self, "starts", tuple(starts))
+        object.__setattr__(self, "starts", starts)
 
     def line(self, number: int) -> str:
         """Line `number`, counted from 1, without its line feed."""

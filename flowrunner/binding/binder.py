@@ -23,6 +23,7 @@ from flowrunner.images import Images
 from flowrunner.loading import data
 from flowrunner.loading.cells import MAX_VALUES, Cell, undeclared_names
 from flowrunner.loading.fields import Fields
+from flowrunner.loading.meter import Meter
 from flowrunner.loading.params import MARKS, template
 from flowrunner.nodes import Scalar
 from flowrunner.pipeline import Step, Template, TextFile
@@ -42,6 +43,7 @@ class Binder:
         self.files = files
         self.simulated = simulated
         self.images = Images(files)
+        self.meter = Meter()
         self.bound: dict[str, Bound] = {}
         self._texts: dict[str, Template | Scalar | None] = {}
         self._siblings: dict[Model, Sequence[Model]] = {}

@@ -29,7 +29,7 @@ class Work:
         self.known = known
         self.scope = binder.graph.scope
         self.names = self.scope.at(cell.at)
-        self.fields = Fields()
+        self.fields = Fields(binder.meter)
         self.origins: dict[Path, Span] = {}
         """Where each value is written: in the pipeline, in an included file, in a data file."""
         self.templates: dict[Path, Template] = {}

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flowrunner.catalog.compile import compiled
+from flowrunner.catalog.compile import METER, TooLong, compiled
 from flowrunner.catalog.faults import Fault, label, told
 from flowrunner.catalog.model import Model
 from flowrunner.catalog.schema import Path
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "check"]
 
 _EXACT = 2**53
+_STEPS = 20_000
+"""What the schema of a project's own model file may take over one request, in checks of one keyword."""
 _DEEP = 64
 _FIRST = ("type", "enum", "const")
 """Where one of these fails, what else is said about the same value is noise."""
@@ -27,8 +29,12 @@ def check(model: Model, request: Mapping[str, Any], *, siblings: Sequence[Model]
     odd = list(_not_json(model, request, ()))
     if odd:
         return odd
+    METER.begin(math.inf if model.trusted else _STEPS)
     try:
         errors = _errors(model, request)
+    except TooLong:
+        message = f"{model.short}: checking this request by its schema takes too long"
+        return [Fault(path=(), code="schema", message=message, hint=f"shorten the request, or {model.file}")]
     except (RecursionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         reason = f"{model.short}: its schema cannot be applied ({type(error).__name__})"
         return [Fault(path=(), code="schema", message=reason, hint=model.file)]

@@ -5,7 +5,8 @@ exact (0.07 is a multiple of 0.01, and no number is too large for it).
 """
 
 import re
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,29 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
 
+_ERROR = 4
 _URI = re.compile(r"https?://[^\s/?#]+([/?#]\S*)?|data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/]+={0,2}", re.IGNORECASE)
+
+
+class TooLong(Exception):
+    """A stranger's schema takes too many steps over this request."""
+
+
+class Meter(threading.local):
+    """Counts the steps of one check after another; each thread has its own count."""
+
+    left: float = float("inf")
+
+    def begin(self, steps: float) -> None:
+        self.left = steps
+
+    def take(self, steps: int) -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise TooLong
+
+
+METER = Meter()
 
 
 @lru_cache(maxsize=512)
@@ -38,8 +61,31 @@ def _kind() -> Any:
 
     formats = FormatChecker(formats=())
     formats.checks("uri")(lambda text: not isinstance(text, str) or is_uri(text))
-    own = {"pattern": _pattern, "multipleOf": _multiple_of}
-    return validators.extend(Draft202012Validator, own), formats  # type: ignore[no-untyped-call]
+    own = {**Draft202012Validator.VALIDATORS, "pattern": _pattern, "multipleOf": _multiple_of}
+    metered = {name: _metered(name, keyword) for name, keyword in own.items()}
+    return validators.extend(Draft202012Validator, metered), formats  # type: ignore[no-untyped-call]
+
+
+def _metered(name: str, keyword: Callable[..., Any]) -> Callable[..., Any]:
+    """The keyword, its steps counted, and each error that it finds: those are what takes memory."""
+
+    def counted(validator: Any, rule: Any, instance: Any, schema: Any) -> "Iterator[ValidationError]":
+        METER.take(_cost(name, rule, instance))
+        for error in keyword(validator, rule, instance, schema) or ():
+            METER.take(_ERROR)
+            yield error
+
+    return counted
+
+
+def _cost(name: str, rule: Any, instance: Any) -> int:
+    """Roughly, in checks of one plain keyword."""
+    if name == "pattern":
+        return 1 + len(instance) ** 2 // 2000 if isinstance(instance, str) and len(instance) <= PATTERN_TEXT else 1
+    if name == "uniqueItems":
+        return 1 + len(instance) ** 2 // 20 if isinstance(instance, list) else 1
+    listed = len(rule) // 8 if isinstance(rule, list | dict) else 0
+    return 1 + listed + (len(instance) // 50 if isinstance(instance, list | dict) else 0)
 
 
 def is_uri(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,12 @@ PIPELINE_SCHEMA = "pipeline.schema.json"
 LOCAL = "image"
 """The provider of local operations, which only flowrunner itself can have."""
 _MOST = 2000
+"""Files and folders among a project's model files."""
+_DEEP = 20
+_LIMIT = 512 * 1024
+"""Bytes of one model file of a project."""
+_ALL = 8 * 1024 * 1024
+"""Bytes of all of them."""
 
 
 def load(*extra: Path) -> Catalog:
@@ -50,8 +57,7 @@ def _joining(model: Model) -> list[Model]:
         return [model]
     if any(model.id == known.id for known in _built_in() if known.provider == LOCAL):
         return []
-    message = f"{LOCAL} is the provider of flowrunner's own operations: a model file cannot add to it"
-    raise InvalidPipeline([Problem(code="model-file", message=message, file=model.file)])
+    raise _refused(f"{LOCAL} is the provider of flowrunner's own operations: a model file cannot add to it", model.file)
 
 
 @cache
@@ -67,21 +73,39 @@ def _name(root: Path, path: Path) -> str:
 
 def _documents(place: Path) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of a folder's model files; nothing is followed out of the folder that the folder lies in."""
-    tree = WorkTree(place.parent)
-    names = sorted(_name(place, path) for path in _paths(place))
-    if len(names) > _MOST:
-        raise InvalidPipeline([Problem(code="model-file", message=f"more than {_MOST} files", file=place.name)])
-    for name in names:
-        try:
-            yield name, tree.read(name)
-        except FileProblem as error:
-            problem = Problem(code="model-file", message=error.message, hint=error.hint, file=name)
-            raise InvalidPipeline([problem]) from None
+    tree, total = WorkTree(place.parent), 0
+    with _told(place.name):
+        tree.path(place.name)  # a link may lead anywhere
+    for name in sorted(_name(place, path) for path in _paths(place)):
+        with _told(name):
+            data = tree.read(name, _LIMIT)
+        total += len(data)
+        if total > _ALL:
+            raise _refused(f"the model files are larger than {_ALL // 1024 // 1024} MiB together", place.name)
+        yield name, data
 
 
 def _paths(place: Path) -> Iterator[Path]:
+    found = 0
     for root, folders, files in os.walk(place):
+        found += len(folders) + len(files)
+        if found > _MOST:
+            raise _refused(f"more than {_MOST:,} files and folders", place.name, "keep only model files in it")
+        if len(Path(root).parts) - len(place.parts) > _DEEP:
+            raise _refused(f"folders nest deeper than {_DEEP}", place.name)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
             if name.endswith(".json") and name != PIPELINE_SCHEMA and not name.startswith("."):
                 yield Path(root) / name
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    try:
+        yield
+    except FileProblem as fault:
+        raise _refused(fault.message, name, fault.hint) from None
+
+
+def _refused(message: str, name: str, hint: str = "") -> InvalidPipeline:
+    return InvalidPipeline([Problem(code="model-file", message=message, hint=hint, file=name)])

@@ -1,25 +1,24 @@
-"""What a template may say: Jinja's syntax read once, held to a list, rewritten to functions of ours, compiled.
+"""What a template may say: Jinja's syntax read once, held to a list, rewritten to functions of ours.
 
-Jinja gives the lexer, the parser and the compiler. The tree that it compiles holds no name, attribute, filter or call
-of the author: a path has become `look`, every operator, filter and test a function of the module `filters`, each with
-its place in the text. The sandbox is the second line.
+Jinja gives the lexer and the parser. The rewritten tree holds no name, attribute, filter or call of the author: a path
+has become `look`, every operator, filter and test a function of the module `filters`, each with its place in the text.
+`evaluate` walks it; Jinja's compiler, which would fold `10**5000`, is never asked.
 
 Only `flowrunner.templates` imports this module, and late: it loads jinja2.
 """
 
 import math
 import re
-from collections import deque
 from collections.abc import Callable, Mapping
 from functools import cache, reduce
 from itertools import takewhile
 from typing import Any, cast
 
-from jinja2 import Environment, Template, TemplateSyntaxError, nodes
+from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from flowrunner.jinja import filters
+from flowrunner.jinja import evaluate, filters
 from flowrunner.jinja.tokens import NODES, Tokens
 from flowrunner.jinja.values import (
     EXACT,
@@ -67,7 +66,6 @@ def read(source: str, *, bare: bool = False) -> Compiled:
     tokens = Tokens(source)
     try:
         tree = _expression_tree(tokens) if bare else _tree(tokens)
-        _measure(tree, tokens)
         return _compiled(tree, tokens, bare=bare)
     except TemplateSyntaxError as fault:
         raise tokens.unread(fault.lineno, fault) from None
@@ -92,7 +90,7 @@ def _expression_tree(tokens: Tokens) -> nodes.Template:
     return nodes.Template([nodes.Output([tree], lineno=0)], lineno=0)
 
 
-def _measure(tree: nodes.Template, tokens: Tokens) -> None:
+def _measured(tree: nodes.Template, tokens: Tokens) -> int:
     waiting: list[tuple[nodes.Node, int]] = [(tree, 0)]
     count = 0
     while waiting:
@@ -102,23 +100,24 @@ def _measure(tree: nodes.Template, tokens: Tokens) -> None:
             message = f"this template has more than {NODES} parts, or {_DEPTH} levels"
             raise tokens.fault(node.lineno, message, "move text into vars, or into an axis", "template-limit")
         waiting += [(child, depth + 1) for child in node.iter_child_nodes()]
+    return count
 
 
 def _compiled(tree: nodes.Template, tokens: Tokens, *, bare: bool) -> Compiled:
+    parts = _measured(tree, tokens)
     reader = _Reader(tokens)
     whole = _whole(tree)
-    if whole is None:
-        body = reader.statements(tree.body)
-    else:
-        body = [reader.result(whole, Pass.NOTHING if bare else Pass.UNKNOWN)]
+    value = None if whole is None else reader.result(whole, Pass.NOTHING if bare else Pass.UNKNOWN)
+    body = reader.statements(tree.body) if whole is None else []
     paths = tuple(sorted(reader.paths, key=lambda use: use.start))
     pure = isinstance(whole, _Path) and paths[0].complete
     return Compiled(
         text=tokens.source,
+        parts=parts,
         paths=paths,
         whole=whole is not None,
         path=paths[0].path if pure else None,
-        run=_runner(body, reader.places, At(start=0, end=len(tokens.source), words="it"), typed=whole is not None),
+        run=_runner(value, body, reader.places, At(start=0, end=len(tokens.source), words="it")),
     )
 
 
@@ -139,9 +138,8 @@ class _Reader:
         self.paths: list[PathUse] = []
         self.places: list[At] = []
 
-    def result(self, node: nodes.Expr, passes: Pass) -> nodes.Node:
-        value = self._apply("typed", self.expression(node, passes), self._at(node))
-        return nodes.Assign(nodes.Name("result", "store"), value)
+    def result(self, node: nodes.Expr, passes: Pass) -> nodes.Expr:
+        return self._apply("typed", self.expression(node, passes), self._at(node))
 
     def statements(self, body: list[nodes.Node]) -> list[nodes.Node]:
         return [self._statement(node) for node in body]
@@ -293,7 +291,7 @@ class _Reader:
 
     def _apply(self, function: str, value: nodes.Expr, at: At, *args: nodes.Expr) -> nodes.Expr:
         self.places.append(at)
-        place = nodes.Name(f"at{len(self.places) - 1}", "load")
+        place = nodes.Const(len(self.places) - 1)
         return nodes.Filter(value, function, [place, *args], [], None, None)
 
     def _at(self, node: nodes.Expr, value: nodes.Expr | None = None, passes: Pass = Pass.NOTHING) -> At:
@@ -324,35 +322,33 @@ def _arguments(known: filters.Filter) -> str:
 
 @cache
 def _environment() -> Environment:
+    """Of Jinja the lexer and the parser are used; should ever more be, then in its sandbox, with no name in it."""
     environment = ImmutableSandboxedEnvironment(keep_trailing_newline=True, autoescape=False, optimized=False)
     environment.globals.clear()
     environment.tests.clear()
-    environment.filters = {name: known.function for name, known in filters.FILTERS.items()}
-    environment.filters |= {f"is {name}": test for name, test in filters.TESTS.items()}
-    environment.filters |= {**filters.COMPARISONS, "look": look, "text": text, "typed": typed}
-    environment.filters |= {
-        "add": filters.add,
-        "subtract": filters.subtract,
-        "negate": filters.negate,
-        "concat": filters.concat,
-    }
+    environment.filters.clear()
     return environment
 
 
-def _runner(body: list[nodes.Node], places: list[At], at: At, *, typed: bool) -> Callable[[Mapping[str, Any]], Any]:
-    environment = _environment()
-    tree = nodes.Template(body)
-    tree.set_environment(environment)
-    tree.set_lineno(1, override=True)
-    globals_ = {f"at{number}": place for number, place in enumerate(places)}
-    template = Template.from_code(environment, environment.compile(tree), globals_)
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    **{name: known.function for name, known in filters.FILTERS.items()},
+    **{f"is {name}": test for name, test in filters.TESTS.items()},
+    **filters.COMPARISONS,
+    "look": look,
+    "text": text,
+    "typed": typed,
+    "add": filters.add,
+    "subtract": filters.subtract,
+    "negate": filters.negate,
+    "concat": filters.concat,
+}
+"""By the names that they have in a rewritten tree."""
 
-    def run(scope: Mapping[str, Any]) -> Any:
-        context = template.new_context({"scope": scope})
-        chunks = template.root_render_func(context)
-        if not typed:
-            return bounded("".join(chunks), at)
-        deque(chunks, maxlen=0)
-        return context.vars["result"]
 
-    return run
+def _runner(
+    whole: nodes.Expr | None, body: list[nodes.Node], places: list[At], at: At
+) -> Callable[[Mapping[str, Any]], Any]:
+    if whole is not None:
+        return evaluate.expression(whole, _FUNCTIONS, places)
+    run = evaluate.text(body, _FUNCTIONS, places)
+    return lambda scope: bounded(run(scope), at)

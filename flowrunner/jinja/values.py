@@ -67,6 +67,8 @@ class Compiled:
     """A template that holds only what is allowed."""
 
     text: str
+    parts: int
+    """Names, operators and pieces of text in it."""
     paths: tuple[PathUse, ...]
     """In the order of the text."""
     whole: bool

@@ -168,6 +168,7 @@ def _single(path: str, suffix: str, at: Span, files: Files, fields: Fields, *, m
     if suffix in _TEXTS:
         text = data.text(files, path, at, fields)
         return _fields(stem, {"text": text}, at) if text is not None else None
+    fields.meter.values(3, at)
     written = relative(path, at.file)
     entries: dict[str, Node] = {"file": Scalar(written, at), "stem": Scalar(stem, at)}
     if measured:

@@ -10,8 +10,9 @@ from typing import Any
 
 from flowrunner.errors import InvalidPipeline
 from flowrunner.files import FileProblem, Files, join
-from flowrunner.loading.document import DEPTH, decode, parse
+from flowrunner.loading.document import DEPTH, decode, measured
 from flowrunner.loading.fields import Fields
+from flowrunner.loading.meter import VALUES
 from flowrunner.loading.scalars import Inexact, clean, meant
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style
 from flowrunner.problems import Problem, error
@@ -36,12 +37,16 @@ def located(path: str, at: Span, fields: Fields) -> str | None:
 def source(files: Files, path: str, at: Span, fields: Fields) -> Source | None:
     """A text file that is named at `at`, path relative to the project root."""
     try:
-        return decode(files.read(path), path)
+        content = files.read(path)
     except FileProblem as fault:
         fields.add("file", fault.message, at, fault.hint)
+        return None
+    fields.meter.file(len(content), at)
+    try:
+        return decode(content, path)
     except InvalidPipeline as fault:
         fields.problems.extend(fault.problems)
-    return None
+        return None
 
 
 def text(files: Files, path: str, at: Span, fields: Fields) -> Scalar | None:
@@ -60,11 +65,14 @@ def nodes(files: Files, path: str, at: Span, fields: Fields) -> Node | None:
         return None
     try:
         if path.lower().endswith(".json") and _JSON_ONLY.search(found.text):
-            return _json(found)
-        return parse(found, lints=fields.problems)
+            root, values = _json(found), _most_values(found.text)
+        else:
+            root, values = measured(found, lints=fields.problems)
     except InvalidPipeline as fault:
         fields.problems.extend(fault.problems)
         return None
+    fields.meter.values(values, at)
+    return root
 
 
 def rows(found: Source, fields: Fields) -> Iterator[MapNode]:
@@ -78,6 +86,7 @@ def rows(found: Source, fields: Fields) -> Iterator[MapNode]:
             first, line = line + 1, reader.line_num
             if not row or row == [""]:
                 continue
+            fields.meter.values(len(row) + 1, Span(found, found.starts[first - 1], found.starts[first - 1]))
             spans = _cells(found, first, line, row)
             if not header:
                 header = _header(row, spans, fields)
@@ -125,8 +134,15 @@ def _cells(found: Source, first: int, last: int, row: list[str]) -> list[Span]:
     return spans
 
 
+def _most_values(text: str) -> int:
+    """At least as many as a JSON text holds; what stands in its texts is counted too."""
+    return sum(map(text.count, ",[{:")) + 1
+
+
 def _json(found: Source) -> Node:
     whole = Span(found, 0, 0)
+    if _most_values(found.text) > VALUES:
+        raise InvalidPipeline([error("too-large", f"more than {VALUES:,} values", whole, "split the file")])
     try:
         value = json.loads(
             found.text, object_pairs_hook=_Pairs, parse_constant=_constant, parse_float=_number, parse_int=_number

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from flowrunner.errors import InvalidPipeline
 from flowrunner.loading import syntax
 from flowrunner.loading.fields import Problems
+from flowrunner.loading.meter import VALUES
 from flowrunner.loading.scalars import EXACT, Inexact, clean, elsewhere, meant
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style
 from flowrunner.problems import Problem, error, warning
@@ -22,7 +23,10 @@ __all__ = ["DEPTH", "EVENTS", "EXACT", "NODES", "decode", "parse", "uncollected"
 
 DEPTH = 64
 EVENTS = 400_000
-NODES = 300_000
+NODES = VALUES
+LINES = 2_000_000
+_DIRECTIVES = 10
+_DIRECTIVE = re.compile("^%", re.MULTILINE)
 _CUT = re.compile(r"[ \t]+(#[^\s#!].*)")
 
 
@@ -37,18 +41,28 @@ def decode(data: bytes, name: str) -> Source:
         raise InvalidPipeline(
             [error("not-utf8", f"byte {fault.start + 1} is not UTF-8", Span(before, end, end), hint)]
         ) from None
-    return Source(name, text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text.count("\n") > LINES:
+        raise InvalidPipeline([error("too-large", f"more than {LINES:,} lines", Span(Source(name, ""), 0, 0))])
+    return Source(name, text)
 
 
 def parse(source: Source, *, events: int = EVENTS, nodes: int = NODES, lints: list[Problem] | None = None) -> Node:
     """The one document of a text. InvalidPipeline with every fault found; lints are added to `lints`."""
+    return measured(source, events=events, nodes=nodes, lints=lints)[0]
+
+
+def measured(
+    source: Source, *, events: int = EVENTS, nodes: int = NODES, lints: list[Problem] | None = None
+) -> tuple[Node, int]:
+    """The same, with the number of values in it, aliases counted as often as they are used."""
     reader = _Reader(source, events, nodes)
     root = reader.read()
     if reader.errors:
         raise InvalidPipeline([*reader.errors, *reader.lints])
     if lints is not None:
         lints.extend(reader.lints)
-    return root
+    return root, reader.size
 
 
 @dataclass(slots=True)
@@ -93,6 +107,7 @@ class _Reader:
         self.stack: list[_Open] = []
         self.anchors: dict[str, _Anchored | None] = {}
         self.root: Node | None = None
+        self.size = 0
         self.documents = 0
 
     def read(self) -> Node:
@@ -121,6 +136,8 @@ class _Reader:
             yaml.MappingEndEvent: self._close,
             yaml.SequenceEndEvent: self._close,
         }
+        if self.source.text.count("\n%") > _DIRECTIVES:  # the parser compares each %TAG with all before it
+            self._too_many_directives()
         large = len(self.source.text) >= self.limit_events  # an event takes a character at least
         if large:
             self._count()
@@ -149,6 +166,14 @@ class _Reader:
                     self._too_many(event)
                 if values > self.limit_nodes:
                     self._too_large(event)
+
+    def _too_many_directives(self) -> None:
+        begins = [found.start() for found in _DIRECTIVE.finditer(self.source.text)]
+        if len(begins) > _DIRECTIVES:
+            span = Span(self.source, begins[0], begins[0] + 1)
+            raise _Stop(
+                error("tag", f"more than {_DIRECTIVES} lines begin with %", span, "tags are not read: leave %TAG out")
+            )
 
     def _too_many(self, event: Any) -> NoReturn:
         self._stop("too-large", f"more than {self.limit_events:,} YAML events", event, "split the file")
@@ -210,7 +235,7 @@ class _Reader:
         if anchor:
             self.anchors[anchor] = _Anchored(node, size, depth)
         if not self.stack:
-            self.root = node
+            self.root, self.size = node, size
             return
         parent = self.stack[-1]
         parent.size += size

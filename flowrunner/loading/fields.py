@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Self
 
 from flowrunner.errors import InvalidPipeline
+from flowrunner.loading.meter import Meter
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, noun
 from flowrunner.problems import Problem, Severity, error
 from flowrunner.source import Span
@@ -82,8 +83,9 @@ def too_many(last: Problem) -> Problem:
 class Fields:
     """Reads nodes and collects what is wrong with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, meter: Meter | None = None) -> None:
         self.problems: list[Problem] = Problems()
+        self.meter = meter or Meter()
 
     def add(self, code: str, message: str, span: Span, hint: str = "") -> None:
         self.problems.append(error(code, message, span, hint))

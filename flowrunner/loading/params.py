@@ -73,6 +73,7 @@ def template(scalar: Scalar, fields: Fields, *, bare: bool = False) -> Template 
     except TemplateProblem as fault:
         fields.problems.append(template_problem(fault, scalar))
         return None
+    fields.meter.template(compiled, scalar.span)
     return Template(compiled, scalar)
 
 
