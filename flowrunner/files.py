@@ -112,6 +112,8 @@ class WorkTree:
 
     def _open(self, path: str, limit: int) -> tuple[bytes, os.stat_result]:
         real = self._inside(path)
+        if real.suffix.lower() != PurePosixPath(path).suffix.lower():
+            raise FileProblem(f"{path} leads to a file of another kind", "let a link have the ending of its file")
         try:
             # O_NONBLOCK: opening a named pipe must not wait for its writer.
             handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)

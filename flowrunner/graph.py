@@ -160,6 +160,7 @@ def draw(pipeline: Pipeline, scope: Scope, catalog: Catalog) -> tuple[Graph, lis
     faulty = {ref for name, found in refs.items() for ref in found if not _is_sound(ref, name, pipeline, fields)}
     faulty |= {spec.ref for spec in pipeline.outputs.values() if not _is_output(spec, pipeline, fields)}
     _check_after(pipeline, fields)
+    _check_many(pipeline, expanded, fields)
     edges = _edges(pipeline, refs)
     order = _order(pipeline, edges, refs, fields, faulty)
     graph = Graph(
@@ -175,6 +176,17 @@ def draw(pipeline: Pipeline, scope: Scope, catalog: Catalog) -> tuple[Graph, lis
     )
     _wire(graph, fields)
     return graph, fields.problems
+
+
+def _check_many(pipeline: Pipeline, cells: Mapping[str, Sequence[Cell]], fields: Fields) -> None:
+    """A small file can ask for the pictures of all cells again and again."""
+    total = 0
+    for spec in pipeline.outputs.values():
+        total += len(cells.get(spec.ref.step, ()))
+        if total > MAX_EDGES:
+            message = f"more than {MAX_EDGES:,} pictures in all outputs"
+            fields.add("too-many-edges", message, spec.ref.span, "leave out what nobody looks at")
+            raise InvalidPipeline(fields.problems)
 
 
 def _references(cells: Sequence[Cell]) -> Iterator[ImageRef]:

@@ -93,7 +93,7 @@ class Binder:
 
     def text_file(self, param: TextFile, step: Step, fields: Fields) -> Template | Scalar | None:
         """The template or text of a file that lies beside the one in which its path is written."""
-        path = data.located(param.path.text, param.path.span, fields)
+        path = data.located(param.path.text, param.path.span, fields, data.TEXTS)
         if path is None:
             return None
         if path not in self._texts:

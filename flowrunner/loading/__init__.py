@@ -101,7 +101,7 @@ def _includes(files: Files, node: Node | None, fields: Fields) -> list[decode.Sh
 
 
 def _include(files: Files, path: str, span: Span, fields: Fields) -> decode.Shared:
-    real = data.located(path, span, fields)
+    real = data.located(path, span, fields, data.SHARED)
     root = data.nodes(files, real, span, fields) if real else None
     mapping = fields.mapping(root, f"{path}, as an include,") if root is not None else None
     if mapping is None:

@@ -5,7 +5,8 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from flowrunner.errors import InvalidPipeline
@@ -18,6 +19,10 @@ from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style
 from flowrunner.problems import Problem, error
 from flowrunner.source import Source, Span
 
+SHARED = (".yaml", ".yml", ".json")
+"""Endings of what `include` brings."""
+TEXTS = (".md", ".txt", ".j2", ".jinja", ".jinja2")
+"""Endings of texts that stand beside a pipeline."""
 ROWS = 50_000
 """Lines of a CSV file: each is a value of an axis, and no pipeline has more cells."""
 
@@ -25,8 +30,12 @@ _JSON_ONLY = re.compile(r"\\/|\\u[dD][89a-fA-F]")
 """Escapes of JSON that YAML does not know: an escaped slash, and surrogate pairs."""
 
 
-def located(path: str, at: Span, fields: Fields) -> str | None:
-    """A path as written at a place, relative to the project root."""
+def located(path: str, at: Span, fields: Fields, suffixes: Sequence[str] = ()) -> str | None:
+    """A path as written at a place, relative to the project root. `suffixes` are the endings that it may have: what is
+    wrong with a file is shown with its lines, and a file of another kind may hold what nobody should see."""
+    if suffixes and PurePosixPath(path).suffix.lower() not in suffixes:
+        fields.add("file", f"{path} is no file to read here", at, f"end it with one of {', '.join(suffixes)}")
+        return None
     try:
         return join(at.file, path)
     except FileProblem as fault:

@@ -109,6 +109,19 @@ def test_a_hidden_file_is_not_read(path: str, tmp_path: Path) -> None:
     assert CANARY not in result.out + result.err
 
 
+@pytest.mark.parametrize("name", ["key.pem", "id_rsa", "secrets.toml", "terraform.tfvars", "x.json", "x.yaml"])
+def test_a_text_is_a_file_of_text(name: str, tmp_path: Path) -> None:
+    files = {
+        name: f"{SECRET}{{{{ nope }}}}",
+        "show.yaml": steps(f"{{file: {name}}}"),
+        "link.yaml": steps("{file: x.md}"),
+    }
+    root = project(tmp_path / "project", files)
+    (root / "x.md").symlink_to(name)
+    for path in ("show.yaml", "link.yaml"):
+        assert looked_at(root, "plan", path).exit_code == 2
+
+
 def test_a_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
     root = project(tmp_path, {"show.yaml": crossed("{from: photos/*.png}"), "photos/x.md": ""})
     Path(os.fsdecode(os.fsencode(root / "photos") + b"/b\xffd.png")).write_bytes(png(8, 8))

@@ -22,7 +22,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         monkeypatch.setattr(place, counted)
 
-    for place in ("flowrunner.call.tagged", "flowrunner.binding.binder.check", "flowrunner.loading.data.parse"):
+    for place in ("flowrunner.call.tagged", "flowrunner.binding.binder.check", "flowrunner.loading.data.measured"):
         count(place)
     return found
 
@@ -41,4 +41,4 @@ def test_requests_of_one_form_are_checked_once(shop: Shop, counts: Counter[str])
 def test_a_file_is_read_once(shop: Shop, counts: Counter[str]) -> None:
     shop.load()
     pipeline, include, products = 1, 1, 2
-    assert counts["parse"] == pipeline + include + products
+    assert counts["measured"] == pipeline + include + products
