@@ -50,20 +50,19 @@ def _text(arguments: argparse.Namespace, found: "Diff") -> str:
     from flowrunner.report.diff_text import diff_text
 
     following = {one.file: _next(arguments, found.root, one) for one in found.comparisons}
-    following = {file: line for file, line in following.items() if line}
+    following = {file: lines for file, lines in following.items() if lines}
     if arguments.format == "markdown":
         return diff_markdown(found.ends, found.compared, simulated=arguments.simulate, next_commands=following)
     return diff_text(found.ends, found.compared, simulated=arguments.simulate, next_commands=following, paint=paint())
 
 
-def _next(arguments: argparse.Namespace, root: Path, one: "Comparison") -> str:
-    """What makes the change true: rendering first, then choosing."""
+def _next(arguments: argparse.Namespace, root: Path, one: "Comparison") -> list[str]:
+    """What makes the change true: making pictures, then choosing."""
     path = Path(placed(root, one.file))
-    if any(cell.planned.calls_open and not cell.planned.behind_pick for cell in one.moving):
-        return command(arguments, path, "run")
-    if one.to_choose:
-        return command(arguments, path, "pick", f'{one.to_choose[0].cell} N --why "…"')
-    return ""
+    is_open = any(cell.planned.calls_open and not cell.planned.behind_pick for cell in one.moving)
+    lines = [command(arguments, path, "run")] if is_open else []
+    cells = [cell.cell for cell in one.to_choose]
+    return lines + [command(arguments, path, "pick", f'{cell} N --why "…"') for cell in cells[:1]]
 
 
 def _documents(found: "Diff") -> list[dict[str, Any]]:

@@ -38,8 +38,9 @@ _CLASSES = {
 Found = Sequence[Comparison | Unread]
 
 
-def diff_markdown(ends: Ends, found: Found, *, simulated: bool, next_commands: Mapping[str, str]) -> str:
-    """The comment, without a final line feed. `next_commands` says what to call for a recipe, by its file."""
+def diff_markdown(ends: Ends, found: Found, *, simulated: bool, next_commands: Mapping[str, Sequence[str]]) -> str:
+    """The comment, without a final line feed. `next_commands` says what to call for a recipe, by its file: first
+    what makes pictures, then what chooses."""
     for room in _ROOM:
         text = "\n\n".join(part for part in _parts(ends, found, simulated, next_commands, room) if part)
         if len(text) <= LONGEST:
@@ -48,7 +49,9 @@ def diff_markdown(ends: Ends, found: Found, *, simulated: bool, next_commands: M
     return f"{kept[: kept.rfind(chr(10))]}\n\n… and more than a comment holds: `flowrunner diff` shows all of it."
 
 
-def _parts(ends: Ends, found: Found, simulated: bool, next_commands: Mapping[str, str], room: int) -> Iterator[str]:
+def _parts(
+    ends: Ends, found: Found, simulated: bool, next_commands: Mapping[str, Sequence[str]], room: int
+) -> Iterator[str]:
     unread = [one for one in found if isinstance(one, Unread)]
     compared = [one for one in found if isinstance(one, Comparison)]
     told = [one for one in compared if one.is_changed or one.is_gone or one.base_problems]
@@ -73,7 +76,7 @@ def _unread(one: Unread, room: int) -> str:
     return "\n".join([lines[0], "", *lines[1:], *_more(len(one.problems) - min(room, 10), "- and {} more")])
 
 
-def _asked(found: Sequence[Comparison], next_commands: Mapping[str, str], room: int) -> str:
+def _asked(found: Sequence[Comparison], next_commands: Mapping[str, Sequence[str]], room: int) -> str:
     """The choices that the change asks for, and how to make them."""
     waiting = [(one, cell) for one in found for cell in one.to_choose]
     run = [one for one in found if one.file in next_commands]
@@ -86,7 +89,7 @@ def _asked(found: Sequence[Comparison], next_commands: Mapping[str, str], room: 
         lines.append("")
         lines += [f"- {_choice(cell)}" for _, cell in waiting[: min(room, 12)]]
         lines += [*_more(count - min(room, 12), "- and {} more"), ""]
-    return "\n".join([*lines, *_commands([next_commands[one.file] for one in run], room)])
+    return "\n".join([*lines, *_commands([line for one in run for line in next_commands[one.file]], room)])
 
 
 def _when(waiting: Sequence[tuple[Comparison, ComparedCell]]) -> str:
@@ -162,7 +165,7 @@ def _cause(cause: Cause, *, many: bool) -> str:
     if cause.followers:
         steps = escape.markdown(steps_of(cell for _, cell in cause.followers))
         verb = "follows" if len(cause.followers) == 1 else "follow"
-        head += f"; {plural(len(cause.followers), 'picture')} more {verb} ({steps})"
+        head += f"; {len(cause.followers):,} more {verb} ({steps})"
     return f"{head}\n> {_words(cause)}{_place(cause)}" if cause.change is not None else head
 
 

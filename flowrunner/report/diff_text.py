@@ -45,7 +45,7 @@ def diff_text(
     found: Sequence[Comparison | Unread],
     *,
     simulated: bool,
-    next_commands: Mapping[str, str],
+    next_commands: Mapping[str, Sequence[str]],
     paint: Paint = plain,
 ) -> str:
     """The whole text, without a final line feed. `next_commands` says what to call for a pipeline, by its file."""
@@ -139,7 +139,7 @@ def _unread(one: Unread) -> str:
     )
 
 
-def _block(one: Comparison, simulated: bool, next_commands: Mapping[str, str], paint: Paint) -> str:
+def _block(one: Comparison, simulated: bool, next_commands: Mapping[str, Sequence[str]], paint: Paint) -> str:
     groups = _groups(one)
     kept, rest = groups[:MOST], groups[MOST:]
     lines = [_head(one, paint), *_notes(one)]
@@ -150,7 +150,7 @@ def _block(one: Comparison, simulated: bool, next_commands: Mapping[str, str], p
     if one.moving:
         now, later = cost(one.before_picks), cost(one.after_picks)
         lines += ["", f"total  {costs_of(now, later, len(one.to_choose), simulated=simulated)}"]
-    lines += [f"next   {next_commands[one.file]}"] if one.file in next_commands else []
+    lines += [f"next   {next_commands[one.file][0]}"] if one.file in next_commands else []
     return "\n".join(lines)
 
 
