@@ -228,7 +228,7 @@ class _Reader:
 
 def _amount(key: str, value: Any) -> Any:
     """An amount given as a number as the text that a price is read from; it is exact, TOML's fractions are Decimal."""
-    return str(value) if key in {"first", "next"} and isinstance(value, int | Decimal) else value
+    return str(value) if key in {"first", "next", "credit"} and isinstance(value, int | Decimal) else value
 
 
 def _nearest(word: str, words: Collection[str]) -> str:

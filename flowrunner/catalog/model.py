@@ -47,6 +47,10 @@ class Price:
     """Megapixels that an input counts as at most, where the provider shrinks inputs before it counts them."""
     named: Mapping[str, int] = field(default_factory=dict)
     """Megapixels that an output of a named size counts as; other names count as the model's largest output."""
+    credit: Nano = 0
+    """The unit in which the provider charges, where it rounds up to whole ones; 0 where it does not."""
+    markup_percent: int = 0
+    """How much of `first` and `next` the provider adds to the prices that it multiplies."""
     basis: Basis = Basis.PUBLISHED
     source: str = ""
     date: str = ""

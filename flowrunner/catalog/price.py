@@ -1,16 +1,17 @@
 """What a call costs at most, by the catalogue's prices.
 
 A megapixel is 2^20 pixels and each image is rounded up by itself: that fits fal's published $0.045 for 1920x1080
-(1.98 megapixels at $0.03 and $0.015) and, but for one credit of 75601, the six published example charges of AIML API's
-FLUX.2 models.
+(1.98 megapixels at $0.03 and $0.015) and the six published example charges of AIML API's FLUX.2 models.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from flowrunner.catalog.model import Counted, Model, Per, Price
 from flowrunner.catalog.sizes import Size, largest_size, output_size, planned_images
-from flowrunner.money import Nano
+from flowrunner.money import DOLLAR, Nano
 
 MEGAPIXEL = 1 << 20
 """Pixels."""
@@ -35,7 +36,26 @@ def estimate(
     units = _units(price, model, params, inputs, size or output_size(model, params))
     if units is None:
         return None
-    return price.first + price.next * (units - 1) if units else 0
+    return _charged(price, units) if units else 0
+
+
+def _charged(price: Price, units: int) -> Nano:
+    """The price of so many units, and the credit that rounding may add to it.
+
+    AIML API's published example for flux-2-edit is 75601 credits, one more than 3 x $0.012 x 2,000,000 x 1.05 comes to.
+    In binary fractions it comes to 75600.00000000001, which rounds up to that; the same arithmetic gives the other five
+    examples as published. So it is done here as it seems to be done there: as nowhere else, with floats."""
+    exact = price.first + price.next * (units - 1)
+    if not price.credit:
+        return exact
+    first, following = (float(_listed(price, amount)) for amount in (price.first, price.next))
+    listed = following * units if first == following else first + following * (units - 1)
+    whole = math.ceil(listed * (DOLLAR // price.credit) * (1 + price.markup_percent / 100))
+    return max(exact, whole * price.credit)
+
+
+def _listed(price: Price, amount: Nano) -> Decimal:
+    return Decimal(amount) / DOLLAR / (1 + Decimal(price.markup_percent) / 100)
 
 
 def _units(

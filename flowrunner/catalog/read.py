@@ -24,7 +24,19 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _KEYS = ("id", "provider", "title", "path", "send", "under", "request", "stricter")
 _MORE_KEYS = ("images", "files", "count", "seed", "size", "price", "sources")
 _DEEP = 100
-_PRICE_KEYS = ("per", "first", "next", "counts", "input_cap", "named", "basis", "source", "date")
+_PRICE_KEYS = (
+    "per",
+    "first",
+    "next",
+    "counts",
+    "input_cap",
+    "named",
+    "credit",
+    "markup_percent",
+    "basis",
+    "source",
+    "date",
+)
 
 
 class BadModel(ValueError):
@@ -131,6 +143,8 @@ def price(record: Any) -> Price:
         counts=_get(record, "counts", lambda value: tuple(map(_one_of(Counted), _texts(value))), (Counted.OUTPUTS,)),
         input_cap=_get(record, "input_cap", _whole, None),
         named=_get(record, "named", lambda table: {str(k): _whole(v) for k, v in _mapping(table).items()}, {}),
+        credit=_get(record, "credit", _dollars, 0),
+        markup_percent=_get(record, "markup_percent", _whole, 0),
         basis=_get(record, "basis", _one_of(Basis), Basis.PUBLISHED),
         source=_get(record, "source", _text, ""),
         date=_get(record, "date", _matching(_DATE), ""),
@@ -220,7 +234,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1000:
-        raise BadModel("a whole number of megapixels is needed here")
+        raise BadModel("a whole number from 1 to 999 is needed here")
     return value
 
 

@@ -130,7 +130,7 @@ def test_a_text_that_is_no_json_is_shown_where_it_breaks() -> None:
             {"price": {"per": "image", "first": "1", "counts": ["all"]}},
             "price: counts: 'all' is none of outputs, inputs",
         ),
-        ({"price": {"per": "image", "first": "1", "named": {"a": 0}}}, "price: named: a whole number of megapixels"),
+        ({"price": {"per": "image", "first": "1", "named": {"a": 0}}}, "price: named: a whole number from 1 to 999"),
         ({"price": {"per": "image", "first": "1", "last": "1"}}, "price: price.last is no key"),
         ({"sources": [{"url": 1}]}, "sources: text is needed here"),
     ],

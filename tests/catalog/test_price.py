@@ -1,5 +1,6 @@
 """What calls cost: the published example charges, and upper bounds where something is not known."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ REX, MUG = (1024, 768), (1738, 1294)
         ("flux-2", BANNER, [], 25200),
         ("flux-2-lora", BANNER, [], 44100),
         ("flux-2-pro", BANNER, [], 63000),
-        ("flux-2-edit", {}, [REX, MUG], 75600),  # published as 75601
+        ("flux-2-edit", {}, [REX, MUG], 75601),
         ("flux-2-lora-edit", {}, [REX, MUG], 132300),
         ("flux-2-pro-edit", {}, [REX, MUG], 189000),
     ],
@@ -63,7 +64,7 @@ def test_an_input_that_nobody_has_seen_counts_as_the_largest() -> None:
 
 
 def test_inputs_that_the_provider_shrinks_count_one_megapixel_each() -> None:
-    assert dollars("flux-2-edit", side(512), None, (9000, 9000)) == 3 * parse("0.0126")
+    assert dollars("flux-2-edit", side(512), None, (9000, 9000)) == parse("0.0378005")
 
 
 def test_inputs_of_a_generator_are_free() -> None:
@@ -101,6 +102,19 @@ def test_a_size_that_the_caller_knows_is_counted() -> None:
 
 SIDES = st.integers(16, 64).map(lambda steps: steps * 32)
 PICTURES = st.lists(st.tuples(st.integers(1, 5000), st.integers(1, 5000)), max_size=3)
+
+
+@pytest.mark.parametrize("name", ["flux-2", "flux-2-lora", "flux-2-pro"])
+def test_rounding_adds_one_credit_at_most(name: str) -> None:
+    price = model(name).price
+    assert price is not None
+    plain = replace(price, credit=0)
+    for count in range(1, 40):
+        params = side(1024) | {"num_images": count}
+        rounded, exact = (estimate(model(name), params, [], one) for one in (price, plain))
+        assert rounded is not None
+        assert exact is not None
+        assert 0 <= rounded - exact <= DOLLAR // CREDITS
 
 
 @given(st.sampled_from(["flux-2-edit", "flux-2-pro-edit"]), SIDES, SIDES, PICTURES)
