@@ -10,7 +10,7 @@ from flowrunner.artifact import Artifact
 from flowrunner.binding import Bound
 from flowrunner.call import Billed, Failure, Outcome
 from flowrunner.checks.verdict import Result, Verdicts, of
-from flowrunner.events import Done, Event, Failed
+from flowrunner.events import Done, Event, Failed, Noted
 from flowrunner.graph import Graph
 from flowrunner.jobs import Job, Stop
 from flowrunner.loading.cells import Cell
@@ -312,6 +312,15 @@ class Scheduler:
                 replayed=found.known,
             )
         )
+        self._tell_sizes(planned, found)
+
+    def _tell_sizes(self, planned: PlannedCell, found: Outcome) -> None:
+        """A picture of another size than was asked for, before anything is made of it."""
+        asked = planned.bound.size if planned.bound and not planned.is_local and not found.known else None
+        for width, height in dict.fromkeys((one.width, one.height) for one in found.artifacts):
+            if asked is not None and (width, height) != tuple(asked):
+                came = f"{width}x{height} came where {asked[0]}x{asked[1]} was asked for"
+                self.emit(Noted(text=f"{planned.cell.id}: {came}"))
 
     async def _with_pick(
         self, cell: Cell, planned: PlannedCell, outcomes: Sequence[Outcome | None], status: Status

@@ -26,7 +26,7 @@ def no_network(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
 def charges(*dollars: str | None) -> Any:
     """A provider that charges these amounts, one call after the other, and the last for all that follow."""
     left = list(dollars)
-    return lambda body: reply([png(8, 8, str(body))], usd=left.pop(0) if len(left) > 1 else left[0])
+    return lambda body: reply([png(1024, 1024, str(body))], usd=left.pop(0) if len(left) > 1 else left[0])
 
 
 def many(count: int, model: str = PRO, top: str = "") -> str:
@@ -203,3 +203,14 @@ def test_one_sample_of_three_that_may_have_been_billed_is_left_out_of_the_price(
     wire.coming.append(error(504))
     assert ran(tmp_path, "--max-calls", "3").exit_code == 1
     assert planned(tmp_path) == ("an earlier call may have been billed; --on-unknown resend pays again", "0.00", 0, 0)
+
+
+def test_a_picture_of_another_size_is_told_before_anything_is_made_of_it(tmp_path: Path, wire: Wire) -> None:
+    edit = (
+        "  s1: {model: blackforestlabs/flux-2-edit, with: {prompt: p, image_size: {size_of: $s0}, image_urls: [$s0]}}\n"
+    )
+    pipeline(tmp_path, many(1) + edit)
+    wire.answer = lambda body: reply([png(512, 512, str(body))])
+    lines = [line.split("  ")[0] for line in ran(tmp_path).out.splitlines()]
+    assert lines[:5] == ["run", "send", "done", "note", "send"]
+    assert "note  s0: 512x512 came where 1024x1024 was asked for" in ran(tmp_path, "--force", "s0").out
