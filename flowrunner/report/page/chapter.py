@@ -52,8 +52,8 @@ class Chapter:
         if not cell.paid:
             return ""
         if None in cell.paid.values():
-            return "paid, the reply did not say how much"
-        return f"{self.word} {money.exact(self.review.paid(cell.id))}"
+            return f"{self.word}, how much was not told"
+        return f"{self.word} {money.about(self.review.paid(cell.id))}"
 
     def source(self, parent: Parent) -> str:
         """Where an image of a request comes from, in a word."""

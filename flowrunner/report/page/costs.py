@@ -57,6 +57,8 @@ def _paid(chapter: Chapter, cells: Sequence[ReviewedCell]) -> str:
     if not found:
         return "–"
     untold = sum(amount is None for amount in found)
+    if untold == len(found):
+        return f"{untold} not told"
     paid = money.exact(chapter.review.paid(*(cell.id for cell in cells)))
     return f"{paid}, {untold} not told" if untold else paid
 

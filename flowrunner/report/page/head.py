@@ -55,11 +55,10 @@ def verdict(chapter: Chapter) -> str:
     if parts:
         return f"{'; '.join(parts)}."
     done = len(review.of(Standing.DONE))
-    return (
-        f"Done: {'the one picture is' if done == 1 else f'all {done:,} pictures are'} here."
-        if done
-        else "Nothing to show."
-    )
+    gone = sum(cell.shown is not None and not chapter.shelf.has(cell.shown.artifact) for cell in review.cells.values())
+    kept = f", {gone:,} of them not on this machine" if gone else ""
+    many = "The one picture is" if done == 1 else f"All {done:,} pictures are"
+    return f"{many} done{kept}." if done else "Nothing to show."
 
 
 def _price(chapter: Chapter, cells: Sequence[PlannedCell]) -> str:
