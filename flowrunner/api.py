@@ -10,13 +10,14 @@ from flowrunner.events import Event
 from flowrunner.planning import Plan
 from flowrunner.problems import Problem
 from flowrunner.problems import strict as strictly
-from flowrunner.project import Opened, Options, checked, looking, open_pipeline, open_project, planned
+from flowrunner.project import Opened, Options, checked, judge, looking, open_pipeline, open_project, planned, planner
 
 if TYPE_CHECKING:
     from flowrunner.inspection import Inspection
     from flowrunner.jobs import Stop
     from flowrunner.result import RunResult
     from flowrunner.review import Review
+    from flowrunner.settled import Judges
     from flowrunner.store.records import RunRecord
 
 __all__ = ["Options", "PipelineFile", "RunResult", "arun", "check", "load", "plan", "review", "run", "validate"]
@@ -71,20 +72,28 @@ def plan(pipeline: str | Path | PipelineFile, **options: Any) -> Plan:
 
 def review(pipeline: str | Path | PipelineFile, **options: Any) -> "Review":
     """The plan with what came of every cell, as the lock and the ledger know it: what reports are made of. Nothing is
-    sent or written, and no picture is looked for: one that is locked counts as done, wherever its bytes are."""
+    sent, and no picture is missed: one that is locked counts as done, wherever its bytes are. Where steps have checks,
+    heat maps are written below the project's state."""
     from flowrunner.review import Trouble
     from flowrunner.review import review as reviewed
 
     opened = _opened(pipeline, options)
     simulated = opened.options.simulate
     with opened.project.workspace.ledger(create=False) as ledger:
-        making = looking(opened, ledger)
+        making = planner(opened, ledger, _judges(opened))
         found = planned(opened, making, bytes_needed=False)
         last = next((run.id for run in ledger.runs() if _is_of(run, opened)), "")
         record = ledger.run(last) if last else None
         attempts = record.attempts if record else ()
         troubles = {one.key: Trouble(error=one.error, maybe_billed=one.maybe_billed) for one in attempts if one.error}
         return reviewed(making, found, troubles=troubles, simulated=simulated)
+
+
+def _judges(opened: Opened) -> "Judges | None":
+    if not any(step.checks for step in opened.pipeline.steps.values()):
+        return None
+    opened.project.workspace.prepare()
+    return judge(opened, keep=True).verdict
 
 
 def _is_of(run: "RunRecord", opened: Opened) -> bool:

@@ -34,6 +34,8 @@ class Standing(StrEnum):
     RENDER = "render"
     LATER = "later"
     """It would be rendered once something else is: a picture that it needs, or a choice."""
+    FAILED = "failed"
+    """Its checks fail it: what was paid for is kept, and nothing is made of it."""
     MISSING = "missing"
     SKIPPED = "skipped"
 
@@ -123,8 +125,14 @@ class ReviewedCell:
         chosen = [picture for picture in self.pictures if picture.number == self.picked]
         return next(iter(chosen or self.pictures), None)
 
+    def found_of(self, picture: Picture) -> Verdicts:
+        """What its checks found of one of its pictures."""
+        return self.verdicts[picture.number - 1] if picture.number <= len(self.verdicts) else ()
+
     @property
     def standing(self) -> Standing:
+        if self.failure:
+            return Standing.FAILED
         match self.planned.decision:
             case Decision.SKIP:
                 return Standing.SKIPPED

@@ -16,10 +16,11 @@ from flowrunner.commands.parsing import takes_files
 from flowrunner.errors import FlowError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from flowrunner.artifact import Artifact
     from flowrunner.project import Opened
+    from flowrunner.report.page import Supply
     from flowrunner.report.page.shelf import Read
     from flowrunner.review import Review
 
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
             documents.append(ending.document(fault, path.as_posix()))
             continue
         first.append(opened)
-        parts.append(Part(review=found, read=_reader(opened), command=command(arguments, path, "pick", "--from -")))
+        parts.append(Part(review=found, supply=_supply(opened), command=command(arguments, path, "pick", "--from -")))
         documents.append(_document(found))
     if parts:
         place = _place(arguments, first, several=several)
@@ -83,6 +84,18 @@ def _write(place: Path, text: str) -> None:
         replace(place, text.encode())
 
 
+def _supply(opened: "Opened") -> "Supply":
+    from flowrunner.report.page import Supply
+
+    root = opened.project.root
+    previews = _previews(opened)
+    return Supply(
+        picture=_reader(opened),
+        preview=lambda artifact: previews().get(artifact.sha256),
+        heat=lambda path: _bytes(root / path),
+    )
+
+
 def _reader(opened: "Opened") -> "Read":
     """The bytes of a picture where they are on this machine, hashed anew."""
     objects = opened.project.workspace.objects()
@@ -96,6 +109,31 @@ def _reader(opened: "Opened") -> "Read":
             return None
 
     return bytes_of
+
+
+def _previews(opened: "Opened") -> "Callable[[], dict[str, bytes]]":
+    """The previews beside the lock, by the digest of the picture that each says it was made of; read when first asked
+    for."""
+    from functools import cache
+
+    from flowrunner.previews import folder_of, made_of
+
+    @cache
+    def found() -> dict[str, bytes]:
+        paths = sorted(folder_of(opened.lock_file.path).rglob("*.webp"))
+        return {made_of(data): data for path in paths if (data := _bytes(path))}
+
+    return found
+
+
+def _bytes(path: Path) -> bytes | None:
+    """A plain file's bytes; None for anything else, a link too."""
+    from flowrunner.store.objects import plain_bytes
+
+    try:
+        return plain_bytes(path)
+    except OSError:
+        return None
 
 
 def _tell(arguments: argparse.Namespace, place: Path, size: int, documents: list[Any], *, several: bool) -> None:

@@ -137,3 +137,37 @@ def test_a_picture_with_transparency_lies_on_a_pattern(tmp_path: Path, wire: Wir
     Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "a.png")
     picture(tmp_path / "b.png")
     assert 'class="see-through"' in page_of(tmp_path)
+
+
+def test_a_clone_without_the_pictures_shows_the_previews_beside_the_lock(tmp_path: Path, wire: Wire) -> None:
+    folder = made(tmp_path, RECIPE.replace("axes:", "previews: 64\naxes:", 1))
+    shutil.rmtree(folder / ".flowrunner" / "objects")
+    text = outline(page_of(folder, "--simulate"))
+    assert "[picture: frame, lamp · square: Extend it]\nlamp · square\npreview\n" in text
+
+
+LABELLED = """\
+flowrunner: 1
+name: label
+steps:
+  card: {model: image/resize, with: {image: lamp.png, width: 200, height: 100}}
+  label:
+    model: image/annotate
+    with: {image: $card, text: Hello, box: [0.1, 0.1, 0.9, 0.9]}
+    check:
+      - size: {width: 200, height: 100}
+      - not_flat: true
+      - max_bytes: 100
+        level: warn
+      - unchanged_outside: {of: $card, box: [0.6, 0.6, 0.9, 0.9], at_most: 0}
+  last: {model: image/resize, with: {image: $label, width: 50}}
+"""
+
+
+def test_checks_are_told_with_what_was_measured_and_a_heat_map(tmp_path: Path) -> None:
+    text = outline(page_of(made(tmp_path, LABELLED, picks=""), "--simulate"))
+    assert "1 picture fails its checks." in text
+    assert "label\nfails its checks\nClose" in text
+    assert "size holds\n200x100, asked for 200x100\nnot_flat holds" in text
+    assert "max_bytes warns" in text
+    assert "of the pixels outside differ, at most 0 %\n[picture: Heat map of unchanged_outside]" in text

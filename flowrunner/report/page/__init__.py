@@ -17,8 +17,10 @@ from flowrunner.report.page.gallery import steps
 from flowrunner.report.page.head import head
 from flowrunner.report.page.html import Html, joined, tag
 from flowrunner.report.page.results import results, sources
-from flowrunner.report.page.shelf import Read, Shelf
+from flowrunner.report.page.shelf import Shelf, Supply
 from flowrunner.review import Review, Standing
+
+__all__ = ["Part", "Supply", "page"]
 
 _SIZE = Html("<!--size-->")
 """No text from outside can look like this: it is escaped."""
@@ -30,7 +32,7 @@ class Part:
     """A review with the command that takes its choices: `flowrunner pick PATH --from -`."""
 
     review: Review
-    read: Read
+    supply: Supply
     command: str
 
 
@@ -62,7 +64,7 @@ def _told(size: int) -> str:
 
 def _chapters(parts: Sequence[Part]) -> Iterator[Chapter]:
     for number, part in enumerate(parts, 1):
-        shelf = Shelf(part.read, f"{number}" if len(parts) > 1 else "")
+        shelf = Shelf(part.supply, f"{number}" if len(parts) > 1 else "")
         shelf.put(_wanted(part.review))
         prefix = f"{number}/" if len(parts) > 1 else ""
         yield Chapter(review=part.review, shelf=shelf, prefix=prefix, command=part.command)

@@ -82,6 +82,8 @@ def stands(cell: ReviewedCell) -> str:
             return "would be rendered"
         case Standing.LATER:
             return "would be rendered later"
+        case Standing.FAILED:
+            return "fails its checks"
         case Standing.MISSING:
             return "not on this machine"
         case Standing.SKIPPED:
@@ -107,6 +109,8 @@ def why(cell: ReviewedCell) -> str:
             return planned.accepted.reason if planned.accepted else ""
         case Standing.CHOICE:
             return planned.pick.why if planned.pick else ""
+        case Standing.FAILED:
+            return cell.failure
 
 
 def _is_choice(cell: ReviewedCell) -> bool:

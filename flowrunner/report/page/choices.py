@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from flowrunner.checks.verdict import Result, Verdict, of
 from flowrunner.report.groups import plural
 from flowrunner.report.page.chapter import Chapter, size, stands, title
 from flowrunner.report.page.gallery import ghost
@@ -106,9 +107,15 @@ def _candidate(chapter: Chapter, cell: ReviewedCell, picture: Picture, name: str
         "label",
         _radio(name, number, kept, artifact.sha256[:_DIGITS]),
         tag("span", number, class_="number", aria_hidden="true"),
+        [_against(one, "bad") for one in of(cell.found_of(picture), Result.FAIL)],
+        [_against(one, "warns") for one in of(cell.found_of(picture), Result.WARN)],
         shown or ghost("Not on this machine", f"{size(artifact)}, {artifact.sha256[:8]}", ratio),
         class_="candidate",
     )
+
+
+def _against(verdict: Verdict, kind: str) -> Html:
+    return tag("small", verdict.sentence, class_=kind)
 
 
 def _radio(name: str, value: str, kept: str, digest: str = "") -> Html:

@@ -6,6 +6,7 @@ from typing import Any
 from flowrunner import money
 from flowrunner.artifact import Artifact
 from flowrunner.call import File, Link
+from flowrunner.checks.verdict import Result, Verdict
 from flowrunner.digest import canonical
 from flowrunner.report.groups import plural
 from flowrunner.report.page import compare
@@ -79,6 +80,9 @@ def _facts(chapter: Chapter, cell: ReviewedCell) -> Iterator[Html | None]:
     yield _choice(cell)
     if cell.wordings:
         yield _part("Words", [quote(wording) for wording in cell.wordings])
+    verdicts = cell.found_of(cell.shown) if cell.shown else ()
+    if verdicts:
+        yield _part("Checks", tag("ul", [_verdict(chapter, one) for one in verdicts]))
     if cell.parents:
         yield _part("Made from", tag("ul", list(_parents(chapter, cell)), class_="parents"))
     yield _part("Picture", tag("dl", list(_about(chapter, cell))))
@@ -89,6 +93,16 @@ def _facts(chapter: Chapter, cell: ReviewedCell) -> Iterator[Html | None]:
 
 def _part(heading: str, *inside: Any) -> Html:
     return tag("section", tag("h3", heading), *inside)
+
+
+_WORDS = {Result.PASS: "holds", Result.WARN: "warns", Result.FAIL: "fails", Result.MISSING: "cannot be judged here"}
+
+
+def _verdict(chapter: Chapter, verdict: Verdict) -> Html:
+    """A check with what was measured, and where it is about pixels a heat map."""
+    heat = chapter.shelf.heat(verdict.heatmap, f"Heat map of {verdict.check}")
+    state = tag("b", f"{verdict.check} {_WORDS[verdict.result]}")
+    return tag("li", state, tag("span", verdict.measured), heat, class_=f"check {verdict.result.value}")
 
 
 def _choice(cell: ReviewedCell) -> Html | None:

@@ -71,6 +71,7 @@ def _tally(cells: Sequence[ReviewedCell]) -> str:
     """`9 pictures, 3 to render`, in as few words as the step allows."""
     counts = {
         "to choose": sum(cell.standing is Standing.CHOICE for cell in cells),
+        "failed": sum(cell.standing is Standing.FAILED for cell in cells),
         "to render": sum(cell.standing in (Standing.RENDER, Standing.LATER) for cell in cells),
         "left out": sum(cell.standing is Standing.SKIPPED for cell in cells),
     }
@@ -114,7 +115,15 @@ def _box(chapter: Chapter, box: Box, cells: Sequence[ReviewedCell], at: Place) -
 def _state(cells: Sequence[ReviewedCell]) -> str:
     """The state that a step is marked with: what asks for somebody comes first."""
     standings = {cell.standing for cell in cells}
-    order = (Standing.CHOICE, Standing.MISSING, Standing.RENDER, Standing.LATER, Standing.DONE, Standing.SKIPPED)
+    order = (
+        Standing.FAILED,
+        Standing.CHOICE,
+        Standing.MISSING,
+        Standing.RENDER,
+        Standing.LATER,
+        Standing.DONE,
+        Standing.SKIPPED,
+    )
     return next(standing.value for standing in order if standing in standings)
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from flowrunner import money
+from flowrunner.checks.verdict import Result, of
 from flowrunner.pipeline import AxisValue
 from flowrunner.report.groups import plural
 from flowrunner.report.page import compare
@@ -195,8 +196,21 @@ def _under(chapter: Chapter, cell: ReviewedCell, *, paid: bool = True) -> Html:
     return tag(
         "span",
         chip(cell),
+        _warned(cell),
+        tag("span", "preview", class_="chip done") if _is_preview(chapter, cell) else None,
         tag("span", why(cell), class_="why") if why(cell) else None,
         tag("span", f"the last run: {trouble.error}", class_="bad") if trouble else None,
         tag("span", amount, class_="paid") if amount else None,
         class_="under",
     )
+
+
+def _warned(cell: ReviewedCell) -> Html | None:
+    """How many checks warn of the picture that is shown; one that fails is the picture's state."""
+    warns = len(of(cell.found_of(cell.shown), Result.WARN)) if cell.shown else 0
+    return tag("span", plural(warns, "warning"), class_="chip choice") if warns else None
+
+
+def _is_preview(chapter: Chapter, cell: ReviewedCell) -> bool:
+    copies = chapter.shelf.of(cell.shown.artifact) if cell.shown else None
+    return copies is not None and copies.is_preview

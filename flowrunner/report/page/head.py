@@ -49,6 +49,9 @@ def verdict(chapter: Chapter) -> str:
         )
         verb = "" if before else " would be rendered"
         parts.append(f"{when} {len(after):,} {'more' if parts else _noun(after)}{verb} ({_price(chapter, after)})")
+    failed = len(review.of(Standing.FAILED))
+    if failed:
+        parts.insert(0, f"{_pictures(failed)} {_verb(failed, 'fail')} {'its' if failed == 1 else 'their'} checks")
     gone = len(review.of(Standing.MISSING))
     if gone:
         parts.append(f"{_pictures(gone)} {_verb(gone, 'lack')} what they are made from")
@@ -85,6 +88,7 @@ def _counts(chapter: Chapter) -> list[tuple[str, str]]:
         ("done", review.of(Standing.DONE)),
         ("to choose", review.of(Standing.CHOICE)),
         ("to render", review.of(Standing.RENDER, Standing.LATER)),
+        ("failed", review.of(Standing.FAILED)),
         ("not here", review.of(Standing.MISSING)),
         ("left out", review.of(Standing.SKIPPED)),
     ]

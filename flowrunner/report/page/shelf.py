@@ -14,9 +14,21 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Read: TypeAlias = Callable[[Artifact], bytes | None]
-"""The bytes of a picture; None where they are not on this machine."""
+"""Bytes that show a picture; None where there are none on this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """Where bytes come from: a picture itself, its preview beside the lock, a heat map by its path."""
+
+    picture: Read
+    preview: Read
+    heat: Callable[[str], bytes | None]
+
 
 _MINI = 112
+_MOST_HEATS = 80
+"""Heat maps on a page: a few are looked at, a thousand would only make it large."""
 _MOST_LARGE = 160
 """Pictures of which there is a large copy; beyond it a page would grow without end."""
 
@@ -38,18 +50,21 @@ class Copies:
     small: Copy
     large: Copy | None
     see_through: bool
+    is_preview: bool
+    """They are made of the preview beside the lock: the picture itself is elsewhere."""
 
 
 @dataclass(slots=True)
 class Shelf:
     """The copies of all pictures that a page shows, by digest. `put` comes before anything is shown."""
 
-    read: Read
+    supply: Supply
     name: str = ""
     """Tells the pictures of several shelves on one page apart."""
     copies: dict[str, Copies | None] = field(default_factory=dict)
     """None: the bytes are not here, or cannot be decoded."""
     _shown: dict[str, str] = field(default_factory=dict)
+    _heats: int = 0
 
     def put(self, wanted: Iterable[Artifact]) -> None:
         """Makes the copies, those of the first pictures large as well. Pillow works without the interpreter's lock."""
@@ -72,6 +87,15 @@ class Shelf:
     def small_only(self) -> int:
         """Pictures that are larger than their largest copy here by far, because the page would grow too large."""
         return max(0, len(self.copies) - _MOST_LARGE)
+
+    def heat(self, path: str, alt: str) -> Html | None:
+        """A heat map, as it is, while there are few of them."""
+        data = self.supply.heat(path) if path and self._heats < _MOST_HEATS else None
+        if data is None:
+            return None
+        self._heats += 1
+        uri = f"data:image/webp;base64,{base64.b64encode(data).decode('ascii')}"
+        return tag("img", src=uri, alt=alt, decoding="async", loading="lazy")
 
     def mini(self, artifact: Artifact, alt: str) -> Html | None:
         copies = self.of(artifact)
@@ -101,7 +125,9 @@ class Shelf:
         from flowrunner.imaging import picture
 
         small, most, quality = sizes
-        data = self.read(artifact)
+        data = self.supply.picture(artifact)
+        is_preview = data is None
+        data = self.supply.preview(artifact) if data is None else data
         if data is None:
             return None
         try:
@@ -111,8 +137,9 @@ class Shelf:
         see_through = image.mode == "RGBA" and image.getchannel("A").histogram()[255] < image.width * image.height
         fits = max(image.size) <= small
         big = _copy(image, most / max(image.size), quality) if large and not fits else None
-        lesser = _copy(image, small * (0.75 / image.width / image.height) ** 0.5, quality)
-        return Copies(_copy(image, _MINI / max(image.size), quality), lesser, big, see_through)
+        lesser = _scaled(image, small * (0.75 / image.width / image.height) ** 0.5)
+        mini = _copy(lesser, _MINI / max(lesser.size), quality)
+        return Copies(mini, _copy(lesser, 1, quality), big, see_through, is_preview)
 
 
 def _sizes(count: int) -> tuple[int, int, int]:
@@ -124,14 +151,19 @@ def _sizes(count: int) -> tuple[int, int, int]:
 
 
 def _copy(image: "Image", scale: float, quality: int) -> Copy:
-    from PIL.Image import Resampling
-
     from flowrunner.imaging import picture
 
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    copy = image.resize(size, Resampling.LANCZOS, reducing_gap=2.0) if scale < 1 else image.copy()
+    copy = _scaled(image, scale)
     data = base64.b64encode(picture.encode(copy, "image/webp", quality)).decode("ascii")
-    return Copy(f"data:image/webp;base64,{data}", *size)
+    return Copy(f"data:image/webp;base64,{data}", *copy.size)
+
+
+def _scaled(image: "Image", scale: float) -> "Image":
+    """A smaller picture, or a copy of one that is small enough."""
+    from PIL.Image import Resampling
+
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Resampling.LANCZOS, reducing_gap=2.0) if scale < 1 else image.copy()
 
 
 def _img(copy: Copy, alt: str, *, see_through: bool, id: str | None = None, same_as: str = "") -> Html:  # noqa: A002
