@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -17,6 +18,7 @@ CONFIG = "~/.config/flowrunner/config.toml"
 MASK = "***"
 
 _KEYS = ("key", "base_url", "proxy")
+_LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
 _LIMIT = 64 * 1024
 _SHORTEST = 6
 """Characters: masking something shorter would blot out ordinary words."""
@@ -84,6 +86,25 @@ class Operator:
             text = text.replace(form, MASK)
         return text
 
+    @contextmanager
+    def masked_logs(self) -> Iterator[None]:
+        """Keeps keys out of what the HTTP library logs meanwhile: at DEBUG it writes down each reply's headers, and a
+        careless server repeats the request's."""
+        import logging
+
+        def masked(record: logging.LogRecord) -> bool:
+            record.msg, record.args = self.mask(record.getMessage()), ()
+            return True
+
+        loggers = [logging.getLogger(name) for name in _LOGGERS]
+        for logger in loggers:
+            logger.addFilter(masked)
+        try:
+            yield
+        finally:
+            for logger in loggers:
+                logger.removeFilter(masked)
+
     def _value(self, provider: str, name: str, suffix: str) -> tuple[str, str]:
         """The value, empty where there is none, and where it comes from."""
         variable = f"{provider.upper().replace('-', '_')}_{suffix}"
@@ -104,7 +125,7 @@ def _forms(secret: str) -> Iterator[str]:
     from base64 import b64encode, urlsafe_b64encode
 
     raw = secret.encode()
-    yield from (secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1])
+    yield from (secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1])
     yield from (raw.hex(), raw.hex().upper(), secret[::-1])
     for encode in (b64encode, urlsafe_b64encode):
         for before in range(3):

@@ -56,7 +56,7 @@ class Placer:
     def masked(self, reply: Response) -> Response:
         """The reply without any key in it."""
         body = self.mask(reply.body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-        headers = {name: self.mask(value) for name, value in reply.headers.items()}
+        headers = {self.mask(name): self.mask(value) for name, value in reply.headers.items()}
         return Response(reply.status, headers, body)
 
     def _remote(self, door: Door) -> Remote:

@@ -157,6 +157,12 @@ class Run:
     ) -> Scheduler:
         if not found.of(Decision.RUN, Decision.AWAIT):
             return await self._walked(Nobody(), ledger, found)
+        with self.project.operator.masked_logs():
+            return await self._connected(run, ledger, found, keys)
+
+    async def _connected(
+        self, run: str, ledger: Ledger, found: Plan, keys: Mapping[str, Mapping[str, str]]
+    ) -> Scheduler:
         async with self._connections() as connections:
             calls = sum(cell.to_send for cell in found.of(Decision.RUN, Decision.AWAIT))
             return await self._walked(self._performer(run, ledger, keys, connections, calls), ledger, found)
