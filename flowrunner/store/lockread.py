@@ -26,6 +26,23 @@ _EVENTS_PER_DIGEST, _EVENTS = 50, 10_000
 _HEADER = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*):[ \t]*(.*)")
 _ENTRY = re.compile(r"  (?=[^ #])(.+?):(?: |$)")
 _FIELD = re.compile(r"    ([a-z]+):(?: |$)")
+_FORMS = {
+    "picks": re.compile(r"\A.+:\s+\{?image: "),
+    "accepts": re.compile(r"\A.+:\s+\{.*\bstands: [0-9a-f]{64}\b"),
+    "models": re.compile(r"\A.+: sha256:[0-9a-f]{64}\Z"),
+    "cells": re.compile(r"\A.+:\n    model: "),
+}
+"""What the text of an entry looks like, whatever header it stands below."""
+_BY = ("by", re.compile(r"\bby: ([^,}]{1,60})"))
+_TELLING = {
+    "picks": (("image", re.compile(r"\bimage: (\w+)")), _BY),
+    "accepts": (_BY, ("why", re.compile(r"\bwhy: ([^,}]{1,60})"))),
+    "cells": (
+        ("prompt", re.compile(r"\bprompt: ([^,}]{1,60})")),
+        ("picture", re.compile(r"\{sha256: ([0-9a-f]{6})")),
+    ),
+}
+"""What tells two versions of an entry apart."""
 _MARKER = re.compile(r"<{7} |={7}$|>{7} |\|{7} ")
 
 
@@ -45,6 +62,11 @@ def parse(source: Source) -> tuple[Lock, list[Problem]]:
         if any(problem.code in ("too-large", "too-deep") for problem in fault.problems):
             return Lock(), fault.problems
         lock = _Blocks(source, fields).read(fault.problems, events)
+    if fields.problems:
+        mended = _Blocks(source, Fields())
+        found = mended.read([], events)
+        if mended.moved and not mended.problems:
+            return found, []
     return lock, tidy(fields.problems)
 
 
@@ -90,6 +112,12 @@ class _Blocks:
         self._source = source
         self._fields = fields
         self._found = Found()
+        self.moved = False
+        """Whether an entry stood in another section than its own."""
+
+    @property
+    def problems(self) -> list[Problem]:
+        return self._fields.problems
 
     def read(self, told: list[Problem], limit: int) -> Lock:
         """What is sound; `told` is what reading it at once found, repeated where no block is at fault."""
@@ -100,17 +128,36 @@ class _Blocks:
             self._fields.problems += told
             return Lock()
         grouped: dict[tuple[str, str], list[_Block]] = {}
-        for block in blocks:
+        for block in map(self._at_home, blocks):
             grouped.setdefault((block.section, block.name), []).append(block)
         for (_, name), versions in grouped.items():
-            if name and len(versions) > 1:
-                self._conflict(versions[0], " and ".join(version.lines for version in versions))
+            distinct = list({self._text(version): version for version in versions}.values()) if name else versions
+            if name and len(distinct) > 1:
+                self._conflict(distinct[0], " and ".join(map(self._version, distinct)))
             else:
-                for block in versions:
+                for block in distinct:
                     self._read(block)
         if not self._fields.problems:
-            self._fields.problems += [problem for problem in told if not _is_repeated_section(problem)]
+            self._fields.problems += [problem for problem in told if not _is_repeated(problem)]
         return self._found.lock()
+
+    def _at_home(self, block: _Block) -> _Block:
+        """A block in the section that its form belongs to: a merge may leave it behind another one's header."""
+        kind = next((section for section, form in _FORMS.items() if form.search(self._text(block))), block.section)
+        if not block.name or kind == block.section or {kind, block.section} == {"models", "inputs"}:
+            return block
+        self.moved = True
+        return replace(block, section=kind)
+
+    def _version(self, block: _Block) -> str:
+        """Where a version stands and what tells it from the other: `lines 4 to 5 (image 3, by Anna Berg)`."""
+        text = self._text(block)
+        found = [(word, form.search(text)) for word, form in _TELLING.get(block.section, ())]
+        said = [f"{word} {match[1]}" for word, match in found if match]
+        return f"{block.lines} ({', '.join(said)})" if said else block.lines
+
+    def _text(self, block: _Block) -> str:
+        return self._source.text[self._source.starts[block.first - 1] : self._end(block)].rstrip()
 
     def _has_markers(self) -> bool:
         for number in range(1, len(self._source.starts) + 1):
@@ -132,13 +179,21 @@ class _Blocks:
             root = document.parse(fragment)
         except InvalidPipeline as fault:
             if block.name:
-                self._conflict(block, _repeated(self._source, block) or f"{block.lines}; {fault.problems[0].message}")
+                versions = self._choices(block) or _repeated(self._source, block)
+                self._conflict(block, versions or f"{block.lines}; {fault.problems[0].message}")
                 return
             fields.problems += fault.problems
         else:
             self._decode(block, root, fields)
         shift = start - len(head)
         self._fields.problems += [_moved(problem, self._source, shift) for problem in fields.problems]
+
+    def _choices(self, block: _Block) -> str:
+        """The lines of two choices in one entry, as its name and its end stand on lines of their own."""
+        numbers = range(block.first + 1, block.last + 1)
+        lines = [number for number in numbers if self._source.line(number).startswith("    {")]
+        lone = [replace(block, first=number, last=number) for number in lines] if block.section != "cells" else []
+        return " and ".join(map(self._version, lone)) if len(lone) > 1 else ""
 
     def _decode(self, block: _Block, root: object, fields: Fields) -> None:
         if not isinstance(root, MapNode):
@@ -194,9 +249,9 @@ def _repeated(source: Source, block: _Block) -> str:
     return ", ".join(f"{name} at lines {' and '.join(at)}" for name, at in lines.items() if len(at) > 1)
 
 
-def _is_repeated_section(problem: Problem) -> bool:
-    """Two branches began the same section: its entries are read as one."""
-    return problem.code == "duplicate-key" and problem.span is not None and problem.span.column == 1
+def _is_repeated(problem: Problem) -> bool:
+    """Two branches began the same section, whose entries are read as one, or wrote the same entry to the letter."""
+    return problem.code == "duplicate-key" and problem.span is not None and problem.span.column in (1, 3)
 
 
 def _moved(problem: Problem, source: Source, shift: int) -> Problem:

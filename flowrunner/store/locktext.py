@@ -1,8 +1,9 @@
 """Writing a lock: one small set of shapes, sorted, the same bytes for the same lock on every machine.
 
-Each pick, each acceptance, each `with` and each sample is one line, and a cell ends with its key, because of how git's
-union merge works: it takes runs of more than three equal lines out of a conflict, and so would weave two new cells
-together whose parameters stood on lines of their own.
+Its layout follows from how git's union merge works. It takes runs of more than three equal lines out of a conflict, and
+so would weave two new cells together whose parameters stood on lines of their own: each `with` and each sample is one
+line. And it calls a conflict what changes on both sides without a line between that both kept: each entry begins and
+ends with a line of its own that stays when the entry changes, so that neighbours may be changed by different people.
 """
 
 import re
@@ -45,8 +46,8 @@ def dump(lock: Lock, known: Written | None = None) -> str:
 def _parts(lock: Lock, known: Written) -> Iterator[str]:
     yield f"lock: {VERSION}\n"
     yield from _section("inputs", {name: flow(value) for name, value in lock.inputs.items()})
-    yield from _section("picks", {cell: flow(_pick(pick)) for cell, pick in lock.picks.items()})
-    yield from _section("accepts", {cell: flow(_acceptance(one)) for cell, one in lock.accepts.items()})
+    yield from _choices("picks", {cell: flow(_pick(pick)) for cell, pick in lock.picks.items()})
+    yield from _choices("accepts", {cell: flow(_acceptance(one)) for cell, one in lock.accepts.items()})
     yield from _section("models", {model: f"sha256:{digest}" for model, digest in lock.models.items()})
     if lock.cells:
         yield "cells:\n"
@@ -64,6 +65,18 @@ def _section(name: str, entries: Mapping[str, str]) -> Iterator[str]:
         yield f"  {text(key)}: {entries[key]}\n"
 
 
+def _choices(name: str, entries: Mapping[str, str]) -> Iterator[str]:
+    """What people say of cells: each between two lines that stay when it changes."""
+    if entries:
+        yield f"{name}:\n"
+    for key in sorted(entries):
+        yield f"  {text(key)}:\n    {entries[key]}\n{_end(key)}\n"
+
+
+def _end(name: str) -> str:
+    return f"    # end of {text(name)}"
+
+
 def written(cell: LockedCell) -> str:
     """The lines of one cell."""
     return "".join(f"{line}\n" for line in _cell(cell))
@@ -77,6 +90,7 @@ def _cell(cell: LockedCell) -> Iterator[str]:
     for sample in cell.samples:
         yield f"      - {flow(_sample(sample))}"
     yield f"    key: {text(cell.key)}"
+    yield _end(cell.cell)
 
 
 def _pick(pick: Pick) -> dict[str, Any]:

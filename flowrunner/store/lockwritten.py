@@ -51,6 +51,7 @@ def _cell(name: str, lines: Iterator[str]) -> LockedCell:
     elif line == "    samples: []":
         line = next(lines)
     _demand(isinstance(with_, dict) and len({sample.key for sample in samples}) == len(samples))
+    next(lines)  # its end, which is compared with the rest
     return LockedCell(cell=name, model=model, with_=with_, samples=tuple(samples), key=_hex(_text(line, "    key: ")))
 
 

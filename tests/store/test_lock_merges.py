@@ -1,13 +1,16 @@
 """Locks through git's own union merge: different cells merge, and no cell of two versions passes unnoticed."""
 
+import random
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store_locks import cell, lock, read
+from store_locks import cell, hexed, lock, read
 
 from flowrunner.problems import Problem
+from flowrunner.store.locked import Acceptance
 from flowrunner.store.lockfile import Lock, Pick, dump
 
 Merge = Callable[[Lock, Lock, Lock], tuple[Lock, list[Problem]]]
@@ -103,3 +106,77 @@ def test_lines_that_are_no_yaml_name_their_cell(merge: Merge) -> None:
     broken = base.replace("    samples:", "    samples", 1)
     found, problems = read(broken)
     assert (found, conflicts(problems)) == (lock(Z), {("a",)})
+
+
+def union(folder: Path, base: str, ours: str, theirs: str) -> str:
+    """What git makes of a file with merge=union."""
+    for name, text in (("base", base), ("ours", ours), ("theirs", theirs)):
+        (folder / name).write_text(text, encoding="utf-8")
+    words = ["git", "merge-file", "-p", "--union", "ours", "base", "theirs"]
+    return subprocess.run(words, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+NAMES = [f"{step}/{product}" for step in ("frame", "scene") for product in ("jug", "lamp", "vase")] + ["sheet"]
+
+
+def changed(before: Lock, names: list[str], chance: random.Random) -> Lock:
+    """A lock in which these cells were added, made anew, picked for or accepted."""
+    cells, picks, accepts = dict(before.cells), dict(before.picks), dict(before.accepts)
+    for name in names:
+        if name not in cells or chance.random() < 0.4:
+            made = cell(name, f"prompt {chance.random()}", variants=chance.choice([1, 2, 4]))
+            cells[name] = replace(made, model=chance.choice(["m/a", "m/b", "m/c"]))
+        elif chance.random() < 0.6:
+            picks[name] = Pick(image=chance.randint(1, 4), why=f"{chance.random()}", for_=cells[name].key)
+        else:
+            accepts[name] = Acceptance(stands=cells[name].key, for_=hexed(chance.random()), why="a typo")
+    models = {made.model: hexed(made.model) for made in cells.values()}
+    return Lock(cells=cells, picks=picks, accepts=accepts, models=models)
+
+
+def merged_by_hand(base: Lock, *others: Lock) -> Lock:
+    """All changes of branches that touch different cells."""
+    found = base
+    for other in others:
+        for section in ("cells", "picks", "accepts"):
+            before, after = getattr(base, section), getattr(other, section)
+            new = {name: value for name, value in after.items() if before.get(name) != value}
+            found = replace(found, **{section: {**getattr(found, section), **new}})
+    return found
+
+
+def merged_at_random(folder: Path, seed: int) -> bool:
+    """Three branches that changed different cells, merged in some order: whether they merged by themselves. Where git
+    has aligned one cell with another, that is named; what is read without a problem is never wrong."""
+    chance = random.Random(seed)
+    names = chance.sample(NAMES, len(NAMES))
+    base = changed(changed(Lock(), names[: chance.randint(0, 6)], chance), names[: chance.randint(0, 3)], chance)
+    one, two = sorted(chance.sample(range(1, len(names)), 2))
+    branches = [changed(base, part, chance) for part in (names[:one], names[one:two], names[two:])]
+    chance.shuffle(branches)
+    text = dump(branches[0])
+    for count in (2, 3):
+        text = union(folder, dump(base), text, dump(branches[count - 1]))
+        found, problems = read(text)
+        if problems:
+            assert all(conflicts(problems)), seed
+            return False
+        expected = merged_by_hand(base, *branches[:count])
+        assert without_models(found) == without_models(expected), seed
+        # The next one is merged into what git left, or into what a run wrote of it.
+        text = chance.choice([text, dump(expected)])
+    return True
+
+
+def without_models(found: Lock) -> Lock:
+    """A run writes down anew which models its cells have."""
+    return replace(found, models={})
+
+
+def test_branches_that_work_on_different_cells_merge(tmp_path: Path) -> None:
+    assert sum(merged_at_random(tmp_path, seed) for seed in range(12)) >= 9
+
+
+@pytest.mark.slow
+def test_three_branches_merge_in_any_order(tmp_path: Path) -> None:
+    assert sum(merged_at_random(tmp_path, seed) for seed in range(12, 1012)) >= 960

@@ -151,6 +151,7 @@ def test_a_broken_lock_of_countless_blocks_is_not_taken_apart(monkeypatch: pytes
     assert (found, len(problems)) == (Lock(), 1)
 
 
+PICTURE = CELL.partition("{sha256: ")[2][:6]
 TWICE = CELL + CELL.replace("prompt: a", "prompt: b")
 WOVEN = CELL + CELL.replace("prompt: a", "prompt: b").split("\n", 2)[2]
 SAMPLES = CELL.replace("    key:", CELL.split("\n")[4] + "\n    key:")
@@ -159,7 +160,7 @@ SAMPLES = CELL.replace("    key:", CELL.split("\n")[4] + "\n    key:")
 @pytest.mark.parametrize(
     ("cells", "line", "says"),
     [
-        (TWICE, 6, "lines 6 to 11 and lines 12 to 17"),
+        (TWICE, 6, f"lines 6 to 11 (prompt a, picture {PICTURE}) and lines 12 to 17 (prompt b, picture {PICTURE})"),
         (WOVEN, 6, "with at lines 8 and 12, samples at lines 9 and 13, key at lines 11 and 15"),
         (SAMPLES, 11, "the same samples at lines 10 and 11"),
         ("  scene/lamp:\n    with: {prompt: a\n    model: m\n", 6, "lines 6 to 8"),
@@ -181,7 +182,28 @@ def test_a_repeated_pick_is_named() -> None:
     found, problems = read("lock: 1\npicks:\n  a: {image: 1}\n  b: {image: 1}\n  a: {image: 2}\n  c: {image: 3}\n")
     assert sorted(found.picks) == ["b", "c"]
     assert [(problem.code, problem.cells) for problem in problems] == [("lock-conflict", ("a",))]
-    assert "line 3 and line 5" in problems[0].message
+    assert "line 3 (image 1) and line 5 (image 2)" in problems[0].message
+
+
+def test_what_both_sides_wrote_to_the_letter_is_read_once() -> None:
+    other = CELL.replace("scene/lamp", "scene/vase")
+    pick, model = "  a: {image: 1}\n", f"  m: sha256:{KEY}\n"
+    sound = f"lock: 1\npicks:\n{pick}models:\n{model}cells:\n{CELL}{other}"
+    assert read(f"{sound}{CELL}models:\n{model}picks:\n{pick}") == read(sound)
+
+
+def test_what_a_merge_left_below_another_header_is_read_as_what_it_is() -> None:
+    said = f"  b: {{why: x, stands: {KEY}, for: {KEY}}}\n"
+    pick, model = "  a:\n    {image: 1}\n", f"  m: sha256:{KEY}\n"
+    sound = f"lock: 1\npicks:\n{pick}accepts:\n{said}models:\n{model}cells:\n{CELL}"
+    assert read(sound)[1] == []
+    assert read(f"lock: 1\naccepts:\n{pick}{said}{model}cells:\n{CELL}") == read(sound)
+    assert read(f"lock: 1\npicks:\n{CELL}accepts:\n{said}picks:\n{model}{pick}") == read(sound)
+
+
+def test_what_is_wrong_in_a_lock_is_told_also_where_something_was_moved() -> None:
+    problems = read(f"lock: 1\naccepts:\n  a: {{image: 1}}\n  b: {{why: x, stands: 1, for: {KEY}}}\n")[1]
+    assert any(problem.code == "digest" for problem in problems)
 
 
 def test_a_section_that_both_sides_began_is_read_as_one() -> None:

@@ -91,7 +91,9 @@ def test_whatever_was_not_written_so_is_left_to_the_thorough_way(old: str, new: 
 def test_a_cell_that_stands_twice_is_left_to_the_thorough_way() -> None:
     text = dump(lock(cell("a")))
     assert fast(text + text.partition(HEAD)[2]) is None
-    assert [problem.code for problem in read(text + text.partition(HEAD)[2])[1]] == ["lock-conflict"]
+    assert read(text + text.partition(HEAD)[2]) == (lock(cell("a")), [])
+    other = dump(lock(cell("a", "another"))).partition(HEAD)[2]
+    assert [problem.code for problem in read(text + other)[1]] == ["lock-conflict"]
 
 
 def test_a_sample_that_stands_twice_is_left_to_the_thorough_way() -> None:
