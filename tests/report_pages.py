@@ -36,6 +36,23 @@ steps:
 outputs: {frames: $frame.*, overview: $sheet}
 """
 
+LABELLED = """\
+flowrunner: 1
+name: label
+steps:
+  card: {model: image/resize, with: {image: lamp.png, width: 200, height: 100}}
+  label:
+    model: image/annotate
+    with: {image: $card, text: Hello, box: [0.1, 0.1, 0.9, 0.9]}
+    check:
+      - size: {width: 200, height: 100}
+      - not_flat: true
+      - max_bytes: 100
+        level: warn
+      - unchanged_outside: {of: $card, box: [0.6, 0.6, 0.9, 0.9], at_most: 0}
+  last: {model: image/resize, with: {image: $label, width: 50}}
+"""
+
 
 def made(folder: Path, recipe: str = RECIPE, *, picks: str = "scene/lamp 2 the shade\n") -> Path:
     """A project whose recipe was run, simulated, with these choices, and run again."""

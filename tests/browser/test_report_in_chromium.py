@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from chromium import Tab
-from report_pages import made, page_of
+from report_pages import LABELLED, made, page_of
 from support import cli
 
 pytestmark = pytest.mark.slow
@@ -63,6 +63,15 @@ def test_a_storyboard_owes_its_readers_nothing(tab: Tab, folder: Path, width: in
     tab.go(folder / "story.html")
     assert tab.evaluate(AUDIT) == []
     assert pictured(tab, f"storyboard-{width}-light") > 50
+
+
+def test_failed_checks_can_be_read_in_the_dark(tab: Tab, tmp_path: Path) -> None:
+    page_of(made(tmp_path, LABELLED, picks=""), "--simulate")
+    tab.media(prefers_color_scheme="dark")
+    for anchor in ("", "picture/label"):
+        tab.go(tmp_path / "page.html", anchor)
+        assert tab.evaluate(AUDIT) == []
+    assert pictured(tab, "checks-dark") > 50
 
 
 def test_a_policy_that_forbids_all_requests_is_kept_by_the_browser(tab: Tab, page: Path) -> None:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from report_pages import RECIPE, made, outline, page_of, report
+from report_pages import LABELLED, RECIPE, made, outline, page_of, report
 from support import cli, golden, picture, project
 from wire import Wire
 
@@ -144,24 +144,6 @@ def test_a_clone_without_the_pictures_shows_the_previews_beside_the_lock(tmp_pat
     shutil.rmtree(folder / ".flowrunner" / "objects")
     text = outline(page_of(folder, "--simulate"))
     assert "[picture: frame, lamp · square: Extend it]\nlamp · square\npreview\n" in text
-
-
-LABELLED = """\
-flowrunner: 1
-name: label
-steps:
-  card: {model: image/resize, with: {image: lamp.png, width: 200, height: 100}}
-  label:
-    model: image/annotate
-    with: {image: $card, text: Hello, box: [0.1, 0.1, 0.9, 0.9]}
-    check:
-      - size: {width: 200, height: 100}
-      - not_flat: true
-      - max_bytes: 100
-        level: warn
-      - unchanged_outside: {of: $card, box: [0.6, 0.6, 0.9, 0.9], at_most: 0}
-  last: {model: image/resize, with: {image: $label, width: 50}}
-"""
 
 
 def test_checks_are_told_with_what_was_measured_and_a_heat_map(tmp_path: Path) -> None:
