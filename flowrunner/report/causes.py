@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from flowrunner.changes import Change
 from flowrunner.comparing.compared import ComparedCell, Comparison, Kind
 from flowrunner.comparing.texts import Fate, Piece
-from flowrunner.report.verdict import row
+from flowrunner.report.verdict import listed, row
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def _cause(key: object, made: Cause, known: dict[object, Cause]) -> Cause:
 def _own(one: Comparison, cell: ComparedCell, places: set[tuple[str, str]]) -> Iterator[tuple[object, Cause]]:
     if cell.kind in (Kind.NEW, Kind.REMOVED) and not (one.is_new or one.is_gone):
         label = label_of(cell, places)
-        yield (one.file, cell.kind, label), Cause(kind=cell.kind, label=label)
+        yield (cell.kind, label), Cause(kind=cell.kind, label=label)
     for change in cell.fields:
         found = row(change, one)
         words = tuple((piece.fate, piece.text) for piece in found if piece.fate is not Fate.KEPT)
@@ -91,6 +91,4 @@ def label_of(cell: ComparedCell, places: set[tuple[str, str]]) -> str:
 def steps_of(cells: Iterable[ComparedCell]) -> str:
     """`frame, branded and 2 more steps`."""
     names = list(dict.fromkeys(cell.step for cell in cells))
-    if len(names) > 3:
-        return f"{', '.join(names[:2])} and {len(names) - 2} more steps"
-    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
+    return listed(names if len(names) <= 3 else [*names[:2], f"{len(names) - 2} more steps"])

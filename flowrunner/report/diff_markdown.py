@@ -28,6 +28,8 @@ _MOST_WORDS = 1200
 _MOST_BOXES = 40
 """Steps of a recipe that is drawn."""
 
+_CODE = re.compile(r"\\[uU][0-9a-f]{4}")
+_SPELLED = "\\u… stands for what cannot be seen, or only looks like a letter"
 _CLASSES = {
     "edited": "fill:#fde68a,stroke:#b45309,stroke-width:2px,color:#1f2937",
     "follows": "fill:#fef3c7,stroke:#d97706,stroke-dasharray:4 3,color:#1f2937",
@@ -201,6 +203,7 @@ def _place(cause: Cause) -> str:
     told = new if old in ("", new) else f"{new}; before: {old}" if new else f"before: {old}"
     told = "; ".join(part for part in (choice(cell.picked) if cell.repicked else "", told) if part)
     told = f"as in {cause.cells[0][1].cell}; {told}" if len(cause.cells) > 1 else told
+    told += f"; {_SPELLED}" if any(_CODE.search(escape.visible(piece.text)) for piece in cause.row) else ""
     return f"<br><sub>{escape.markdown(told)}</sub>"
 
 
@@ -210,14 +213,15 @@ def marked(found: Sequence[Piece]) -> str:
     texts = [_line(piece.text) for piece in found]
     shown = []
     for at, (piece, text) in enumerate(zip(found, texts, strict=True)):
+        beside = at > 0 and found[at - 1].fate is Fate.GONE
         left = texts[at - 1][-1:] if at else ""
         right = texts[at + 1][:1] if at + 1 < len(texts) else ""
         parted = piece.fate is Fate.GONE and at + 1 < len(found) and found[at + 1].fate is Fate.NEW
-        shown.append(_mark(piece.fate, text, left, " " if parted else right))
+        shown.append(_mark(piece.fate, text, left, " " if parted else right, beside=beside))
     return "".join(shown)
 
 
-def _mark(fate: Fate, text: str, left: str, right: str) -> str:
+def _mark(fate: Fate, text: str, left: str, right: str, *, beside: bool) -> str:
     if fate is Fate.KEPT:
         return escape.markdown(text)
     core = text.strip()
@@ -226,7 +230,7 @@ def _mark(fate: Fate, text: str, left: str, right: str) -> str:
         core, head = "␣" * max(1, len(text)), ""
     mark, tag = ("~~", "del") if fate is Fate.GONE else ("**", "strong")
     # What went and what came stand side by side, and need a blank between them.
-    gap = " " if fate is Fate.NEW and left and not left.isspace() and not head else ""
+    gap = " " if beside and not left.isspace() and not head else ""
     opens = core[0].isalnum() and not (left.isalnum() and not head and not gap)
     closes = core[-1].isalnum() and not (right.isalnum() and not tail)
     inner = escape.markdown(core)

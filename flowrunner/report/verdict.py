@@ -16,7 +16,7 @@ Compared = Sequence[Comparison]
 def verdict(found: Compared, unread: int = 0, *, simulated: bool) -> str:
     """All in one sentence: `2 recipes changed, 27 pictures follow, about $0.29`."""
     parts = [f"{plural(unread, 'recipe')} {_are(unread)} not valid"] if unread else []
-    parts += [_recipes(found), " and ".join(_pictures(found))]
+    parts += [_recipes(found), listed(list(_pictures(found)))]
     parts = [part for part in parts if part]
     cells = [cell for one in found for cell in one.moving]
     if cells:
@@ -24,6 +24,11 @@ def verdict(found: Compared, unread: int = 0, *, simulated: bool) -> str:
     if parts:
         return ", ".join(parts)
     return "No picture changes"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """`1 follows, 2 are new and 3 are gone`."""
+    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "".join(parts)
 
 
 def pictures(cells: Sequence[ComparedCell]) -> str:
@@ -114,7 +119,7 @@ def _recipes(found: Compared) -> str:
             parts.append(
                 f"{number} {_are(number)} {word}" if parts else f"{plural(number, 'recipe')} {_are(number)} {word}"
             )
-    return " and ".join(parts)
+    return listed(parts)
 
 
 def _pictures(found: Compared) -> Iterable[str]:

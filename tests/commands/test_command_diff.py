@@ -10,6 +10,7 @@ from shapes import DIFF, fits, several
 from support import cli, environment, golden, picture, project
 
 from flowrunner.diffing import diff
+from flowrunner.digest import sha256
 from flowrunner.report.diff_markdown import diff_markdown
 from flowrunner.report.diff_text import diff_text
 
@@ -436,3 +437,34 @@ def test_thousands_of_changes_fit_on_a_screen_and_in_a_comment(tmp_path: Path) -
     assert shown.count("<details>") == shown.count("</details>") > 0
     assert "| and 140 more | | |" in shown
     assert diff_text(found.ends, found.compared, simulated=False, next_commands={}).count("\n") < 100
+
+
+def test_a_pointer_of_git_lfs_is_the_picture_that_it_stands_for(studio: Studio) -> None:
+    path = studio.root / "photos/vase.png"
+    whole = path.read_bytes()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256(whole)}\nsize {len(whole)}\n"
+    path.write_text(pointer)
+    studio.commit("with pointers")
+    assert studio.diff("spring.yaml").out.startswith("No picture changes")
+    path.write_bytes(whole)
+    assert studio.diff("spring.yaml").out.startswith("No picture changes")
+    path.write_text(pointer.replace(sha256(whole), "0" * 64))
+    assert "photos/vase.png is another picture now" in studio.diff("spring.yaml").out
+
+
+def test_a_reference_that_is_put_into_a_list_moves_nothing_else(studio: Studio) -> None:
+    studio.edit("spring.yaml", "image_urls: [$scene]", "image_urls: [photos/lamp.png, $scene.2, $scene]")
+    found = studio.diff("spring.yaml", "--format", "json").json
+    (cell,) = (cell for cell in found["cells"] if cell["cell"] == "frame/vase")
+    assert [(field["path"], field["before"]) for field in cell["fields"]] == [
+        ("image_urls[0]", None),
+        ("image_urls[1]", None),
+    ]
+    assert cell["fields"][1]["after"] == "$scene/vase.2"
+    assert (cell["because"], cell["change"]) == ([], "render")
+
+
+def test_nothing_is_written_and_no_key_is_read(studio: Studio) -> None:
+    before = sorted((path, path.stat().st_mtime_ns) for path in studio.root.rglob("*") if ".git/" not in str(path))
+    cli("diff", ".", cwd=studio.root, env={"AIMLAPI_API_KEY": "bad key"})
+    assert before == sorted((p, p.stat().st_mtime_ns) for p in studio.root.rglob("*") if ".git/" not in str(p))
