@@ -70,14 +70,14 @@ def cases(draw: DrawFn) -> Case:
         steps=steps,
         caps=Caps(
             max_usd=draw(cents),
-            max_calls=draw(one_of(none(), integers(0, 8))),
+            max_calls=draw(one_of(none(), integers(0, 4))),
             total_usd=draw(cents),
             unpriced=draw(sampled_from((False, True))),
         ),
         concurrency=draw(integers(1, 8)),
         faults=draw(lists(sampled_from(FAULTS), max_size=16)),
         waits=draw(lists(integers(0, 3), min_size=1, max_size=8)),
-        interrupted=draw(one_of(none(), integers(1, 8))),
+        interrupted=draw(one_of(none(), none(), integers(1, 8))),
     )
 
 
