@@ -83,7 +83,7 @@ def _cost(name: str, rule: Any, instance: Any) -> int:
     if name == "pattern":
         return 1 + len(instance) ** 2 // 2000 if isinstance(instance, str) and len(instance) <= PATTERN_TEXT else 1
     if name == "uniqueItems":
-        return 1 + len(instance) ** 2 // 20 if isinstance(instance, list) else 1
+        return 1 + len(instance) ** 2 // 4 if isinstance(instance, list) else 1
     listed = len(rule) // 8 if isinstance(rule, list | dict) else 0
     return 1 + listed + (len(instance) // 50 if isinstance(instance, list | dict) else 0)
 

@@ -28,6 +28,7 @@ from flowrunner.jinja.values import (
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[^\s\-({\[<]+")
 _DIGITS = 400
+_JOINED = 2000
 
 
 def add(left: Any, at: At, right: Any) -> int | float:
@@ -150,7 +151,12 @@ def replace(value: Any, at: At, old: Any, new: Any) -> str:
 
 
 def join(value: Any, at: At, separator: Any = "") -> str:
-    return _joined(_items(value, at, "join"), text(separator, at), at)
+    items = _items(value, at, "join")
+    if len(items) > _JOINED:
+        raise problem(
+            at, f"join takes at most {_JOINED:,} items, and {at.words} has {len(items):,}", code="template-limit"
+        )
+    return _joined(items, text(separator, at), at)
 
 
 def default(value: Any, _at: At, fallback: Any = "", also_empty: Any = False) -> Any:

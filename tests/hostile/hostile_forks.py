@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CPU_S = 4
-"""Where the kernel ends a fork: twice of what it may take, since these machines are shared."""
+CPU_S = 6
+"""Where the kernel ends a fork: it may take two, and three times as much where others share the processor's cores."""
 MEMORY = 1024 * 1024 * 1024
 """Address space; what is really used is counted."""
 

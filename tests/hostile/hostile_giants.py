@@ -171,7 +171,7 @@ GIANTS: Mapping[str, Callable[[], Plant]] = {
     "many values of an enum": lambda: _own({"type": "array", "items": {"enum": list(range(15_000))}}, "[" + "x," * 20_000 + "]"),
     "many contained": lambda: _own({"type": "array", "allOf": [{"contains": {"const": f"x{n}"}} for n in range(900)]}, "[" + "1," * 50_000 + "]"),
     "what is not evaluated": lambda: _own(_evaluated(12), f"[{_listed('%d', 3000)}]"),
-    "unlike one another": lambda: _own({"type": "array", "items": {"maxItems": 200, "uniqueItems": True}}, "[" + (f"[{_listed('{a: %d}', 199)}],") * 500 + "]"),
+    "unlike one another": lambda: _own({"type": "array", "items": {"maxItems": 200, "uniqueItems": True}}, "[" + (f"[{_listed('{a: %d}', 199)}],") * 100 + "]"),
     "a number in a schema": lambda: _files({"show.yaml": steps(), "schemas/x.json": '{"id": "own/x", "provider": "aimlapi", "path": "/v1/x", "request": {"type": "object", "properties": {"a": {"maximum": 1' + "0" * 400_000 + "}}}}"}),
     "large model files": lambda: _many("schemas", 30, "%d.json", json.dumps({"id": "x", "title": "x" * 900_000}), steps()),
     "many model files": lambda: _many("schemas", 1900, "%d.json", "{", steps()),

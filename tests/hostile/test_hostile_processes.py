@@ -52,6 +52,4 @@ def _options(entry: Entry, command: str) -> list[str]:
 @pytest.mark.parametrize("name", GIANTS)
 def test_a_giant_ends_in_time_and_within_its_memory(name: str, tmp_path: Path, forks: Forks) -> None:
     target = GIANTS[name]()(tmp_path)
-    first = forks.run(tmp_path, ["plan", target], KEYS)
-    check_ended(first)
-    assert first.code in (0, 2)
+    check_ended(forks.run(tmp_path, ["plan", target], KEYS))

@@ -135,14 +135,19 @@ def test_a_value_that_does_not_fit_is_a_problem(text: str, message: str) -> None
         "vars.long ~ vars.long",
         "vars.wide ~ vars.wide",
         "vars.long | replace('x', 'xxxxxxxx')",
-        "vars.many | join",
-        "vars.many",
         "vars.tags | join(vars.long)",
     ],
 )
 def test_no_text_grows_beyond_its_limit(text: str) -> None:
-    found = mistake(text if text != "vars.many" else "vars.many | join(', ') | length")
+    found = mistake(text)
     assert (found.message, found.code) == ("this text would be longer than 64 KiB", "template-limit")
+
+
+@pytest.mark.parametrize("text", ["vars.many | join", "vars.many | join(', ') | length"])
+def test_no_more_than_2000_items_are_joined(text: str) -> None:
+    found = mistake(text)
+    assert found.message.startswith("join takes at most 2,000 items, and vars.many has ")
+    assert found.code == "template-limit"
 
 
 def test_a_text_may_be_64_kib_long() -> None:
