@@ -39,6 +39,7 @@ class Held(StrEnum):
 
     REPLY = "its reply is kept and is read again, for nothing"
     UNKNOWN = "an earlier call may have been billed; --on-unknown resend pays again"
+    MODERATED = "moderation has refused it; only --force sends it again"
     CHARGED = "an earlier call was charged and gave no picture; --on-unknown resend pays again"
 
 

@@ -22,6 +22,7 @@ from flowrunner.files import FileProblem
 from flowrunner.images import Images
 from flowrunner.jobs import Again, Door, Job, Missing, Stop, declined
 from flowrunner.keeping import Keeper
+from flowrunner.known import forbidden
 from flowrunner.local import LocalPerformer
 from flowrunner.patience import Patience
 from flowrunner.placing import Placer
@@ -139,12 +140,8 @@ class Performer:
     def _forbidden(self, job: Job, door: Door) -> Failure | None:
         """What moderation has refused is never sent again: the same prompt is refused again, and the account noted."""
         receipt = self.ledger.refusal(job.call.key, simulated=self.simulated)
-        if receipt is None:
-            return None
-        reading = door.provider.read(Response(receipt.status, receipt.headers, receipt.body))
-        if not isinstance(reading, Refused) or reading.fate is not Fate.MODERATED:
-            return None
-        return replace(failures.moderated(job, reading), known=True)
+        refused = forbidden(receipt, door.provider) if receipt else None
+        return replace(failures.moderated(job, refused), known=True) if refused else None
 
     # -- paid calls -----------------------------------------------------------------------------------------------
 
@@ -328,7 +325,9 @@ class Performer:
 
     async def _read(self, job: Job, door: Door, receipt: Receipt, begun: float) -> Outcome | Failure | Again:
         if not self.simulated and MARK_HEADER in receipt.headers:
-            failure = Failure(key=job.call.key, error="the reply comes from a simulator, and this is a live run")
+            hint = f"give --simulate, or unset {job.call.provider.upper()}_BASE_URL"
+            error = "the reply comes from a simulator, and this is a live run"
+            failure = Failure(key=job.call.key, error=error, hint=hint)
             self.ledger.failed(receipt.call, failure)
             return failure
         reading = door.provider.read(Response(receipt.status, receipt.headers, receipt.body))

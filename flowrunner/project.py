@@ -9,17 +9,17 @@ from typing import Any
 
 from flowrunner.artifact import Artifact
 from flowrunner.binding import Binder
-from flowrunner.call import Billed, File, Outcome
+from flowrunner.call import File
 from flowrunner.catalog import Catalog
 from flowrunner.catalog import load as catalog_load
 from flowrunner.checks.judge import Judge
 from flowrunner.credentials import Operator
-from flowrunner.decisions import Held
 from flowrunner.digest import tagged
 from flowrunner.errors import InvalidPipeline, UsageError
 from flowrunner.files import TEXT_LIMIT, Files, WorkTree, leads_to_hidden, resolved
 from flowrunner.given import Given, given
 from flowrunner.graph import Graph, draw
+from flowrunner.known import Known
 from flowrunner.loading import LOCK_SUFFIXES, read
 from flowrunner.loading.document import uncollected
 from flowrunner.loading.fields import MOST, too_many
@@ -296,33 +296,6 @@ def _accepted(opened: Opened) -> list[Problem]:
         )
         for cell, one in opened.lock.accepts.items()
     ]
-
-
-class Known:
-    """What a ledger tells a planner: outcomes of one kind of run. `resend`: what may have been billed is sent again."""
-
-    def __init__(self, ledger: Ledger, *, simulated: bool, resend: bool = False) -> None:
-        self._ledger = ledger
-        self._simulated = simulated
-        self._resend = resend
-        self._unsettled: frozenset[str] | None = None
-
-    def outcome(self, key: str) -> Outcome | None:
-        return self._ledger.outcome(key, simulated=self._simulated)
-
-    def held(self, key: str) -> Held | None:
-        """As a performer would decide it. A simulator's reply is not kept: its pictures end with its process."""
-        if self._unsettled is None:
-            self._unsettled = self._ledger.unsettled(simulated=self._simulated)
-        if key not in self._unsettled:
-            return None
-        receipt = None if self._simulated else self._ledger.receipt(key, simulated=False)
-        if receipt is not None:
-            return Held.REPLY if 200 <= receipt.status < 300 else None
-        unknown = [] if self._resend else self._ledger.unknowns(key, simulated=self._simulated)
-        if not unknown:
-            return None
-        return Held.CHARGED if unknown[-1].billed is Billed.YES else Held.UNKNOWN
 
 
 def judge(opened: Opened, *, keep: bool) -> Judge:

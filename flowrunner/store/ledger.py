@@ -271,9 +271,9 @@ class Ledger:
         return None if row is None else tables.receipt(row)
 
     def unsettled(self, *, simulated: bool) -> frozenset[str]:
-        """Keys with an attempt that was sent and is not known to have ended well or for nothing: few, so that whoever
-        asks for many keys looks at these only."""
-        states = (State.REPLIED, State.UNKNOWN, *_OPEN)
+        """Keys with an attempt that was refused, or is not known to have ended well or for nothing: few, so that
+        whoever asks for many keys looks at these only."""
+        states = (State.REPLIED, State.UNKNOWN, State.REFUSED, *_OPEN)
         rows = self._database.rows(tables.UNSETTLED, simulated, *states, State.FAILED, Billed.YES)
         return frozenset(row["key"] for row in rows)
 

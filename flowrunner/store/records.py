@@ -1,7 +1,7 @@
 """What the ledger takes and gives: runs, attempts, receipts, limits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -101,6 +101,8 @@ class Receipt:
     headers: Mapping[str, str]
     body: bytes
     request_id: str = ""
+    provider: str = field(default="", compare=False)
+    """Whose reply it is, where it is read from the ledger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

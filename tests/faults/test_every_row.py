@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from rehearsal import Rehearsal, following
+from support import cli
 
 NO, YES, MAYBE = "no", "yes", "maybe"
 RESEND = "--on-unknown resend"
@@ -295,6 +296,8 @@ def test_what_moderation_refused_is_sent_again_by_force_only(tmp_path: Path, pro
         result = scene.run(f"{provider}.yaml", line=line)
         assert (scene.posts, result.exit_code) == (0, 1)
         assert "content moderation system" in result.err
+    planned = cli("plan", f"{provider}.yaml", "--simulate", cwd=tmp_path)
+    assert "moderation has refused it; only --force sends it again" in planned.out
     assert scene.run(f"{provider}.yaml", line="--force scene --format json").exit_code == 0
     assert scene.posts == 1
 
@@ -373,7 +376,6 @@ def test_a_wait_of_one_call_holds_all_of_its_provider(tmp_path: Path) -> None:
 
 
 def test_the_list_of_a_run_names_what_may_have_been_billed_and_by_which_ids(tmp_path: Path) -> None:
-    from support import cli
 
     scene = Rehearsal(tmp_path)
     run = scene.run("aimlapi.yaml", "cut").json["run"]
@@ -386,7 +388,6 @@ def test_the_list_of_a_run_names_what_may_have_been_billed_and_by_which_ids(tmp_
     ("rule", "words"), [("no-data", "ask for the money back"), ("half on=download", "pays nothing")]
 )
 def test_the_list_of_a_run_names_what_was_charged_for_no_picture(tmp_path: Path, rule: str, words: str) -> None:
-    from support import cli
 
     scene = Rehearsal(tmp_path)
     run = scene.run("aimlapi.yaml", rule).json["run"]

@@ -18,8 +18,8 @@ from running_cases import Show
 from tills import Till
 from wire import Wire, error, png
 
+from flowrunner.known import Known
 from flowrunner.money import Nano, text
-from flowrunner.project import Known
 from flowrunner.scheduler import Scheduler
 from flowrunner.store.records import Caps, RunStatus
 
