@@ -290,6 +290,12 @@ def test_a_failed_sample_is_no_candidate_where_the_checks_choose(tmp_path: Path,
     assert (result.results["a"].picked, result.results["b"].status.value) == (3, "done")
 
 
+def test_only_the_candidate_that_goes_on_is_judged_where_a_number_picks(tmp_path: Path) -> None:
+    result = run(pipeline(tmp_path, CHOSEN.replace("pick: check", "pick: 2")))
+    assert [len(verdicts) for verdicts in result.results["a"].verdicts] == [0, 1, 0]
+    assert result.status is RunStatus.DONE
+
+
 def test_new_pictures_are_looked_at_beside_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     beside: list[bool] = []
 
