@@ -153,3 +153,18 @@ def test_checks_are_told_with_what_was_measured_and_a_heat_map(tmp_path: Path) -
     assert "size holds\n200x100, asked for 200x100\nnot_flat holds" in text
     assert "max_bytes warns" in text
     assert "of the pixels outside differ, at most 0 %\n[picture: Heat map of unchanged_outside]" in text
+
+
+@pytest.mark.slow
+def test_all_examples_fit_on_one_page_before_their_first_run(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    shutil.copytree(root / "pipelines", tmp_path / "pipelines", ignore=shutil.ignore_patterns("*.lock.yaml"))
+    (tmp_path / "flowrunner.toml").touch()
+    result = cli("report", "pipelines", "-o", "page.html", cwd=tmp_path)
+    assert result.exit_code == 0, result.err
+    page = (tmp_path / "page.html").read_text()
+    text = outline(page)
+    assert all(f"# {path.stem}" in text for path in (tmp_path / "pipelines").glob("*.yaml"))
+    names = re.findall(r'\sid="([^"]*)"', page)
+    assert len(names) == len(set(names))
+    assert {*re.findall(r'href="#([^"]*)"', page)} <= {*names}

@@ -70,7 +70,7 @@ def _mini(chapter: Chapter, cell: ReviewedCell, picture: Picture) -> Html:
 
 
 def _facts(chapter: Chapter, cell: ReviewedCell) -> Iterator[Html | None]:
-    reason = why(cell)
+    reason = "" if cell.failure else why(cell)  # the checks below say it
     yield tag("p", reason, class_="why") if reason else None
     for trouble in cell.troubles:
         billed = ", and may have been charged" if trouble.maybe_billed else ""

@@ -129,7 +129,8 @@ def _state(cells: Sequence[ReviewedCell]) -> str:
 
 def _minis(chapter: Chapter, cells: Sequence[ReviewedCell], x: float, y: float) -> Iterator[Html]:
     """The first pictures of a step, as squares; an empty frame for one that is not there."""
-    shown = [cell for cell in cells if cell.standing is not Standing.SKIPPED][: 3 if len(cells) > _MOST else _MOST]
+    wanted = [cell for cell in cells if cell.standing is not Standing.SKIPPED]
+    shown = wanted[: 3 if len(wanted) > _MOST else _MOST]
     for number, cell in enumerate(shown):
         corner = {"x": f"{x + number * (_SIDE + _GAP):.1f}", "y": f"{y:.1f}", "width": f"{_SIDE}", "height": f"{_SIDE}"}
         copies = chapter.shelf.of(cell.shown.artifact) if cell.shown else None
@@ -137,8 +138,8 @@ def _minis(chapter: Chapter, cells: Sequence[ReviewedCell], x: float, y: float) 
             yield tag("rect", class_="frame", rx="4", **corner)
         else:
             yield tag("image", href=copies.mini.uri, preserveAspectRatio="xMidYMid slice", **corner)
-    if len(cells) > len(shown):
+    if len(wanted) > len(shown):
         left = x + len(shown) * (_SIDE + _GAP)
         yield tag(
-            "text", f"+{len(cells) - len(shown)}", class_="rest", x=f"{left + 2:.1f}", y=f"{y + _SIDE / 2 + 4:.1f}"
+            "text", f"+{len(wanted) - len(shown)}", class_="rest", x=f"{left + 2:.1f}", y=f"{y + _SIDE / 2 + 4:.1f}"
         )
