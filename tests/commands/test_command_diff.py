@@ -165,7 +165,10 @@ EDITS: dict[str, Edit] = {
 }
 
 
-@pytest.mark.parametrize("name", EDITS)
+QUICK = ("word", "product", "include", "rename", "repick", "done", "broken", "unpriced")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in EDITS])
 def test_a_change_reads_as_it_should(studio: Studio, name: str) -> None:
     EDITS[name](studio)
     text, markdown = studio.diff("."), studio.diff(".", "--format", "markdown")
@@ -302,6 +305,7 @@ def test_a_base_that_is_not_valid_is_compared_by_its_lock(studio: Studio) -> Non
     golden(GOLDEN / "diff-base-broken.md", studio.neutral(studio.diff("spring.yaml", "--format", "markdown").out))
 
 
+@pytest.mark.slow
 def test_a_base_without_models_or_settings_is_told(studio: Studio) -> None:
     studio.write({"schemas/own.json": "{}", "flowrunner.toml": "timeout = 0\n"})
     studio.commit("broken")
@@ -312,6 +316,7 @@ def test_a_base_without_models_or_settings_is_told(studio: Studio) -> None:
     assert found["totals"]["unchanged"] == 1
 
 
+@pytest.mark.slow
 def test_a_lock_that_lost_a_result_is_a_change(studio: Studio) -> None:
     (studio.root / "poster.lock.yaml").unlink()
     found = studio.diff("poster.yaml", "--format", "json").json
@@ -319,6 +324,7 @@ def test_a_lock_that_lost_a_result_is_a_change(studio: Studio) -> None:
     assert found["totals"]["calls"] == 1
 
 
+@pytest.mark.slow
 def test_inputs_say_which_lock_is_meant(studio: Studio) -> None:
     text = POSTER.replace("steps:", "inputs: {mood: {default: calm}}\nsteps:").replace(
         "A poster", "A {{ inputs.mood }}"
@@ -334,6 +340,7 @@ def test_inputs_say_which_lock_is_meant(studio: Studio) -> None:
     assert studio.diff("spring.yaml", "-i", "mood=odd").exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_simulated_run_can_be_compared(studio: Studio) -> None:
     assert cli("run", "poster.yaml", "--simulate", cwd=studio.root).exit_code == 0
     include(studio)
@@ -439,6 +446,7 @@ def test_thousands_of_changes_fit_on_a_screen_and_in_a_comment(tmp_path: Path) -
     assert diff_text(found.ends, found.compared, simulated=False, next_commands={}).count("\n") < 100
 
 
+@pytest.mark.slow
 def test_a_pointer_of_git_lfs_is_the_picture_that_it_stands_for(studio: Studio) -> None:
     path = studio.root / "photos/vase.png"
     whole = path.read_bytes()
