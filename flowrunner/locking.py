@@ -6,6 +6,7 @@ from typing import Any
 
 from flowrunner.graph import Graph
 from flowrunner.pipeline import PickRule
+from flowrunner.planning import Decision
 from flowrunner.scheduler import CellResult
 from flowrunner.store.locked import Acceptance, Lock, LockedCell, LockedSample, Pick, cell_key
 
@@ -18,7 +19,7 @@ def locked(lock: Lock, graph: Graph, results: Mapping[str, CellResult], inputs: 
     longer has go. Picks stay, whatever became of their cells."""
     cells = {name: cell for name, cell in lock.cells.items() if name in graph.cells and name not in graph.skipped}
     for name, result in results.items():
-        made = _cell(result)
+        made = _cell(result, lock.cells.get(name))
         if made is not None:
             cells[name] = made
     models = {cell.model: lock.models[cell.model] for cell in cells.values() if cell.model in lock.models}
@@ -41,7 +42,7 @@ def _passed(cells: Mapping[str, LockedCell], results: Mapping[str, CellResult]) 
     return found
 
 
-def _cell(result: CellResult) -> LockedCell | None:
+def _cell(result: CellResult, before: LockedCell | None) -> LockedCell | None:
     bound = result.planned.bound if result.planned is not None else None
     if result.planned is None or bound is None or not any(result.outcomes):
         return None
@@ -52,9 +53,16 @@ def _cell(result: CellResult) -> LockedCell | None:
         for call, outcome in zip(bound.calls, result.outcomes, strict=True)
         if outcome is not None
     ]
+    if before is not None and result.planned.decision is Decision.REUSE:
+        samples = [_kept(sample, before) for sample in samples]
     key = cell_key([call.key for call in bound.calls])
     call = bound.calls[0]
     return LockedCell(cell=result.cell.id, model=call.model, with_=call.shown, samples=tuple(samples), key=key)
+
+
+def _kept(made: LockedSample, before: LockedCell) -> LockedSample:
+    """As it is locked, where a picture was made again with the same pixels, packed in another way."""
+    return next((sample for sample in before.samples if sample.key == made.key and sample.looks_like(made)), made)
 
 
 def _accepts(lock: Lock, cells: Mapping[str, LockedCell], results: Mapping[str, CellResult]) -> dict[str, Acceptance]:

@@ -10,9 +10,10 @@ from typing import TypeAlias
 
 from flowrunner.artifact import Artifact
 from flowrunner.binding import input_artifacts
-from flowrunner.call import File
+from flowrunner.call import File, Outcome
 from flowrunner.decisions import Decision, PlannedCell
 from flowrunner.graph import Graph
+from flowrunner.store.locked import Lock, LockedSample
 
 Present: TypeAlias = Callable[[Artifact | File], bool]
 """Whether the bytes of an artifact are at hand."""
@@ -86,3 +87,18 @@ class Search:
                 unmade.add(name)
                 reason = f"the picture of {lacked} is not here"
                 self.planned[name] = replace(planned, decision=Decision.MISSING, reason=reason, because=(lacked,))
+
+
+def standing(lock: Lock, outcome: Callable[[str], Outcome | None], has: Callable[[str], bool]) -> Lock:
+    """The lock with the local pictures that are here: where one was made again, its file may be packed in another way,
+    and the same pixels stand for it."""
+
+    def here(sample: LockedSample) -> LockedSample:
+        if not all(image.pixels for image in sample.images) or all(has(image.sha256) for image in sample.images):
+            return sample
+        made = outcome(sample.key)
+        other = replace(sample, images=made.artifacts) if made else sample
+        return other if sample.looks_like(other) else sample
+
+    cells = {name: replace(cell, samples=tuple(map(here, cell.samples))) for name, cell in lock.cells.items()}
+    return lock if cells == lock.cells else replace(lock, cells=cells)

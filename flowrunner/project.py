@@ -24,6 +24,7 @@ from flowrunner.loading import LOCK_SUFFIXES, read
 from flowrunner.loading.document import uncollected
 from flowrunner.loading.fields import MOST, too_many
 from flowrunner.loading.scope import Scope
+from flowrunner.missing import standing
 from flowrunner.pipeline import Pipeline
 from flowrunner.planning import Judges, Plan, Planner, plan
 from flowrunner.previews import Previews, Read, Shown, folder_of
@@ -318,11 +319,12 @@ def looking(opened: Opened, ledger: Ledger) -> Planner:
 
 def planner(opened: Opened, ledger: Ledger, judges: Judges | None = None) -> Planner:
     """A planner over what is known here. Without `judges` nobody looks at a picture: the lock says which passed."""
+    history = Known(ledger, simulated=opened.options.simulate, resend=opened.options.resend)
     return Planner(
         graph=opened.graph,
         binder=opened.binder,
-        lock=opened.lock,
-        history=Known(ledger, simulated=opened.options.simulate, resend=opened.options.resend),
+        lock=standing(opened.lock, history.outcome, opened.project.workspace.objects().has),
+        history=history,
         prices=opened.project.settings.prices,
         force=opened.forced(),
         frozen=opened.options.frozen,

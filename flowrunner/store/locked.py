@@ -17,6 +17,11 @@ class LockedSample:
     images: tuple[Artifact, ...]
     paid: Nano | None = None
 
+    def looks_like(self, other: "LockedSample") -> bool:
+        """Whether its pictures are known to have the pixels of another one's, however their files are packed."""
+        mine, others = ([image.pixels for image in sample.images] for sample in (self, other))
+        return all(mine) and mine == others
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedCell:

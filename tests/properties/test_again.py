@@ -1,5 +1,6 @@
 """What runs again after a change, and what does not: told by the requests that a second run sends."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,30 @@ steps:
     after = made.load().opened.lock.cells["small"].samples[0].images[0]
     assert (after.sha256 != before.sha256, after.pixels) == (True, before.pixels)
     assert made.run() == []
+
+
+def test_a_lock_stays_as_it_is_where_the_same_pixels_are_made_again(
+    tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fresh clone, whose library packs pictures in another way."""
+    steps = """
+steps:
+  small: {model: image/resize, with: {image: products/lamp.png, width: 320}}
+outputs: {tiny: $small}
+"""
+    made = one_file(tmp_path / "shop", wire, steps)
+    made.run()
+    before = made.lock()
+    # The lock of a simulated run lies in the state, with the store: only that and what was published goes.
+    for name in ("objects", "ledger.db", "published"):
+        path = made.root / ".flowrunner" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(made.root / "outputs")
+    other_encoder(monkeypatch)
+    statuses = [[found.status.value for found in made.result().results.values()] for _ in range(2)]
+    assert statuses == [["done"], ["reused"]]
+    assert made.lock() == before
+    assert list((made.root / "outputs").rglob("tiny.png"))
 
 
 def other_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
