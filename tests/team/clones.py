@@ -72,9 +72,7 @@ class Person:
         """Runs, picks what waits, and runs to the end."""
         assert self.flow("run show.yaml --yes").exit_code == 4
         waiting = {one["cell"] for one in self.flow("pick show.yaml --format json").json["waiting"]}
-        lines = "".join(
-            line + "\n" for line in PICKS.splitlines() if line.split()[0] in {one["cell"] for one in waiting}
-        )
+        lines = "".join(line + "\n" for line in PICKS.splitlines() if line.split()[0] in waiting)
         assert self.flow("pick show.yaml --from -", lines).exit_code == 0
         done = self.flow("run show.yaml --yes")
         assert done.exit_code == 0, done.out + done.err

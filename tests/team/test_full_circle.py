@@ -9,6 +9,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from clones import people
 from provider_server import provider
 
+CHANGED = ["scene/lamp", "scene/vase", "frame/lamp", "frame/vase"]
+
 
 @pytest.mark.slow
 def test_a_changed_word_goes_full_circle(tmp_path: Path) -> None:
@@ -36,6 +38,9 @@ def test_a_changed_word_goes_full_circle(tmp_path: Path) -> None:
         plan = ben.flow("plan show.yaml --format json").json
         assert plan["totals"]["run"] == 2
         assert plan["totals"]["reuse"] == 2
+        changes = {one["cell"]: one["change"] for one in ben.flow("diff show.yaml --format json").json["cells"]}
+        assert [name for name, change in changes.items() if change == "render"] == CHANGED
+        assert ben.flow("diff show.yaml").exit_code == 0
         ben.finish()
         assert "push  6 files" in ben.flow("store push show.yaml").out
         ben.commit("walnut")
