@@ -5,6 +5,7 @@ socket, no program started, nothing written, nothing read but the project, no ke
 short lines, the same words a second time, and a good pipeline still does afterwards.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
@@ -81,3 +82,11 @@ def marked(name: str) -> object:
 @pytest.mark.parametrize("name", [marked(name) for name in ENTRIES])
 def test_a_hostile_input_is_told_and_nothing_else_happens(name: str, tmp_path: Path) -> None:
     check(ENTRIES[name], tmp_path, all_forms=False)
+
+
+def test_what_only_a_run_can_meet_is_tried_elsewhere() -> None:
+    tests = Path(__file__).parents[1]
+    for name, place in json.loads((Path(__file__).parent / "elsewhere.json").read_text()).items():
+        file, _, function = place.partition("::")
+        assert name not in ENTRIES
+        assert f"def {function}(" in (tests / file).read_text()
