@@ -91,7 +91,7 @@ def _link(name: str, to: str) -> Plant:
 
 def _deep_folders(root: Path) -> str:
     here = os.open(root, os.O_RDONLY)
-    for name in ("schemas", *(["d"] * 1200)):
+    for name in ("schemas", *(["d"] * 200)):
         os.mkdir(name, dir_fd=here)
         inner = os.open(name, os.O_RDONLY, dir_fd=here)
         os.close(here)
