@@ -71,8 +71,8 @@ def main(folder: Path, origin: str, many: int, seed: int) -> None:
             events.late = chain.folder / "late"
             status, document = chain.run(events)
             done += status == 130
-            told = document.get("status", "")
-            chain.tell({"status": status, "told": told, "late": events.late.exists(), "twice": again is not None})
+            began, late = bool(document.get("run")), events.late.exists()
+            chain.tell({"status": status, "began": began, "late": late, "twice": again is not None})
         chain.end()
     say({"interrupted": done})
 
