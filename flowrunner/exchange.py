@@ -366,8 +366,8 @@ async def _complete(answer: "httpx.Response", trail: _Trail) -> Response:
 
 
 def declared(answer: "httpx.Response") -> int | None:
-    """The body's length in bytes as the head of a reply states it."""
-    text = answer.headers.get("content-length", "")
+    """The body's length in bytes as the head of a reply states it, unless chunks say it themselves (RFC 9112, 6.3)."""
+    text = "" if "transfer-encoding" in answer.headers else answer.headers.get("content-length", "")
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 

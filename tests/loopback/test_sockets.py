@@ -112,6 +112,18 @@ def test_a_reply_is_received() -> None:
     assert found == Response(200, {"content-length": "2", "x-inference-id": "i"}, b"{}")
 
 
+def test_a_reply_with_two_lengths_is_read_once_and_nothing_behind_it() -> None:
+    both = http(b"5\r\nhello\r\n0\r\n\r\n", "Content-Length: 3", "Transfer-Encoding: chunked")
+    behind = http(b"{}", "Content-Length: 2", "X-Inference-Id: another call's")
+    found = sent(replying(both + behind))
+    assert isinstance(found, Response)
+    assert (found.body, found.headers.get("x-inference-id")) == (b"hello", None)
+
+
+def test_a_head_without_end_is_no_reply_and_its_call_may_have_been_billed() -> None:
+    assert lost(replying(http(b"{}", f"X: {'a' * 200_000}"))).after is Stage.NO_REPLY
+
+
 def test_a_run_that_stops_while_it_connects_sends_not_one_byte() -> None:
     asked: list[str] = []
 

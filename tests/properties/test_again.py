@@ -7,6 +7,8 @@ import pytest
 from shop import CELLS, Shop, one_file, open_shop
 from wire import Wire
 
+pytestmark = pytest.mark.slow
+
 EDITS = """
 steps:
   room: {model: blackforestlabs/flux-2, with: {prompt: room, seed: 1}}

@@ -17,6 +17,8 @@ from wire import Wire
 from flowrunner.planning import Decision, Plan
 
 Keys = dict[str, tuple[str | None, ...]]
+pytestmark = pytest.mark.slow
+
 YAML = ("shop.yaml", "shared/brand.yaml", "products/lamp.yaml", "products/vase.yaml")
 
 

@@ -11,6 +11,8 @@ from flowrunner.errors import UsageError
 from flowrunner.planning import Choice, Decision, PickState
 from flowrunner.store.records import RunStatus
 
+pytestmark = pytest.mark.slow
+
 STEPS = """
 steps:
   scene: {model: blackforestlabs/flux-2-pro, variants: 3, pick: human, with: {prompt: a lamp, seed: 7}}

@@ -13,6 +13,8 @@ from flowrunner.simulator.contract import Simulator
 from flowrunner.simulator.transport import SimulatedTransport
 from flowrunner.store.records import RunStatus
 
+pytestmark = pytest.mark.slow
+
 HOME = Path(__file__).parents[2] / "pipelines"
 NAMES = sorted(path.stem for path in HOME.glob("*.yaml"))
 LARGE = ("bake-off", "local-only", "spring-hero", "sprites")

@@ -9,6 +9,8 @@ from wire import Wire
 
 from flowrunner.planning import Decision
 
+pytestmark = pytest.mark.slow
+
 REASONS = {
     "shop.yaml": [
         ("oak desk", "walnut desk", "scene/lamp", "prompt: oak → walnut (shop.yaml:12)"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -89,6 +90,21 @@ def test_a_waiter_blocks_nobody_and_can_give_up(tmp_path: Path) -> None:
     assert asyncio.run(wait_and_give_up(tmp_path / "lock"))
     os.close(handle or 0)
     assert not is_held(tmp_path / "lock")
+
+
+def test_a_holder_that_is_stopped_keeps_its_lock_for_however_long(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        take(tmp_path / "lock")
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(0)
+    os.waitpid(child, os.WUNTRACED)
+    try:
+        os.utime(tmp_path / "lock", (0, 0))
+        assert take(tmp_path / "lock") is None
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_death_frees_a_lock(tmp_path: Path) -> None:
