@@ -1,5 +1,8 @@
 """What git knows: of the person at work, and of when a text came into a file. There may be no git, no repository and
-no name."""
+no name.
+
+A repository may come from anybody: no hook, filter, pager or file system monitor of it is run, and nothing is fetched.
+"""
 
 import os
 from dataclasses import dataclass
@@ -8,7 +11,16 @@ from pathlib import Path
 _SECONDS = 5.0
 _HISTORY_SECONDS = 120.0
 _LONGEST = 100
-_QUIET = ("--no-pager", "--no-replace-objects", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false")
+SAFELY = (
+    "--no-pager",
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.untrackedCache=false"),
+    *("-c", "log.showSignature=false"),
+    *("-c", "protocol.allow=never"),
+    *("-c", "safe.bareRepository=explicit"),
+)
+"""Options of git that stand before each of its commands."""
 _FIELDS = "%x1e%H%x1f%as%x1f%an%x1f%s"
 
 
@@ -45,6 +57,14 @@ def content(root: Path, commit: str, path: str) -> bytes | None:
     return _answer(root, "cat-file", "blob", f"{commit}:./{path}", seconds=_HISTORY_SECONDS)
 
 
+def environment() -> dict[str, str]:
+    """The environment in which git is called. GIT_DIR and its kin would answer for another repository; git's own hooks
+    set them."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    more = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
+    return {**kept, **more, "GIT_NO_REPLACE_OBJECTS": "1"}
+
+
 def _commit(record: str) -> Commit:
     head, *paths = record.replace("\n", "\0").split("\0")
     identity, date, author, subject = (*head.split("\x1f"), "", "", "")[:4]
@@ -55,12 +75,10 @@ def _answer(root: Path, *words: str, seconds: float) -> bytes | None:
     """What git prints; None where it fails or is not there."""
     import subprocess
 
-    # GIT_DIR and its kin would answer for another repository; git's own hooks set them.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         answer = subprocess.run(  # noqa: S603  # a fixed command
-            ["git", "-C", str(root), *_QUIET, *words],  # noqa: S607  # git is where the user has it
-            env=environment | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"},
+            ["git", "-C", str(root), *SAFELY, *words],  # noqa: S607  # git is where the user has it
+            env=environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=seconds,

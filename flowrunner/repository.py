@@ -8,27 +8,16 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from flowrunner.errors import FlowError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from flowrunner.git import SAFELY, environment
 
 MAIN = ("refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/heads/main", "refs/heads/master")
 """Where the main branch is looked for, in this order."""
 
 _PATIENCE = 60.0
 """Seconds for a question about commits and trees."""
-_SAFELY = (
-    "--no-pager",
-    "--literal-pathspecs",
-    *("-c", "core.fsmonitor=false"),
-    *("-c", "core.hooksPath=/dev/null"),
-    *("-c", "core.untrackedCache=false"),
-    *("-c", "protocol.allow=never"),
-    *("-c", "safe.bareRepository=explicit"),
-)
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ABBREVIATED = re.compile(r"[0-9a-f]{4,40}|HEAD")
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
@@ -157,7 +146,7 @@ class Contents:
         if self._process is None:
             self._process = subprocess.Popen(  # noqa: S603  # a fixed command
                 _command(self._root, "cat-file", "--batch"),
-                env=_environment(),
+                env=environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -180,7 +169,7 @@ def _asked(root: Path, *words: str, loudly: bool = False) -> str | None:
     try:
         answer = subprocess.run(  # noqa: S603  # fixed commands; what a person gave stands behind --end-of-options
             _command(root, *words),
-            env=_environment(),
+            env=environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_PATIENCE,
@@ -199,12 +188,4 @@ def _asked(root: Path, *words: str, loudly: bool = False) -> str | None:
 
 
 def _command(root: Path, *words: str) -> list[str]:
-    return ["git", "-C", str(root), *_SAFELY, *words]
-
-
-def _environment() -> "Mapping[str, str]":
-    """GIT_DIR and its kin would answer for another repository; git's own hooks set them."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    more = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
-    more["GIT_NO_REPLACE_OBJECTS"] = "1"
-    return kept | more
+    return ["git", "-C", str(root), *SAFELY, "--literal-pathspecs", *words]

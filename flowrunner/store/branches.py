@@ -1,9 +1,9 @@
 """Locks that git keeps and the work tree does not show: those of other branches, of tags, and of what was stashed."""
 
-import os
 from pathlib import Path
 
 from flowrunner.errors import StoreError
+from flowrunner.git import SAFELY, environment
 
 _SECONDS = 120.0
 _HINT = "what other branches need is not known without it"
@@ -35,12 +35,10 @@ def _contents(answer: bytes) -> list[bytes]:
 def _git(root: Path, said: bytes, *words: str) -> bytes:
     import subprocess
 
-    # GIT_DIR and its kin would answer for another repository.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         answer = subprocess.run(  # noqa: S603  # fixed commands
-            ["git", "-C", str(root), *words],  # noqa: S607  # git is where the user has it
-            env=environment | {"LC_ALL": "C"},
+            ["git", "-C", str(root), *SAFELY, *words],  # noqa: S607  # git is where the user has it
+            env=environment(),
             input=said,
             capture_output=True,
             timeout=_SECONDS,
