@@ -139,7 +139,8 @@ class _Reader:
         if self.source.text.count("\n%") > _DIRECTIVES:  # the parser compares each %TAG with all before it
             self._too_many_directives()
         large = len(self.source.text) >= self.limit_events  # an event takes a character at least
-        if large:
+        # What parts values from each other: of a file with fewer of it than values may be, nothing need be counted.
+        if large and sum(map(self.source.text.count, ",\n:-[{")) > self.limit_nodes:
             self._count()
         count = 0
         with _parser(self.source) as parser, uncollected() if large else nullcontext():
@@ -153,15 +154,16 @@ class _Reader:
         """Refuses a file of too many events or values before anything is built of it: that takes five times as long."""
         import yaml
 
-        begins = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
-        ends = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
+        begins = {yaml.MappingStartEvent, yaml.SequenceStartEvent}
+        ends = {yaml.MappingEndEvent, yaml.SequenceEndEvent}
         count = values = depth = 0
         with _parser(self.source) as parser:
             # Left to itself, the parser takes minutes for half a million open brackets.
             while depth <= DEPTH and (event := parser.get_event()) is not None:
                 count += 1
-                depth += isinstance(event, begins) - isinstance(event, ends)
-                values += isinstance(event, (*begins, yaml.ScalarEvent))
+                kind = type(event)
+                depth += (kind in begins) - (kind in ends)
+                values += kind is yaml.ScalarEvent or kind in begins
                 if count > self.limit_events:
                     self._too_many(event)
                 if values > self.limit_nodes:

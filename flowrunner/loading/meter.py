@@ -9,7 +9,7 @@ VALUES = 300_000
 """Values in all files of a pipeline together, aliases counted as often as used."""
 BYTES = 32 * 1024 * 1024
 """Bytes of all its text files."""
-PARTS = 30_000
+PARTS = 15_000
 """Names, operators and pieces of text in all its templates, equal templates counted once."""
 _FILE = 30
 """Values that opening a file counts as."""
