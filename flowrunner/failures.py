@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from flowrunner import money
 from flowrunner.call import Billed, Failure
-from flowrunner.downloads import FetchFailed
 from flowrunner.exchange import Lost, Stage
 from flowrunner.jobs import Job
+from flowrunner.keeping import NotKept
 from flowrunner.money import Nano
 from flowrunner.providers.base import Finished, Refused, Response
 from flowrunner.store.records import Attempt
@@ -56,7 +56,7 @@ def held(job: Job, last: Attempt) -> Failure:
     )
 
 
-def not_here(job: Job, finished: Finished, found: FetchFailed) -> Failure:
+def not_here(job: Job, finished: Finished, found: NotKept) -> Failure:
     price = f" (about {money.about(job.estimate)})" if job.estimate is not None else ""
     gone = f"to pay for another picture{price}: --force {job.cell}"
     again = "run again: the reply is kept, and the call is not sent a second time"
@@ -64,7 +64,7 @@ def not_here(job: Job, finished: Finished, found: FetchFailed) -> Failure:
     return Failure(
         key=job.call.key,
         error=f"{why}: {found.reason}",
-        hint=gone if found.gone else again,
+        hint="; ".join(filter(None, (gone if found.gone else again, found.aside))),
         billed=Billed.YES,
         paid=finished.paid,
         request_id=finished.request_id,

@@ -15,13 +15,13 @@ from typing import assert_never
 
 from flowrunner import exchange, failures
 from flowrunner.call import Billed, Failure, Input, Outcome
-from flowrunner.downloads import Downloads, FetchFailed
+from flowrunner.downloads import Downloads
 from flowrunner.errors import RunRefused
 from flowrunner.events import Event, Noted, Retried, Sent
 from flowrunner.files import FileProblem
 from flowrunner.images import Images
 from flowrunner.jobs import Again, Door, Job, Missing, Stop, declined
-from flowrunner.keeping import Keeper
+from flowrunner.keeping import Keeper, NotKept
 from flowrunner.known import forbidden
 from flowrunner.local import LocalPerformer
 from flowrunner.patience import Patience
@@ -94,7 +94,13 @@ class Performer:
             mask=self.mask,
             scope=self.scope,
         )
-        self.keeper = Keeper(simulated=self.simulated, objects=self.objects, downloads=self.downloads, stop=self.stop)
+        self.keeper = Keeper(
+            simulated=self.simulated,
+            objects=self.objects,
+            downloads=self.downloads,
+            stop=self.stop,
+            mask=self.mask,
+        )
         self.room = Room(objects=self.objects, stop=self.stop)
 
     async def perform(self, job: Job) -> Outcome | Failure:
@@ -369,8 +375,8 @@ class Performer:
     ) -> Outcome | Failure:
         artifacts = []
         for delivery in finished.images:
-            found = await self.keeper.keep(delivery)
-            if isinstance(found, FetchFailed):
+            found = await self.keeper.keep(delivery, receipt.call)
+            if isinstance(found, NotKept):
                 failure = failures.not_here(job, finished, found)
                 self.ledger.stalled(receipt.call, failure)
                 return failure

@@ -1,6 +1,8 @@
 """Where money leaves: what is written down before what is sent, what is sent again and what never."""
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -308,6 +310,52 @@ def test_a_full_disk_loses_no_reply(till: Till, monkeypatch: pytest.MonkeyPatch)
         assert till.one(job()).billed is Billed.YES
     assert isinstance(till.one(job()), Outcome)
     assert len(till.wire.sent) == 1
+
+
+def aside(till: Till) -> list[bytes]:
+    return [path.read_bytes() for path in (till.folder / "quarantine").glob("*")]
+
+
+def test_what_lies_in_a_reply_and_is_no_picture_is_set_aside(till: Till) -> None:
+    till.wire.coming.append(reply([b"GIF89a and so on"]))
+    first, second = till.one(job()), till.one(job())
+    assert (len(till.wire.sent), first.hint, aside(till)) == (1, second.hint, [b"GIF89a and so on"])
+    digest = sha256(b"GIF89a and so on")
+    assert f"what came was set aside as {till.folder}/quarantine/{digest}-attempt-1" in first.hint
+
+
+def test_two_wrong_files_are_both_set_aside(till: Till) -> None:
+    """The provider's pages differ, and then the file is gone."""
+    till.wire.coming.append(body(data=[{"url": "https://cdn/a.png"}]))
+    till.fetches.coming += [b"<html>1", b"<html>2", b"<html>1"]
+    assert "-attempt-1, and 1 more" in till.one(job()).hint
+    gone = till.one(job())
+    assert (gone.gone, "--force x; what came was set aside as" in gone.hint) == (True, True)
+    assert sorted(aside(till)) == [b"<html>1", b"<html>2"]
+
+
+def test_what_is_set_aside_holds_no_key(till: Till) -> None:
+    till.wire.coming.append(reply([b"GIF89a\xff sk-secret \xfe"]))
+    till.one(job(), mask=lambda text: text.replace("sk-secret", "***"))
+    assert aside(till) == [b"GIF89a\xff *** \xfe"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_no_evidence_changes_nothing_for_the_money(
+    till: Till, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(code, "")
+
+    till.wire.coming.append(reply([b"GIF89a"]))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fchmod", full)
+        failure = till.one(job())
+    assert failure.billed is Billed.YES
+    assert f"what came cannot be set aside: {till.folder}/quarantine/" in failure.hint
+    assert os.strerror(code) in failure.hint
+    assert (aside(till), till.objects.drafts()) == ([], [])
+    assert isinstance(till.one(job("z")), Outcome)
 
 
 def _full(*_: Any) -> str:

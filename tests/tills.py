@@ -45,15 +45,16 @@ class Time:
 
 
 class Fetches:
-    """Downloads that hold these pictures."""
+    """Downloads that hold these pictures; what is `coming` comes first."""
 
     def __init__(self, pictures: dict[str, bytes]) -> None:
         self.pictures = pictures
+        self.coming: list[bytes] = []
         self.asked: list[str] = []
 
     async def get(self, url: str) -> Any:
         self.asked.append(url)
-        data = self.pictures.get(url)
+        data = self.coming.pop(0) if self.coming else self.pictures.get(url)
         return FetchFailed(reason="gone", gone=True) if data is None else _Fetched(data)
 
 

@@ -13,8 +13,14 @@ from flowrunner.errors import UsageError
 from flowrunner.store.records import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import TypeAlias
+
     from flowrunner.store.ledger import Ledger
     from flowrunner.store.records import Attempt, RunRecord
+
+    Aside: TypeAlias = Mapping[int, Sequence[Path]]
+    """What was set aside, by the attempt that it came of."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from flowrunner.project import open_project
 
-    with open_project(Path.cwd()).workspace.ledger(create=False) as ledger:
+    workspace = open_project(Path.cwd()).workspace
+    with workspace.ledger(create=False) as ledger:
         if arguments.what == "show":
-            return _show(arguments, ledger)
+            return _show(arguments, ledger, workspace.store)
         return _list(arguments, ledger.runs())
 
 
@@ -87,24 +94,27 @@ def _clock(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def _show(arguments: argparse.Namespace, ledger: "Ledger") -> int:
+def _show(arguments: argparse.Namespace, ledger: "Ledger", store: Path) -> int:
+    from flowrunner.store.evidence import by_attempt
+
     record = ledger.run(arguments.run)
     if record is None:
         recent = ", ".join(one.id for one in ledger.runs()[:5])
         raise UsageError(
             f"no run {arguments.run} here", f"the latest are {recent}" if recent else "nothing has run here yet"
         )
+    aside = by_attempt(store)
     if arguments.format == "json":
-        print_json(_document(record))
+        print_json(_document(record, aside))
     else:
-        print("\n".join(_text(record)))
+        print("\n".join(_text(record, aside)))
     return 0
 
 
-def _document(record: "RunRecord") -> dict[str, Any]:
+def _document(record: "RunRecord", aside: "Aside") -> dict[str, Any]:
     """What the run said at its end; of one that said nothing, what the ledger knows. The calls stand beside it."""
     document = dict(record.document or _unsaid(record))
-    return document | {"status": record.status.value, "calls": [_call(attempt) for attempt in record.attempts]}
+    return document | {"status": record.status.value, "calls": [_call(attempt, aside) for attempt in record.attempts]}
 
 
 def _unsaid(record: "RunRecord") -> dict[str, Any]:
@@ -120,7 +130,7 @@ def _unsaid(record: "RunRecord") -> dict[str, Any]:
     }
 
 
-def _call(attempt: "Attempt") -> dict[str, Any]:
+def _call(attempt: "Attempt", aside: "Aside") -> dict[str, Any]:
     return {
         "cell": attempt.cell,
         "key": attempt.key,
@@ -134,10 +144,11 @@ def _call(attempt: "Attempt") -> dict[str, Any]:
         "client_request_id": attempt.client_request_id,
         "request_id": attempt.request_id,
         "error": attempt.error,
+        "aside": [str(path) for path in aside.get(attempt.id, ())],
     }
 
 
-def _text(record: "RunRecord") -> list[str]:
+def _text(record: "RunRecord", aside: "Aside") -> list[str]:
     from flowrunner.report.columns import columns
     from flowrunner.report.groups import plural
 
@@ -151,7 +162,7 @@ def _text(record: "RunRecord") -> list[str]:
     paid_calls = [attempt for attempt in record.attempts if attempt.client_request_id]
     if paid_calls:
         lines += ["", *columns([_attempt_row(attempt) for attempt in paid_calls])]
-    return lines + _doubtful(record)
+    return lines + _doubtful(record, aside)
 
 
 def _attempt_row(attempt: "Attempt") -> tuple[str, ...]:
@@ -164,7 +175,7 @@ def _paid(attempt: "Attempt") -> str:
     return f"{word} {money.exact(attempt.paid)}" if attempt.paid is not None else "charge not stated"
 
 
-def _doubtful(record: "RunRecord") -> list[str]:
+def _doubtful(record: "RunRecord", aside: "Aside") -> list[str]:
     """Calls that were, or may have been, billed for nothing, and by which names their provider knows them."""
     maybe = [attempt for attempt in record.attempts if attempt.maybe_billed]
     lost, kept = (
@@ -180,8 +191,17 @@ def _doubtful(record: "RunRecord") -> list[str]:
         lines += [line for attempt in lost for line in _named(attempt, f", {_paid(attempt)}")]
     if kept:
         lines += ["", "charged, and the picture could not be fetched; `run` tries it again and pays nothing:"]
-        lines += [line for attempt in kept for line in _named(attempt, f", {_paid(attempt)}")]
+        lines += [
+            line
+            for attempt in kept
+            for line in (*_named(attempt, f", {_paid(attempt)}"), *_aside(aside.get(attempt.id, ())))
+        ]
     return lines
+
+
+def _aside(paths: "Iterable[Path]") -> list[str]:
+    """What came in the place of a picture."""
+    return [f"      = what came was set aside as {escape.line(str(path), 1000)}" for path in paths]
 
 
 def _most(attempt: "Attempt") -> str:

@@ -5,6 +5,7 @@ import binascii
 import json
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from flowrunner.money import Nano
 from flowrunner.store.database import Database
 from flowrunner.store.locked import Lock
 from flowrunner.store.objects import is_digest
+from flowrunner.store.records import State
 
 _MADE = """
     SELECT outcomes.*, calls.cell, calls.run, calls.begun, calls.ended, calls.client_request_id, runs.pipeline
@@ -110,6 +112,23 @@ def remedy(claims: list[Claim], database: Database | None) -> str:
     price = f", which cost {money.exact(made.paid)} then" if made.paid is not None else ""
     kept = _kept(made, database) if database else ""
     return f"`flowrunner store pull` may bring it back{kept}; `{again}` pays for another{price}"
+
+
+def evidence(attempt: int, database: Database | None) -> tuple[str, str]:
+    """What an attempt was to give, and what becomes of the evidence that it gave something else."""
+    row = None
+    with suppress(StoreError):
+        row = database.row("SELECT * FROM calls WHERE id = ?", attempt) if database else None
+    if row is None:
+        return "a picture", f"the ledger knows no attempt {attempt}: keep it with a copy of the ledger"
+    of = f"a picture of {row['cell']} (attempt {attempt}, {row['run']})"
+    if row["simulated"]:
+        return of, "a simulator made it: remove it when you have seen it"
+    if row["state"] == State.COMMITTED:
+        return of, "the picture came later: remove this when nobody asks for it any more"
+    paid = f", which cost {money.exact(row['paid'])}" if row["paid"] else ""
+    show = f"`flowrunner runs show {row['run']}` has the ids to ask {row['provider']} with"
+    return of, f"keep it as long as you want another picture or the money back{paid}; {show}"
 
 
 def _kept(made: Claim, database: Database) -> str:

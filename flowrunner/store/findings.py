@@ -45,6 +45,10 @@ class Kind(StrEnum):
     """What a writer left that is gone."""
     QUARANTINED = "quarantined"
     """What was found damaged before, and set aside."""
+    EVIDENCE = "evidence"
+    """What a paid call gave in the place of a picture."""
+    EVIDENCE_DAMAGED = "evidence-damaged"
+    """It is no longer what came."""
     TRASH_DAMAGED = "trash-damaged"
 
     LEDGER_UNREADABLE = "ledger-unreadable"

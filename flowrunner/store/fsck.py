@@ -15,7 +15,7 @@ from flowrunner.artifact import Artifact
 from flowrunner.digest import sha256
 from flowrunner.errors import FlowError, StoreError
 from flowrunner.imagehead import BadImage, artifact, simulated
-from flowrunner.store import audit, claims, trash
+from flowrunner.store import audit, claims, evidence, trash
 from flowrunner.store.claims import Claim
 from flowrunner.store.database import Database
 from flowrunner.store.findings import Finding, Kind, Severity
@@ -28,7 +28,7 @@ from flowrunner.store.workspace import STATE
 
 __all__ = ["Finding", "Kind", "Severity", "check"]
 
-_FOLDERS = ("objects", DRAFTS, "quarantine", "trash", "locks", "runs", "projects")
+_FOLDERS = ("objects", DRAFTS, evidence.QUARANTINE, "trash", "locks", "runs", "projects")
 _ORDER = list(Severity)
 _CLEARED = "`flowrunner store gc` clears it away"
 _EVIDENCE = "keep a copy of the ledger as evidence"
@@ -224,18 +224,32 @@ class _Check:
     # What lies beside the objects
 
     def aside(self) -> Iterator[Finding]:
-        for path in _entries(self.store / "quarantine"):
-            digest = path.name.partition("-")[0]
-            if not is_digest(digest):
-                yield _note(Kind.STRAY, path, f"{path} is none of flowrunner's", "move it away")
-                continue
+        for path in _entries(self.store / evidence.QUARANTINE):
+            yield from self._set_aside(path)
+        for path in () if is_used(self.store) else Objects(self.store).drafts():
+            yield _note(Kind.DRAFT, path, f"{path} was left by a writer that is gone", _CLEARED)
+        yield from self._trash()
+
+    def _set_aside(self, path: Path) -> Iterator[Finding]:
+        digest, attempt = path.name.partition("-")[0], evidence.attempt_of(path)
+        if not is_digest(digest):
+            yield _note(Kind.STRAY, path, f"{path} is none of flowrunner's", "move it away")
+        elif attempt is None:
             hint = self._remedy(digest)
             if Objects(self.store).path(digest).exists():
                 hint = "another one has taken its place: remove this one when you know what damaged it"
             yield _note(Kind.QUARANTINED, path, f"{path} was set aside because it was damaged", hint)
-        for path in () if is_used(self.store) else Objects(self.store).drafts():
-            yield _note(Kind.DRAFT, path, f"{path} was left by a writer that is gone", _CLEARED)
-        yield from self._trash()
+        else:
+            yield from self._evidence(path, digest, attempt)
+
+    def _evidence(self, path: Path, digest: str, attempt: int) -> Iterator[Finding]:
+        """What was paid for and is no picture."""
+        with suppress(OSError):
+            if sha256(plain_bytes(path) or b"") != digest:
+                message = f"{path} is no longer what came"
+                yield _damage(Kind.EVIDENCE_DAMAGED, path, message, "bring it back from a backup", Severity.WARNING)
+        of, hint = claims.evidence(attempt, self.database)
+        yield _note(Kind.EVIDENCE, path, f"{path} was set aside: it came in the place of {of}", hint)
 
     def _trash(self) -> Iterator[Finding]:
         bins = trash.bins(self.store)

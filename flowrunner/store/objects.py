@@ -2,7 +2,8 @@
 
 .tmp/         drafts: a file gets its name only when it is whole
 objects/      mode 0444, never changed
-quarantine/   what stood under a digest that it did not have; evidence, never deleted here
+quarantine/   what stood under a digest that it did not have, and what was paid for and is no picture; evidence, never
+              deleted here
 trash/        what a sweep found needed by nothing; whoever asks for it gets it back
 """
 
@@ -20,7 +21,7 @@ from typing import Self
 from flowrunner.digest import sha256
 from flowrunner.errors import StoreError
 from flowrunner.files import IMAGE_LIMIT
-from flowrunner.store import trash
+from flowrunner.store import evidence, trash
 from flowrunner.store.durable import NEW, SPACE, ensure_own, explained, make_folder, sync_folder, write_all
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -187,7 +188,7 @@ class Objects:
         process has just put it in place of the bad one), else a clause that says where it is now."""
         if self._read_only:
             return "the store is read-only, so it stays there"
-        target = self.root / "quarantine" / f"{digest}-{os.urandom(4).hex()}"
+        target = self.root / evidence.QUARANTINE / f"{digest}-{os.urandom(4).hex()}"
         path = self.path(digest)
         try:
             self.make_folder(target.parent)
@@ -240,12 +241,25 @@ class Writer:
         """The digest, once the object is durable under it. An fsync that fails is final: this draft is given up."""
         digest = self._hash.hexdigest()
         with explained("written", self._objects.path(digest), self._size):
-            handle = self._open()
-            os.fchmod(handle, 0o444)
-            os.fsync(handle)
-            self._close()
+            self._seal()
             self._objects.adopt(self._draft, digest)
         return digest
+
+    def set_aside(self, attempt: int) -> Path:
+        """Keeps the draft as evidence of what a paid attempt gave: where it is. The same bytes lie there once."""
+        path = evidence.place(self._objects.root, self._hash.hexdigest(), attempt)
+        with explained("written", path, self._size):
+            self._seal()
+            self._objects.make_folder(path.parent)
+            self._draft.rename(path)
+            sync_folder(path.parent)
+        return path
+
+    def _seal(self) -> None:
+        handle = self._open()
+        os.fchmod(handle, 0o444)
+        os.fsync(handle)
+        self._close()
 
     def _open(self) -> int:
         if self._handle is None:

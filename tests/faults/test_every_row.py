@@ -12,6 +12,9 @@ import pytest
 from rehearsal import Rehearsal, following
 from support import cli
 
+from flowrunner.digest import sha256
+from flowrunner.store.objects import Objects
+
 NO, YES, MAYBE = "no", "yes", "maybe"
 RESEND = "--on-unknown resend"
 PRICE = "0.0315"
@@ -40,6 +43,8 @@ class Row:
     slept: tuple[float, ...] = ()
     known: bool = False
     """The next run sends nothing."""
+    aside: int = 0
+    """Files of evidence."""
 
 
 def done(*, gets: int = 1, **more: Any) -> Row:
@@ -71,6 +76,11 @@ def kept(*words: str, gets: int = 2, **more: Any) -> Row:
     """Paid, and the file cannot be had: the reply stays, and the next run fetches again."""
     told = ("paid, but the picture could not be kept", "not sent a second time", *words)
     return Row(gets=gets, state="replied", billed=YES, words=told, known=True, **more)
+
+
+def unfit(*words: str) -> Row:
+    """The same, and what came is no picture: it lies in the quarantine, and the message says where."""
+    return kept(*words, "; what came was set aside as /", aside=1)
 
 
 def gone(*words: str, gets: int = 1, **more: Any) -> Row:
@@ -147,16 +157,16 @@ ROWS: dict[str, Row] = {
     "reset on=download at=1": done(gets=2, slept=(0.5,)),
     "500 on=download at=1": done(gets=2, slept=(0.5,)),
     "cut-gzip on=download": kept("its compression is cut", gets=5, slept=FIVE),
-    "cut-unsized on=download": kept("cut short", "fetched again, it is the same"),
+    "cut-unsized on=download": unfit("cut short", "fetched again, it is the same"),
     "half on=download at=1": done(gets=2),
     # 28, 29: something else than a picture
     "ok on=download header=content-type:text/html": done(),
-    "html on=download": kept("it begins with '<!DOCTYPE html>'", "fetched again, it is the same"),
+    "html on=download": unfit("it begins with '<!DOCTYPE html>'", "fetched again, it is the same"),
     "html on=download at=1": done(gets=2),
-    "wrong": kept("it is a GIF, not a PNG, JPEG or WEBP"),
-    "broken": kept("the picture cannot be decoded"),
-    "huge": kept("40000x40000 pixels, over the limit"),
-    "animated": kept("the PNG is animated"),
+    "wrong": unfit("it is a GIF, not a PNG, JPEG or WEBP"),
+    "broken": unfit("the picture cannot be decoded"),
+    "huge": unfit("40000x40000 pixels, over the limit"),
+    "animated": unfit("the PNG is animated"),
     "empty on=download": kept(),
     # 30: too large
     "bomb on=download": kept("larger than 64 MiB", gets=1),
@@ -248,7 +258,19 @@ def test_a_fault_has_the_consequences_of_its_row(tmp_path: Path, provider: str, 
         assert re.search(rf"^fail  scene  {provider}  ", result.err, re.MULTILINE)
     for word in row.words:
         assert word in result.err
+    kept_as_evidence(tmp_path, row, result.err, last["aside"])
     paid_is_right(provider, rule, row, result.json, last)
+
+
+def kept_as_evidence(folder: Path, row: Row, said: str, shown: list[str]) -> None:
+    """What is named lies there whole, under its own digest, and is no object."""
+    store = folder / ".flowrunner"
+    paths = [Path(path) for path in shown]
+    assert (len(paths), sorted((store / "quarantine").glob("*"))) == (row.aside, sorted(paths))
+    for path in paths:
+        digest = sha256(path.read_bytes())
+        assert (path.name.partition("-")[0], str(path) in said) == (digest, True)
+        assert not Objects(store).has(digest)
 
 
 def paid_is_right(provider: str, rule: str, row: Row, document: Any, last: Any) -> None:
@@ -394,6 +416,15 @@ def test_the_list_of_a_run_names_what_was_charged_for_no_picture(tmp_path: Path,
     shown = cli("runs", "show", run, cwd=tmp_path).out
     assert words in shown
     assert "scene  aimlapi blackforestlabs/flux-2-pro, simulated $0.031500, sent 20" in shown
+
+
+def test_the_list_of_a_run_says_where_that_lies_which_came_in_the_place_of_a_picture(tmp_path: Path) -> None:
+    scene = Rehearsal(tmp_path)
+    run = scene.run("aimlapi.yaml", "html on=download").json["run"]
+    (path,) = (tmp_path / ".flowrunner" / "quarantine").iterdir()
+    assert f"\n      = what came was set aside as {path}" in cli("runs", "show", run, cwd=tmp_path).out
+    assert "nothing is damaged" not in cli("store", "fsck", cwd=tmp_path).out
+    assert str(path) in cli("store", "fsck", cwd=tmp_path).out
 
 
 def test_a_long_sentence_of_a_provider_is_cut_and_made_harmless(tmp_path: Path) -> None:

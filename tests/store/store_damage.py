@@ -258,6 +258,10 @@ DAMAGES = {
     "a simulator's picture for a live one": Damage(simulated_object, Kind.OBJECT_SIMULATED),
     "a draft that was left": Damage(text(".flowrunner/.tmp/1-ab", "half"), Kind.DRAFT),
     "a quarantined object": Damage(text(f".flowrunner/quarantine/{'ab' * 32}-01", "bad"), Kind.QUARANTINED),
+    "evidence of nothing known": Damage(text(f".flowrunner/quarantine/{'ab' * 32}-attempt-99", "x"), Kind.EVIDENCE),
+    "evidence that was changed": Damage(
+        text(f".flowrunner/quarantine/{'ab' * 32}-attempt-1", "x"), Kind.EVIDENCE_DAMAGED
+    ),
     "a stranger in quarantine": Damage(text(".flowrunner/quarantine/x", "bad"), Kind.STRAY),
     "damage in the trash": Damage(in_trash, Kind.TRASH_DAMAGED),
     "a stranger in the trash": Damage(text(".flowrunner/trash/mine", "x"), Kind.STRAY),

@@ -79,6 +79,12 @@ def put_picture(folder: Path) -> None:
     Objects(folder).put(PICTURE)
 
 
+def set_aside(folder: Path) -> None:
+    with Objects(folder).writer() as writer:
+        writer.write(DAMAGED)
+        writer.set_aside(7)
+
+
 def old_lock(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "a.lock.yaml").write_text(OLD)
@@ -91,6 +97,7 @@ def write_lock(folder: Path) -> None:
 ACTIONS = {
     "put": (empty, put_picture),
     "mend": (damage_picture, put_picture),
+    "aside": (empty, set_aside),
     "lock": (old_lock, write_lock),
     "sweep": (store_sweeps.fill, store_sweeps.sweep_once),
 }
