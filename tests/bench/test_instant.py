@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from instant import ENVIRONMENT, Provider
+from bench.instant import ENVIRONMENT, Provider
 from support import pipeline
 
 from flowrunner import api
