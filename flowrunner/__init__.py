@@ -8,21 +8,17 @@
 Everything is loaded when it is first used.
 """
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's own name for it would load typing
 if TYPE_CHECKING:
+    from typing import Any
+
     from flowrunner.api import Options, arun, check, load, plan, run, validate
 
-    __version__: str
-
+__version__ = "0.1.0"
 __all__ = ["Options", "__version__", "arun", "check", "load", "plan", "run", "validate"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("flowrunner")
+def __getattr__(name: str) -> "Any":
     if name in __all__:
         from flowrunner import api
 

@@ -1,69 +1,65 @@
 """The command line: a table of commands, of which only the chosen one is loaded.
 
 Exceptions become sentences and exit codes in `commands.ending`; every one of them that a command does not tell by
-itself ends up here.
+itself ends up here. Nothing but `sys` is imported until it is known what is asked: `--version` and `--help` take the
+time that Python takes.
 """
 
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 
-from flowrunner.commands import ending
-from flowrunner.commands.parsing import Parser, nearest
-from flowrunner.errors import UsageError
+TYPE_CHECKING = False  # typing's own name for it would load typing
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+    from flowrunner.commands.parsing import Parser
 
 SHELLS = ("bash", "zsh", "tcsh")
+COMMANDS = {
+    "init": "make a starter project",
+    "validate": "find every mistake that can be found before paying",
+    "plan": "say what would run, why, and for how much",
+    "run": "do the plan; go on with whatever was begun",
+    "pick": "choose among candidates, or list what waits for a choice",
+    "accept": "let locked results stand for changed requests",
+    "diff": "compare two revisions: which pictures change, why, and for how much",
+    "check": "hold the pictures that the lock names against the checks of their steps",
+    "graph": "draw the steps of a pipeline",
+    "report": "write one page to review the pictures by",
+    "models": "list the models, show one, or import a provider's OpenAPI",
+    "schema": "write the schema by which editors complete and check pipelines",
+    "runs": "list what ran and what it cost, or show one run",
+    "store": "share pictures by a folder, clear away, find what is damaged",
+    "whence": "tell what made a picture: recipe, cell, commit, parents, pick, price",
+    "simulate": "serve the providers' published contracts on this machine, offline",
+}
+"""Each is a module of `flowrunner.commands` with `add_arguments(parser)` and `run(arguments) -> exit code`."""
+_LISTED = "\n".join(f"  {name:<10} {does}" for name, does in COMMANDS.items())
+HELP = f"""\
+usage: flowrunner COMMAND …
+
+Image generation and editing pipelines as checked-in YAML.
+
+options:
+  -h, --help                show this help message and exit
+  --version                 show the version
+  --print-completion SHELL  write a completion script: {", ".join(SHELLS)}
+
+commands:
+{_LISTED}
+
+flowrunner COMMAND --help shows what a command takes.
+"""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A module of `flowrunner.commands` with `add_arguments(parser)` and `run(arguments) -> exit code`."""
-
-    name: str
-    help: str
-
-    @property
-    def module(self) -> ModuleType:
-        return import_module(f"flowrunner.commands.{self.name}")
-
-    def parser(self) -> Parser:
-        module = self.module
-        bare = getattr(module, "BARE", None)
-        parser = Parser(prog=f"flowrunner {self.name}", description=module.__doc__, bare=bare)
-        module.add_arguments(parser)
-        return parser
-
-
-COMMANDS = (
-    Command("init", "make a starter project"),
-    Command("validate", "find every mistake that can be found before paying"),
-    Command("plan", "say what would run, why, and for how much"),
-    Command("run", "do the plan; go on with whatever was begun"),
-    Command("pick", "choose among candidates, or list what waits for a choice"),
-    Command("accept", "let locked results stand for changed requests"),
-    Command("diff", "compare two revisions: which pictures change, why, and for how much"),
-    Command("check", "hold the pictures that the lock names against the checks of their steps"),
-    Command("graph", "draw the steps of a pipeline"),
-    Command("report", "write one page to review the pictures by"),
-    Command("models", "list the models, show one, or import a provider's OpenAPI"),
-    Command("schema", "write the schema by which editors complete and check pipelines"),
-    Command("runs", "list what ran and what it cost, or show one run"),
-    Command("store", "share pictures by a folder, clear away, find what is damaged"),
-    Command("whence", "tell what made a picture: recipe, cell, commit, parents, pick, price"),
-    Command("simulate", "serve the providers' published contracts on this machine, offline"),
-)
-
-
-def main(words: Sequence[str] | None = None) -> int:
+def main(words: "Sequence[str] | None" = None) -> int:
     """Runs a command line, by default that of the process; its exit code."""
+    given = list(sys.argv[1:] if words is None else words)
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
     try:
-        code = _run(list(sys.argv[1:] if words is None else words))
+        code = _run(given)
         sys.stdout.flush()
     except SystemExit as end:  # argparse has shown a help text
         return int(end.code or 0)
@@ -71,49 +67,71 @@ def main(words: Sequence[str] | None = None) -> int:
         _silence()
         return 0
     except (Exception, KeyboardInterrupt) as fault:  # noqa: BLE001  # whatever it is, it is told in a sentence
+        from flowrunner.commands import ending
+
         return ending.told(fault)
     return code
 
 
 def _run(words: list[str]) -> int:
-    if not words or words[0].startswith("-"):
-        return _top(words)
-    name, *rest = words
-    command = next((command for command in COMMANDS if command.name == name), None)
-    if command is None:
-        hint = nearest(name, [command.name for command in COMMANDS]) or "flowrunner --help lists the commands"
-        raise UsageError(f"there is no command {name}", hint)
-    arguments = command.parser().parsed(rest)
-    code: int = command.module.run(arguments)
-    return code
-
-
-def _top(words: list[str]) -> int:
-    """The command line without a command."""
-    parser = _parser()
-    arguments = parser.parsed(words or ["--help"])
-    if arguments.version:
+    if words in ([], ["-h"], ["--help"]):
+        sys.stdout.write(HELP)
+        return 0
+    if words == ["--version"]:
         from flowrunner import __version__
 
         print(f"flowrunner {__version__}")
-    elif arguments.print_completion:
-        print(_completion(arguments.print_completion))
-    else:
-        parser.print_help()
+        return 0
+    if words[0].startswith("-"):
+        return _top(words)
+    return _command(*words)
+
+
+def _command(name: str, *words: str) -> int:
+    if name not in COMMANDS:
+        from flowrunner.commands.parsing import nearest
+        from flowrunner.errors import UsageError
+
+        hint = nearest(name, list(COMMANDS)) or "flowrunner --help lists the commands"
+        raise UsageError(f"there is no command {name}", hint)
+    module = module_of(name)
+    code: int = module.run(_parser_of(name, module).parsed(words))
+    return code
+
+
+def module_of(name: str) -> "ModuleType":
+    """The module of a command."""
+    from importlib import import_module
+
+    return import_module(f"flowrunner.commands.{name}")
+
+
+def _parser_of(name: str, module: "ModuleType") -> "Parser":
+    from flowrunner.commands.parsing import Parser
+
+    parser = Parser(prog=f"flowrunner {name}", description=module.__doc__, bare=getattr(module, "BARE", None))
+    module.add_arguments(parser)
+    return parser
+
+
+def _top(words: list[str]) -> int:
+    """The command line without a command, where it is more than one plain word."""
+    arguments = _parser().parsed(words)
+    if arguments.help:
+        return _run(["--help"])
+    if arguments.version:
+        return _run(["--version"])
+    print(_completion(arguments.print_completion))
     return 0
 
 
-def _parser() -> Parser:
-    listed = "\n".join(f"  {command.name:<10} {command.help}" for command in COMMANDS)
-    parser = Parser(
-        prog="flowrunner",
-        usage="flowrunner COMMAND …",
-        description="Image generation and editing pipelines as checked-in YAML.",
-        epilog=f"commands:\n{listed}\n\nflowrunner COMMAND --help shows what a command takes.",
-    )
+def _parser() -> "Parser":
+    from flowrunner.commands.parsing import Parser
+
+    parser = Parser(prog="flowrunner", usage="flowrunner COMMAND …", add_help=False)
+    parser.add_argument("-h", "--help", action="store_true", help="show this help message and exit")
     parser.add_argument("--version", action="store_true", help="show the version")
-    shown = "write a completion script to stdout"
-    parser.add_argument("--print-completion", choices=SHELLS, metavar="SHELL", help=f"{shown}: {', '.join(SHELLS)}")
+    parser.add_argument("--print-completion", choices=SHELLS, metavar="SHELL", help="write a completion script")
     return parser
 
 
@@ -122,8 +140,8 @@ def _completion(shell: str) -> str:
 
     parser = _parser()
     below = parser.add_subparsers(metavar="COMMAND")
-    for command in COMMANDS:
-        command.module.add_arguments(below.add_parser(command.name, help=command.help))
+    for name, does in COMMANDS.items():
+        module_of(name).add_arguments(below.add_parser(name, help=does))
     script: str = shtab.complete(parser, shell)
     return script
 
@@ -132,5 +150,7 @@ def _silence() -> None:
     """The reader of stdout has gone: nothing is said about it, and nothing when the interpreter flushes at its end."""
     import os
 
-    with suppress(OSError, ValueError):
+    try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        return

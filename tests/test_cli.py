@@ -2,17 +2,18 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from support import cli, environment, project
+from support import cli, environment, golden, project
 
-from flowrunner.cli import COMMANDS
+from flowrunner.cli import COMMANDS, _parser, module_of
 from flowrunner.commands import ending
 from flowrunner.errors import FlowError, InvalidPipeline, RunRefused, UsageError
 from flowrunner.problems import error
 
-NAMES = [command.name for command in COMMANDS]
+NAMES = list(COMMANDS)
 CHAIN = """\
 flowrunner: 1
 provider: aimlapi
@@ -34,8 +35,6 @@ HEAVY = (
     "sqlite3",
 )
 ALLOWED = {
-    "--help": set(),
-    "--version": set(),
     "models": set(),
     "models show blackforestlabs/flux-2": set(),
     "models --format json": set(),
@@ -60,23 +59,28 @@ ALLOWED = {
 """What a command line may load beside the standard library and flowrunner itself."""
 
 
+def _loaded(line: str, cwd: Path) -> set[str]:
+    """The modules that a command line brings in, in a process of its own."""
+    script = (
+        "import sys\nbefore = set(sys.modules)\nfrom flowrunner.cli import main\n"
+        f"main({line.split()!r})\n"
+        "print(*(set(sys.modules) - before), file=sys.stderr)"
+    )
+    env = environment(cwd)
+    words = [sys.executable, "-c", script]
+    done = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=True)
+    return set(done.stderr.splitlines()[-1].split())
+
+
 @pytest.mark.parametrize("line", ALLOWED)
 def test_a_command_loads_only_what_it_needs(tmp_path: Path, line: str) -> None:
     project(tmp_path, {"one.yaml": CHAIN})
-    script = (
-        "import sys\nfrom flowrunner.cli import main\n"
-        f"main({line.split()!r})\n"
-        f"print(*(name for name in {HEAVY!r} if name in sys.modules), file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert set(done.stderr.splitlines()[-1].split()) <= ALLOWED[line]
+    assert _loaded(line, tmp_path) & set(HEAVY) <= ALLOWED[line]
+
+
+@pytest.mark.parametrize("line", ["", "-h", "--help", "--version"])
+def test_what_needs_no_command_loads_nothing(tmp_path: Path, line: str) -> None:
+    assert _loaded(line, tmp_path) == {"flowrunner", "flowrunner.cli"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -95,22 +99,23 @@ def test_every_command_refuses_an_option_that_it_has_not(tmp_path: Path, name: s
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_command_is_a_module_with_two_doors_and_a_docstring(name: str) -> None:
-    module = next(command for command in COMMANDS if command.name == name).module
+    module = module_of(name)
     assert module.__doc__
     assert callable(module.add_arguments)
     assert callable(module.run)
 
 
-def test_help_lists_every_command_and_needs_no_command(tmp_path: Path) -> None:
+def test_help_lists_every_command_and_option_and_needs_no_command(tmp_path: Path) -> None:
     bare = cli(cwd=tmp_path)
-    assert bare == cli("--help", cwd=tmp_path)
+    for words in (["-h"], ["--help"], ["--version", "--help"]):
+        assert cli(*words, cwd=tmp_path) == bare
     assert all(f"\n  {name} " in bare.out for name in NAMES)
+    assert all(option in bare.out for option in _parser().options)
+    golden(Path(__file__).parent / "golden" / "help.txt", bare.out)
 
 
 def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
-    import flowrunner
-
-    assert cli("--version", cwd=tmp_path).out == f"flowrunner {flowrunner.__version__}\n"
+    assert cli("--version", cwd=tmp_path).out == f"flowrunner {version('flowrunner')}\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])

@@ -110,9 +110,7 @@ def test_settings_in_the_documents_are_settings(tmp_path: Path) -> None:
 
 
 def test_the_readme_lists_every_command() -> None:
-    assert re.findall(r"^\| `([a-z]+)[^|]*` \|", README.partition("## Commands")[2], re.MULTILINE) == [
-        command.name for command in cli.COMMANDS
-    ]
+    assert re.findall(r"^\| `([a-z]+)[^|]*` \|", README.partition("## Commands")[2], re.MULTILINE) == list(cli.COMMANDS)
 
 
 def test_the_readme_lists_every_example() -> None:

@@ -108,7 +108,7 @@ def _serve() -> None:
     from flowrunner.catalog import load
 
     for command in cli.COMMANDS:
-        _ = command.module
+        cli.module_of(command)
     load.load()
     for line in sys.stdin:
         sys.stdout.write(f"{json.dumps(_answer(json.loads(line)))}\n")
