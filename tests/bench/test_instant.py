@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from bench.instant import ENVIRONMENT, Provider
 from support import pipeline
 
+from bench.instant import ENVIRONMENT, Provider
 from flowrunner import api
 from flowrunner.store.records import RunStatus
 
