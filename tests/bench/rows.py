@@ -1,0 +1,194 @@
+"""The rows of the table, as literally as can be: what is run, where, beside which floor, and what is hoped for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flowrunner.cli import COMMANDS
+
+from .measure import TIMEOUT
+from .places import FILE, STARTED, Project, State
+from .table import Unit
+
+LONG = 600
+"""Seconds of one command that may take its time."""
+
+
+THREE = Project("chain", 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A command. `words` begin with a program of the clean environment; with `printed` its last line is the figure,
+    else its seconds are."""
+
+    words: tuple[str, ...]
+    project: Project = THREE
+    state: State = State.DONE
+    codes: tuple[int, ...] = (0,)
+    printed: bool = False
+    samples: int = 0
+    warm: bool = False
+    """It is run once before it counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """`repeat` is how often each of both is run; `cells` says among how many cells the figure is shared."""
+
+    group: str
+    name: str
+    work: Probe
+    floor: Probe | None = None
+    unit: Unit = Unit.SECONDS
+    cells: int = 0
+    target: str = ""
+    repeat: int = 5
+    timeout: int = TIMEOUT
+
+
+def rows() -> Iterator[Row]:
+    """All of them, in the order of the table; what a row leaves behind serves the next."""
+    yield from _starts()
+    yield from _commands()
+    for count in (3, 1_000, 10_000):
+        for shape in ("chain", "wide", "matrix"):
+            yield from _cells(Project(shape, count))
+    yield from _larger()
+    yield from _waits()
+
+
+def flow(*words: str) -> tuple[str, ...]:
+    return ("flowrunner", *words)
+
+
+def inside(*words: str) -> tuple[str, ...]:
+    return ("python", "-m", "bench.inside", *words)
+
+
+BARE = Probe(words=("python", "-c", "pass"))
+
+
+def _starts() -> Iterator[Row]:
+    words = [("--version",), ("--help",), *((command.name, "--help") for command in COMMANDS)]
+    for line in words:
+        target = "≤ 2" if len(line) == 1 else ""
+        group = "Start-up: floor python -c pass"
+        yield Row(group=group, name=" ".join(line), work=Probe(words=flow(*line)), floor=BARE, target=target)
+
+
+_PICTURE = "outputs/show/s0.png"
+_LINES = (
+    "validate show.yaml",
+    "plan show.yaml",
+    "run show.yaml",
+    "run show.yaml --simulate",
+    "pick show.yaml",
+    "accept show.yaml s0 --why measured",
+    "diff show.yaml",
+    "check show.yaml",
+    "graph show.yaml",
+    "report show.yaml -o report.html",
+    "models",
+    "models show blackforestlabs/flux-2",
+    "schema --check",
+    "runs",
+    "store fsck",
+    "store gc",
+    f"whence {_PICTURE}",
+    f"init {STARTED}",
+)
+
+
+def _commands() -> Iterator[Row]:
+    for line in _LINES:
+        verb = line.split(maxsplit=1)[0]
+        yield Row(
+            group="Commands on three steps that are done, unchanged: floor python -c pass",
+            name=line,
+            work=Probe(
+                words=flow(*line.split()),
+                state=State.EDITED if verb in ("diff", "accept") else State.DONE,
+                codes=(0, 1) if verb in ("diff", "schema") else (0,),
+                warm=True,
+            ),
+            floor=BARE,
+            target={"validate": "≤ 20", "plan": "≤ 6", "run": "≤ 6"}.get(verb, "") if "simulate" not in line else "",
+        )
+
+
+_TARGETS = {
+    ("validate", "matrix", 10_000): "≤ 3 s, ≤ 300 MB",
+    ("validate", "wide", 10_000): "≤ 8 s",
+    ("validate", "chain", 10_000): "≤ 8 s",
+    ("run", "wide", 1_000): "≤ 3 s",
+    ("run", "chain", 1_000): "≤ 4 s",
+}
+
+
+def _cells(project: Project) -> Iterator[Row]:
+    """Everything that is done with a pipeline, from the new file to the run with nothing to do."""
+    count, shape = project.cells, project.shape
+    group = f"{count:,} cells"
+    repeat = 5 if count <= 1_000 else 3
+    cells = count if count > 3 else 0
+    for verb in ("validate", "plan"):
+        work = Probe(words=flow(verb, FILE), project=project, state=State.NEW)
+        target = _TARGETS.get((verb, shape, count), "≤ 20" if count == 3 else "")
+        name = f"{verb} a new {shape}"
+        yield Row(group=group, name=name, work=work, floor=BARE, cells=cells, target=target, repeat=repeat)
+    yield _fresh(project, group, cells)
+    again = {3: "≤ 6", 10_000: "≤ 1.5 s"}.get(count, "")
+    for verb in ("plan", "run"):
+        for state, which in ((State.COMMENTED, "after a comment"), (State.DONE, "unchanged")):
+            work = Probe(words=flow(verb, FILE), project=project, state=state, warm=state is State.DONE)
+            name = f"{verb} a {shape} with nothing to do, {which}"
+            target = again if state is State.DONE else ""
+            yield Row(group=group, name=name, work=work, floor=BARE, cells=cells, target=target, repeat=repeat)
+
+
+def _fresh(project: Project, group: str, cells: int) -> Row:
+    """A run of everything, each call paid, with all that is durable about it; at the end all is done."""
+    shape, count = project.shape, project.cells
+    slots = () if shape == "chain" else ("--concurrency", "50")
+    return Row(
+        group=group,
+        name=f"run a new {shape}{' at 50' if slots else ''}, instant provider (floor: bare asyncio)",
+        work=Probe(words=inside("run", FILE, *slots), project=project, state=State.NEW),
+        floor=Probe(words=inside("floor-run", "chain" if shape == "chain" else "wide", str(count))),
+        cells=cells,
+        target=_TARGETS.get(("run", shape, count), ""),
+        repeat=3 if count <= 1_000 else 1,
+        timeout=LONG,
+    )
+
+
+def _larger() -> Iterator[Row]:
+    """Whether the cost of a cell stays what it is."""
+    for shape in ("wide", "matrix"):
+        for count in (1_000, 3_000, 10_000, 30_000):
+            for verb in ("validate", "plan"):
+                yield Row(
+                    group="Linear in cells",
+                    name=f"{verb} a new {shape} of {count:,}",
+                    work=Probe(words=flow(verb, FILE), project=Project(shape, count), state=State.NEW),
+                    floor=BARE,
+                    cells=count,
+                    repeat=3,
+                )
+
+
+def _waits() -> Iterator[Row]:
+    group = "Waiting, times the shortest possible, inside the run: floor bare asyncio"
+    for kind, project, name in (
+        ("waits", Project("wide", 200), "200 calls of 0.2 s at 50"),
+        ("uneven", Project("uneven", 6), "an uneven diamond of 6 × 6"),
+        ("beside", Project("beside", 10), "a chain of 10 behind 40 others, at 5"),
+    ):
+        yield Row(
+            group=group,
+            name=name,
+            unit=Unit.TIMES,
+            work=Probe(words=inside("waiting", kind), project=project, state=State.NEW, printed=True),
+            floor=Probe(words=inside("floor-waiting", kind), printed=True),
+            target="≤ 1.03",
+        )

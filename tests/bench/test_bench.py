@@ -1,0 +1,95 @@
+"""What would falsify the table of the benchmarks: pipelines that are none, and figures in the wrong column."""
+
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from support import golden, project
+
+from bench.dags import beside, longest, pipeline, uneven
+from bench.measure import Figure, Took, Unmeasured, checked, in_turn, launch, printed
+from bench.rows import rows
+from bench.table import Line, Unit, markdown
+from flowrunner import api
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.parametrize(("shape", "cells"), [("chain", 5), ("wide", 5), ("matrix", 6)])
+def test_a_shape_is_a_sound_pipeline_of_so_many_cells(tmp_path: Path, shape: str, cells: int) -> None:
+    found = api.load(project(tmp_path, {"show.yaml": pipeline(shape, cells)}) / "show.yaml")
+    assert (len(found.cells), found.problems) == (cells, ())
+
+
+@pytest.mark.parametrize(("shape", "cells"), [("uneven", 38), ("beside", 50)])
+def test_a_graph_of_waits_is_a_sound_pipeline(tmp_path: Path, shape: str, cells: int) -> None:
+    count = 6 if shape == "uneven" else 10
+    found = api.load(project(tmp_path, {"show.yaml": pipeline(shape, count)}) / "show.yaml")
+    assert (len(found.cells), found.problems) == (cells, ())
+
+
+def test_the_longest_way_through_the_uneven_diamond_has_one_slow_node() -> None:
+    dag, seconds = uneven()
+    assert max(longest(dag, seconds.__getitem__).values()) == pytest.approx(0.05 + 5 * 0.05 + 0.5 + 0.05)
+
+
+def test_the_chain_beside_others_is_as_long_as_their_share() -> None:
+    dag, seconds = beside()
+    assert max(longest(dag, seconds.__getitem__).values()) == pytest.approx(1.0)
+    assert sum(seconds.values()) / 5 == pytest.approx(1.0)
+
+
+def test_no_two_rows_have_one_name() -> None:
+    names = [(row.group, row.name) for row in rows()]
+    assert len(names) == len(set(names))
+
+
+def test_a_command_is_measured_in_a_bare_interpreter(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "import time; big = bytearray(60_000_000); time.sleep(0.2); print(7)"]
+    took = launch(words, cwd=tmp_path, env={}, samples=3)
+    assert 60 < took.peak_mb < 120
+    assert (printed(took), len(took.curve)) == (7.0, 3)
+    small = launch([sys.executable, "-S", "-c", "pass"], cwd=tmp_path, env={})
+    assert small.peak_mb < 40
+
+
+def test_a_command_that_fails_or_hangs_gives_no_figure(tmp_path: Path) -> None:
+    def ended(code: str, timeout: int = 60) -> None:
+        checked(launch([sys.executable, "-c", code], cwd=tmp_path, env={}, timeout=timeout), timeout=timeout)
+
+    with pytest.raises(Unmeasured, match=r"^exit 3: no such thing$"):
+        ended("print('no such thing'); raise SystemExit(3)")
+    with pytest.raises(Unmeasured, match=r"^more than 1 s$"):
+        ended("import time; time.sleep(60)", timeout=1)
+    with pytest.raises(Unmeasured, match="No such file"):
+        launch(["no-such-program"], cwd=tmp_path, env={})
+
+
+def test_the_command_and_its_floor_take_turns(tmp_path: Path) -> None:
+    order: list[str] = []
+    took = launch([sys.executable, "-S", "-c", "pass"], cwd=tmp_path, env={})
+
+    def once(name: str) -> Took:
+        order.append(name)
+        return replace(took, seconds=float(len(order)))
+
+    parts = [(partial(once, name), lambda took: float(took.seconds)) for name in ("work", "floor")]
+    work, floor = in_turn(parts, 2)
+    assert order == ["work", "floor", "work", "floor"]
+    assert (work.values, floor.values) == ((1.0, 3.0), (2.0, 4.0))
+
+
+def test_the_table() -> None:
+    figure = Figure(values=(0.2, 0.1, 0.4), peaks=(30.4, 31.0, 30.6))
+    floor = Figure(values=(0.02, 0.01, 0.04), peaks=(9.0, 9.0, 9.0))
+    curve = Figure(values=(12.0,), peaks=(180.0,), curve=(40.0, 90.0, 91.0))
+    times = Figure(values=(1.0284,), peaks=(50.0,))
+    lines = [
+        Line(group="Start-up", name="--version", figure=figure, floor=floor, target="≤ 2"),
+        Line(group="Start-up", name="check", note="exit 2: a | b"),
+        Line(group="Cells", name="a run", figure=curve, cells=10_000, target="≤ 3 s"),
+        Line(group="Cells", name="waits", unit=Unit.TIMES, figure=times, floor=times, target="≤ 1.03"),
+    ]
+    golden(HERE / "table.md", markdown(lines))
