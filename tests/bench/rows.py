@@ -69,7 +69,7 @@ BARE = Probe(words=("python", "-c", "pass"))
 
 
 def _starts() -> Iterator[Row]:
-    words = [("--version",), ("--help",), *((command.name, "--help") for command in COMMANDS)]
+    words = [("--version",), ("--help",), *((command, "--help") for command in COMMANDS)]
     for line in words:
         target = "≤ 2" if len(line) == 1 else ""
         group = "Start-up: floor python -c pass"
