@@ -1,7 +1,7 @@
 """What a run did, for whoever asked for it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowrunner import money
@@ -29,15 +29,17 @@ class Drift:
 
 @dataclass(slots=True, kw_only=True)
 class RunResult:
-    """What a run did. `status` is done, failed, waiting, refused or interrupted; amounts are nano-dollars."""
+    """What a run did. `status` is done, failed, waiting, refused or interrupted; amounts are nano-dollars.
+
+    Its `repr` leaves out what grows with the cells: asyncio makes one of the task that ends with it."""
 
     run: str
     """Its id in the ledger; empty where the store is read-only, and nothing was to be made."""
-    opened: Opened
-    plan: Plan
+    opened: Opened = field(repr=False)
+    plan: Plan = field(repr=False)
     status: RunStatus
-    results: Mapping[str, CellResult]
-    published: Published
+    results: Mapping[str, CellResult] = field(repr=False)
+    published: Published = field(repr=False)
     lock_written: bool = False
     previews: str = ""
     """The folder of the previews, from the project's root, where any of them changed."""

@@ -123,6 +123,12 @@ def test_a_trial_leaves_no_picture_of_another_one(tmp_path: Path, wire: Wire) ->
 # How it ends
 
 
+def test_what_a_run_says_of_itself_in_a_debugger_does_not_grow_with_its_cells(tmp_path: Path) -> None:
+    one, two = (run(pipeline(tmp_path / name, text)) for name, text in (("one", PICKED), ("two", TWO)))
+    assert len(repr(two)) < 300
+    assert "waiting" in repr(one)
+
+
 def test_a_pick_among_what_a_limit_left_is_refused_and_not_failed(tmp_path: Path, wire: Wire) -> None:
     path = pipeline(
         tmp_path, "steps: {a: {model: blackforestlabs/flux-2-pro, variants: 3, pick: human, with: {prompt: x}}}"
