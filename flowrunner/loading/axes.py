@@ -18,13 +18,14 @@ _TEXTS = ("md", "txt")
 _DATA = ("yaml", "yml", "json")
 _SUFFIXES = (*_DATA, "csv", *_IMAGES, *_TEXTS)
 _SLUG = 40
+_UNFIT = re.compile(r"[^a-z0-9._]+")
 
 
 def slug(text: str) -> str:
     """The part of a cell id that stands for an axis value: ASCII, lower case, at most 40 characters."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     # A dot at an end would make a hidden file, and two of them another folder.
-    return re.sub(r"[^a-z0-9._]+", "-", ascii_text).strip("-.")[:_SLUG].strip("-.")
+    return _UNFIT.sub("-", ascii_text).strip("-.")[:_SLUG].strip("-.")
 
 
 def axis(name: str, node: Node, at: Span, files: Files, fields: Fields, *, measured: bool) -> Axis | None:
@@ -140,11 +141,16 @@ def _csv(path: str, node: MapNode, at: Span, files: Files, fields: Fields) -> li
             fields.add("axis-id", "id is the value's own name and cannot be a column beside it", row.key("id"), hint)
         assert isinstance(cell, Scalar)
         key = str(cell.value).strip()
-        rest = {name: item for name, item in row.entries.items() if name != "id"}
-        values.append(AxisValue(id=key, slug=slug(key), node=MapNode(rest, row.span, row.keys), span=cell.span))
+        values.append(AxisValue(id=key, slug=slug(key), node=_without_id(row), span=cell.span))
     if not values and len(fields.problems) == before:
         fields.add("empty-axis", f"{path} has no rows", at)
     return values
+
+
+def _without_id(row: MapNode) -> MapNode:
+    if "id" not in row.entries:
+        return row
+    return MapNode({name: item for name, item in row.entries.items() if name != "id"}, row.span, row.keys)
 
 
 def _folder(

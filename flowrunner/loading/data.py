@@ -13,7 +13,7 @@ from flowrunner.errors import InvalidPipeline
 from flowrunner.files import FileProblem, Files, join
 from flowrunner.loading.document import DEPTH, decode, measured
 from flowrunner.loading.fields import Fields
-from flowrunner.loading.meter import VALUES
+from flowrunner.loading.meter import VALUES, Full
 from flowrunner.loading.scalars import Inexact, clean, meant
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style
 from flowrunner.problems import Problem, error
@@ -72,11 +72,15 @@ def nodes(files: Files, path: str, at: Span, fields: Fields) -> Node | None:
     found = source(files, path, at, fields)
     if found is None:
         return None
+    left = fields.meter.left
+    root: Node | None
     try:
         if path.lower().endswith(".json") and _JSON_ONLY.search(found.text):
             root, values = _json(found), _most_values(found.text)
         else:
-            root, values = measured(found, lints=fields.problems)
+            root, values = measured(found, left=left, lints=fields.problems)
+    except Full:
+        root, values = None, left + 1
     except InvalidPipeline as fault:
         fields.problems.extend(fault.problems)
         return None

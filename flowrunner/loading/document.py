@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from flowrunner.errors import InvalidPipeline
 from flowrunner.loading import syntax
 from flowrunner.loading.fields import Problems
-from flowrunner.loading.meter import VALUES
+from flowrunner.loading.meter import VALUES, Full
 from flowrunner.loading.scalars import EXACT, Inexact, clean, elsewhere, meant
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style
 from flowrunner.problems import Problem, error, warning
@@ -53,10 +53,11 @@ def parse(source: Source, *, events: int = EVENTS, nodes: int = NODES, lints: li
 
 
 def measured(
-    source: Source, *, events: int = EVENTS, nodes: int = NODES, lints: list[Problem] | None = None
+    source: Source, *, events: int = EVENTS, nodes: int = NODES, left: int = NODES, lints: list[Problem] | None = None
 ) -> tuple[Node, int]:
-    """The same, with the number of values in it, aliases counted as often as they are used."""
-    reader = _Reader(source, events, nodes)
+    """The same, with the number of values in it, aliases counted as often as they are used. Full, as soon as that is
+    known, where it is more than `left`."""
+    reader = _Reader(source, events, nodes, left)
     root = reader.read()
     if reader.errors:
         raise InvalidPipeline([*reader.errors, *reader.lints])
@@ -98,10 +99,11 @@ class _Stop(Exception):
 
 
 class _Reader:
-    def __init__(self, source: Source, events: int, nodes: int) -> None:
+    def __init__(self, source: Source, events: int, nodes: int, left: int) -> None:
         self.source = source
         self.limit_events = events
-        self.limit_nodes = nodes
+        self.limit_nodes = min(nodes, left)
+        self.shared = left < nodes
         self.errors = Problems()
         self.lints: list[Problem] = []
         self.stack: list[_Open] = []
@@ -181,6 +183,8 @@ class _Reader:
         self._stop("too-large", f"more than {self.limit_events:,} YAML events", event, "split the file")
 
     def _too_large(self, event: Any) -> NoReturn:
+        if self.shared:
+            raise Full
         self._stop("too-large", f"more than {self.limit_nodes:,} values, aliases counted as often as used", event)
 
     def _pass(self, _: Any) -> None:

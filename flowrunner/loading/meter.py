@@ -15,6 +15,10 @@ _FILE = 30
 """Values that opening a file counts as."""
 
 
+class Full(Exception):
+    """A file holds more values than were left for it."""
+
+
 class Meter:
     """What was read so far. InvalidPipeline, at the place that was too much, when it is more than a pipeline may be."""
 
@@ -29,9 +33,14 @@ class Meter:
             _refuse(f"the files of this pipeline are larger than {BYTES // 1024 // 1024} MiB together", at)
         self.values(_FILE, at)
 
+    @property
+    def left(self) -> int:
+        """Values that may still come."""
+        return VALUES + _FILE - self._values
+
     def values(self, count: int, at: Span) -> None:
         self._values += count
-        if self._values > VALUES + _FILE:
+        if self.left < 0:
             _refuse(f"the files of this pipeline hold more than {VALUES:,} values together", at)
 
     def template(self, compiled: Compiled, at: Span) -> None:

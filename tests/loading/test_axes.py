@@ -198,3 +198,12 @@ def test_two_equal_slugs_show_both_places() -> None:
 
 def test_data_is_no_template_and_no_reference() -> None:
     assert values('{x: {t: "{{ vars.y }}", r: $a}}') == {"x": {"t": "{{ vars.y }}", "r": "$a"}}
+
+
+def test_files_that_are_too_large_together_are_told_where_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flowrunner.loading.meter.VALUES", 200)
+    files: dict[str, str | bytes] = {f"p/{name}.yaml": f"x: [{'1,' * 60}]" for name in "abc"}
+    problem = fault(f"axes: {{a: {{from: p/*.yaml}}}}\n{STEP}", files)
+    assert problem.message == "the files of this pipeline hold more than 200 values together"
+    assert problem.span is not None
+    assert problem.span.text == "p/*.yaml"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from flowrunner.errors import InvalidPipeline
 from flowrunner.loading import document
-from flowrunner.loading.document import DEPTH, decode, parse
+from flowrunner.loading.document import DEPTH, decode, measured, parse
+from flowrunner.loading.meter import Full
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style, noun, plain
 from flowrunner.problems import Problem
 from flowrunner.source import Source
@@ -446,3 +447,34 @@ def test_the_place_of_an_anchored_value_is_past_its_anchor(text: str, shown: str
     assert isinstance(root, MapNode)
     span = root.entries["a"].span
     assert (span.start <= span.end, span.text) == (True, shown)
+
+
+# What is left for one file of many
+
+
+@pytest.mark.parametrize("text", ["[1, 2, 3]", "{a: 1, b: 2, c: 3}", "[&a [1], *a]"])
+def test_a_file_ends_where_no_value_is_left_for_it(text: str) -> None:
+    source = Source("data.yaml", text)
+    size = measured(source)[1]
+    assert measured(source, left=size)[1] == size
+    with pytest.raises(Full):
+        measured(source, left=size - 1)
+
+
+def test_a_file_that_is_too_large_by_itself_says_so_where_much_is_left() -> None:
+    with pytest.raises(InvalidPipeline) as told:
+        measured(Source("data.yaml", "[1, 2, 3]"), nodes=3, left=4)
+    assert "more than 3 values" in told.value.problems[0].message
+
+
+def test_of_what_no_value_is_left_for_next_to_nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+
+    def counted(text: str) -> str:
+        built.append(text)
+        return text
+
+    monkeypatch.setattr(document, "meant", counted)
+    with pytest.raises(Full):
+        measured(Source("data.yaml", f"[{'1,' * 5000}]"), left=10)
+    assert len(built) == 10
