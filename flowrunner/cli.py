@@ -88,6 +88,11 @@ def _run(words: list[str]) -> int:
 
 
 def _command(name: str, *words: str) -> int:
+    from flowrunner import unchanged
+
+    told = unchanged.again((name, *words))
+    if told is not None:
+        return told
     if name not in COMMANDS:
         from flowrunner.commands.parsing import nearest
         from flowrunner.errors import UsageError
@@ -95,7 +100,9 @@ def _command(name: str, *words: str) -> int:
         hint = nearest(name, list(COMMANDS)) or "flowrunner --help lists the commands"
         raise UsageError(f"there is no command {name}", hint)
     module = module_of(name)
-    code: int = module.run(_parser_of(name, module).parsed(words))
+    arguments = _parser_of(name, module).parsed(words)
+    arguments.words = (name, *words)
+    code: int = module.run(arguments)
     return code
 
 

@@ -15,19 +15,23 @@ def forbidden(receipt: Receipt, provider: Provider) -> Refused | None:
 
 
 class Known:
-    """What a ledger tells a planner: outcomes of one kind of run. `resend`: what may have been billed is sent again."""
+    """What a ledger tells a planner: outcomes of one kind of run. `resend`: what may have been billed is sent again;
+    `asked` takes every key that is asked for."""
 
-    def __init__(self, ledger: Ledger, *, simulated: bool, resend: bool = False) -> None:
+    def __init__(self, ledger: Ledger, *, simulated: bool, resend: bool = False, asked: set[str] | None = None) -> None:
         self._ledger = ledger
         self._simulated = simulated
         self._resend = resend
+        self._asked = set() if asked is None else asked
         self._unsettled: frozenset[str] | None = None
 
     def outcome(self, key: str) -> Outcome | None:
+        self._asked.add(key)
         return self._ledger.outcome(key, simulated=self._simulated)
 
     def held(self, key: str) -> Held | None:
         """As a performer would decide it. A simulator's reply is not kept: its pictures end with its process."""
+        self._asked.add(key)
         if self._unsettled is None:
             self._unsettled = self._ledger.unsettled(simulated=self._simulated)
         if key not in self._unsettled:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flowrunner.artifact import Artifact
+from flowrunner.asked import Asked, Noting
 from flowrunner.binding import Binder
 from flowrunner.call import File
 from flowrunner.catalog import Catalog
@@ -83,6 +84,12 @@ class Project:
     workspace: Workspace
     operator: Operator
     environment: Mapping[str, str]
+    asked: Asked = field(default_factory=Asked)
+
+    def has(self, digest: str) -> bool:
+        """Whether the store has a picture."""
+        found = self.asked.pictures[digest] = self.workspace.objects().has(digest)
+        return found
 
 
 def open_project(path: Path, environment: Mapping[str, str] | None = None) -> Project:
@@ -91,14 +98,16 @@ def open_project(path: Path, environment: Mapping[str, str] | None = None) -> Pr
     root = find_root(path)
     settings = settings_load(root, providers=PROVIDERS, environment=environ)
     home = Path(environ.get("HOME") or "/nonexistent")
+    asked = Asked()
     return Project(
         root=root,
-        files=WorkTree(root),
+        files=Noting(WorkTree(root), asked),
         settings=settings,
         catalog=catalog_of(root),
         workspace=Workspace.of(root, environ, settings.store.path, read_only=settings.store.read_only),
         operator=Operator(environ, home),
         environment=environ,
+        asked=asked,
     )
 
 
@@ -319,11 +328,12 @@ def looking(opened: Opened, ledger: Ledger) -> Planner:
 
 def planner(opened: Opened, ledger: Ledger, judges: Judges | None = None) -> Planner:
     """A planner over what is known here. Without `judges` nobody looks at a picture: the lock says which passed."""
-    history = Known(ledger, simulated=opened.options.simulate, resend=opened.options.resend)
+    options, asked = opened.options, opened.project.asked
+    history = Known(ledger, simulated=options.simulate, resend=options.resend, asked=asked.keys)
     return Planner(
         graph=opened.graph,
         binder=opened.binder,
-        lock=standing(opened.lock, history.outcome, opened.project.workspace.objects().has),
+        lock=standing(opened.lock, history.outcome, opened.project.has),
         history=history,
         prices=opened.project.settings.prices,
         force=opened.forced(),
@@ -342,12 +352,11 @@ def planned(opened: Opened, making: Planner, *, bytes_needed: bool = True) -> Pl
         raise UsageError(
             f"input {listed} has no value" if len(missing) == 1 else f"inputs {listed} have no value", hint
         )
-    objects = opened.project.workspace.objects()
     images = opened.binder.images
 
     def present(artifact: Artifact | File) -> bool:
         digest = artifact.sha256
-        return digest in images.paths or digest in images.inline or objects.has(digest)
+        return digest in images.paths or digest in images.inline or opened.project.has(digest)
 
     found = plan(making, opened.wanted(), present if bytes_needed else None)
     problems = [*opened.warnings, *found.problems]

@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    options = options_of(arguments)
+    from flowrunner.commands.watching import Watch
+
+    options, watch = options_of(arguments), Watch(arguments.words)
 
     def do(path: Path) -> Ended:
         from flowrunner.limits import refusal
@@ -40,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         with opened.project.workspace.ledger(create=False) as ledger:
             found = planned(opened, looking(opened, ledger), bytes_needed=not options.frozen)
             spent = ledger.spent(opened.pipeline.name)
+            watch.planned(path, opened, ledger)
         refused = refusal(opened, found, spent)
         _warn(opened, found)
         if arguments.format == "json":
@@ -47,7 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
         _show(arguments, path, opened, found, spent, refused)
         return Ended(ending.code(refused) if refused else 0)
 
-    return pipelines.each(arguments, do, _failed)
+    with watch.listening():
+        code = pipelines.each(arguments, do, _failed)
+    watch.keep(code)
+    return code
 
 
 def _failed(path: Path, fault: FlowError) -> Ended:

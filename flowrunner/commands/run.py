@@ -34,6 +34,7 @@ from flowrunner.paint import is_terminal, paint_for
 
 if TYPE_CHECKING:
     from flowrunner.commands.session import Session
+    from flowrunner.commands.watching import Watch
     from flowrunner.progress.facts import Facts
     from flowrunner.progress.shown import Progress
     from flowrunner.project import Opened
@@ -51,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    options = options_of(arguments)
+    from flowrunner.commands.watching import Watch
+
+    options, watch = options_of(arguments), Watch(arguments.words)
     sessions: list[Session] = []
 
     def do(path: Path) -> Ended:
@@ -59,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         begun = len(sessions)
         try:
-            return _run(arguments, path, open_pipeline(open_project(path), path, options), sessions)
+            opened = open_pipeline(open_project(path), path, options)
+            return _run(arguments, path, opened, sessions, watch)
         except KeyboardInterrupt as fault:
             if sessions[begun:]:
                 return _halted(arguments, path, sessions[begun])
@@ -68,8 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     def failed(path: Path, fault: FlowError) -> Ended:
         return Ended(ending.told(fault, spent=ending.NOTHING), _refused(arguments, path, fault))
 
-    with _terminable():
+    with _terminable(), watch.listening():
         code = pipelines.each(arguments, do, failed)
+    watch.keep(code)
     if any(session.halted for session in sessions):
         _leave(code)
     return code
@@ -98,7 +103,9 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
-def _run(arguments: argparse.Namespace, path: Path, opened: "Opened", sessions: "list[Session]") -> Ended:
+def _run(
+    arguments: argparse.Namespace, path: Path, opened: "Opened", sessions: "list[Session]", watch: "Watch"
+) -> Ended:
     from flowrunner.commands.session import Session
 
     stream = sys.stderr if arguments.format == "json" else sys.stdout
@@ -116,6 +123,7 @@ def _run(arguments: argparse.Namespace, path: Path, opened: "Opened", sessions: 
     if result is None:
         return _halted(arguments, path, session)
     _close(arguments, path, session, result)
+    watch.ran(path, result)
     return Ended(result.exit_code, _document(result))
 
 

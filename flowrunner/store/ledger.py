@@ -8,15 +8,18 @@ An intent is the last durable thing before the first byte of a paid request leav
 run that is gone, may have been billed: it is unknown, counts as spent, and is never sent again silently.
 """
 
+import json
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from flowrunner.call import Billed, Call, Failure, Outcome
+from flowrunner.digest import tagged
 from flowrunner.errors import StoreError
 from flowrunner.money import Nano
 from flowrunner.store import rows as tables
@@ -41,6 +44,8 @@ from flowrunner.store.records import (
 if TYPE_CHECKING:
     import sqlite3
 
+_DIGITS = (4, 4, 4, 6, 6, 6)
+"""Of a run's id; more of them where the short ones are taken."""
 _OPEN = (State.INTENT, State.SENT)
 _UNSETTLED = (State.INTENT, State.SENT, State.REPLIED, State.UNKNOWN)
 
@@ -65,6 +70,7 @@ class Ledger:
         self._now = now
         self._live: dict[str, int] = {}
         self._database = database
+        self._version = self._seen()
         try:
             self._use = share(root) if uses else None
         except BaseException:
@@ -92,7 +98,7 @@ class Ledger:
     def begin(self, *, pipeline: str, name: str, simulated: bool) -> str:
         """A new run that lives as long as this process, or until `finish`; its id (`r-7f3a`)."""
         spare.keep(self._root)
-        for digits in (4, 4, 4, 6, 6, 6):
+        for digits in _DIGITS:
             run = f"r-{os.urandom(3).hex()[:digits]}"
             handle = self._claim(run)
             if handle is None:
@@ -130,6 +136,18 @@ class Ledger:
                 (status, self._now(), None if document is None else tables.dumped(document), run),
             )
         self._release(run)
+
+    def repeat(self, run: str) -> str:
+        """One more run that found everything as the run `run` did, which had nothing to do; its id, empty where nothing
+        is known of that one. It says of itself what that one did."""
+        for digits in _DIGITS:
+            new = f"r-{os.urandom(3).hex()[:digits]}"
+            with self._database.write() as rows:
+                if rows.execute(tables.REPEAT, (new, self._now(), self._now(), run)).rowcount:
+                    return new
+            if self._database.row("SELECT 1 FROM runs WHERE id = ?", new) is None:
+                return ""
+        raise RuntimeError("six random run ids are taken")
 
     def recover(self) -> list[Attempt]:
         """Ends the runs whose process is gone; the attempts that are unknown because of it."""
@@ -289,6 +307,24 @@ class Ledger:
         """What has this request key, or gave an image of this digest, in whichever run; the newest first."""
         return [tables.made(row) for row in self._database.rows(tables.MADE, digest, digest)]
 
+    def fingerprint(self, keys: Sequence[str], name: str) -> str:
+        """A digest of all that is known of these keys, and of what the runs of a pipeline's name have spent."""
+        known = [
+            tuple(row)
+            for sql in (tables.CALLS_OF, tables.OUTCOMES_OF)
+            for row in self._database.rows(sql, json.dumps(keys))
+        ]
+        return tagged("known/1", [known, self.spent(name)])
+
+    @property
+    def is_as_found(self) -> bool:
+        """Whether nobody else has written to it since it was opened."""
+        return self._seen() == self._version
+
+    def _seen(self) -> int:
+        row = self._database.row("PRAGMA data_version")
+        return int(row[0]) if row else 0
+
     # Money
 
     def spent(self, name: str) -> Nano:
@@ -334,7 +370,10 @@ class Ledger:
         if row is None:
             return None
         calls = self._database.rows("SELECT * FROM calls WHERE run = ? ORDER BY id", run)
-        return self._run(row, tuple(tables.attempt(call) for call in calls))
+        found = self._run(row, tuple(tables.attempt(call) for call in calls))
+        other = found.document.get("as") if found.document else None
+        said = self._database.row("SELECT document FROM runs WHERE id = ?", other) if other else None
+        return found if said is None else replace(found, document=json.loads(said["document"]) | {"run": run})
 
     def _run(self, row: "sqlite3.Row", attempts: tuple[Attempt, ...] = ()) -> RunRecord:
         status = RunStatus(row["status"])

@@ -49,6 +49,22 @@ UNKNOWNS = """
     ORDER BY id
 """
 
+CALLS_OF = """
+    SELECT id, key, simulated, state, billed, paid, reserved FROM calls
+    WHERE key IN (SELECT value FROM json_each(?)) ORDER BY id
+"""
+OUTCOMES_OF = """
+    SELECT call, key, artifacts FROM outcomes WHERE key IN (SELECT value FROM json_each(?)) ORDER BY call
+"""
+
+REPEAT = """
+    INSERT OR IGNORE INTO runs (id, pipeline, name, simulated, status, started, finished, document)
+    SELECT ?, pipeline, name, simulated, status, ?, ?,
+        CASE WHEN json_extract(document, '$.as') IS NULL THEN json_object('as', id) ELSE document END
+    FROM runs WHERE id = ? AND document IS NOT NULL
+"""
+"""A run like another one: where that one says what it did, this one says which."""
+
 _PRIVATE = {"authorization", "proxy-authorization", "cookie", "set-cookie", "set-cookie2", "x-api-key", "api-key"}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from flowrunner.digest import sha256, tagged
 from flowrunner.errors import StoreError
 from flowrunner.files import resolved
+from flowrunner.roots import MARKS, root_of
 from flowrunner.store.durable import explained, make_folder, replace
 from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger
@@ -18,7 +19,6 @@ from flowrunner.store.objects import Objects
 STATE = ".flowrunner"
 """The folder below the project's root for everything that is not checked in."""
 
-_MARKS = ("flowrunner.toml", ".git")
 _LOCK = ".lock.yaml"
 _PATH_LIMIT = 4096
 
@@ -35,8 +35,7 @@ class Edition:
 
 def find_root(path: Path) -> Path:
     """The project of a pipeline: the nearest folder upwards with a flowrunner.toml or a .git, else its own folder."""
-    own = resolved(path if path.is_dir() else path.parent)
-    return next((folder for folder in (own, *own.parents) if any((folder / mark).exists() for mark in _MARKS)), own)
+    return Path(root_of(str(resolved(path if path.is_dir() else path.parent))))
 
 
 def trial_id(values: Mapping[str, Any]) -> str:
@@ -170,7 +169,7 @@ def _locks_below(root: Path, store: Path) -> Iterator[str]:
     skipped = {root / ".git", store / "objects", store / "trash", store / "quarantine"}
     for folder, below, names in os.walk(root, onerror=refuse):
         here = Path(folder)
-        if here != root and not {*below, *names}.isdisjoint(_MARKS):
+        if here != root and not {*below, *names}.isdisjoint(MARKS):
             below.clear()
             continue
         below[:] = [name for name in below if here / name not in skipped]

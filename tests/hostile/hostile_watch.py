@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flowrunner import unchanged
+from flowrunner.store.workspace import STATE
+
 CANARY = "sk-CANARY-7f3a9c51e2d84b06"
 KEYS = {"AIMLAPI_API_KEY": CANARY, "ONEMIN_API_KEY": CANARY[::-1] + "x"}
 
@@ -42,6 +45,8 @@ class Seen:
     events: list[str] = field(default_factory=list)
 
     def note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if arguments and str(arguments[0]).startswith(f"{self.root}/{STATE}"):
+            return  # the store is what may be written; `snapshot` sees what was
         if event.startswith(_FORBIDDEN) or event.startswith(_CHANGING):
             self.events.append(f"{event} {arguments!r}"[:200])
         elif event == "open":
@@ -57,6 +62,7 @@ class Seen:
             self.events.append(f"read {where}")
 
 
+_KEPT = [f"{STATE}/{name}" for name in (unchanged.FOLDER, "locks", ".gitignore")]
 _REPOSITORY = (str(Path(__file__).resolve().parents[2]),)
 _watching: list[Seen] = []
 
@@ -81,9 +87,11 @@ def watched(root: Path) -> Iterator[Seen]:
 
 
 def snapshot(root: Path) -> dict[str, Any]:
-    """Every file, folder and link below a folder, with what is in it."""
+    """Every file, folder and link below a folder, with what is in it; but for what a plan may keep in the state."""
     found: dict[str, Any] = {}
     for path in sorted(root.rglob("*")):
+        if any(path.is_relative_to(root / place) for place in _KEPT) or path == root / STATE:
+            continue
         plain = path.is_file() and not path.is_symlink()
         found[str(path)] = (path.lstat().st_mode, path.read_bytes() if plain else b"")
     return found

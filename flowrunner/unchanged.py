@@ -1,0 +1,219 @@
+"""What `plan`, and a `run` with nothing to do, have said: told again while nothing has changed that it follows from.
+
+One file below `.flowrunner/unchanged` for each command line, and safe to delete. It names all that was asked on the way
+to the answer, and what came of it: files and folders by their content, pictures of the store by their names, the
+ledger by what it knows of each key. Everything is asked again before a word is repeated. Nothing is ever sent because
+of it: a run with something to do leaves no such file.
+
+A repository could bring such a file with it. So each holds the inode and the times of the pipeline as it lay on this
+disk, which nobody can know beforehand, and a digest of itself, for it is written without waiting for the disk.
+
+This module is loaded before all others, and loads next to nothing itself.
+"""
+
+import hashlib
+import json
+import os
+import stat
+import sys
+
+from flowrunner.roots import root_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+FOLDER = "unchanged"
+"""Its folder below the state."""
+COMMANDS = ("plan", "run")
+ENVIRONMENT = ("FLOWRUNNER_DEBUG", "FLOWRUNNER_REMOTE", "FLOWRUNNER_STORE", "HOME", "NO_COLOR", "TERM")
+"""What of the environment can show in an answer."""
+FORMAT = 1
+MODELS = "schemas"
+"""The folder of a project's own models."""
+_STATE = ".flowrunner"
+
+
+def again(words: "Sequence[str]") -> int | None:
+    """Repeats what a command line has said, if nothing has changed: its exit code. None where it has to be run."""
+    if not words or words[0] not in COMMANDS:
+        return None
+    name = name_of(words)
+    for place in _roots(words[1:]):
+        known = _read(os.path.join(place, _STATE, FOLDER, name))
+        if known is not None and holds(known):
+            return _told(known)
+    return None
+
+
+def name_of(words: "Sequence[str]") -> str:
+    """The name of the answer to a command line, as it is given here and now, to these streams, by this flowrunner."""
+    asked = {
+        "format": FORMAT,
+        "code": [sys.version, _code(), _installed()],
+        "words": list(words),
+        "folder": os.getcwd(),
+        "environment": [os.environ.get(name) for name in ENVIRONMENT],
+        "streams": [_stream(stream) for stream in (sys.stdin, sys.stdout, sys.stderr)],
+    }
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+def _code() -> str:
+    """What flowrunner is made of: a module that was edited in place counts, too."""
+    found = hashlib.sha256()
+    package = os.path.dirname(os.path.abspath(__file__))
+    for top in (package, os.path.join(os.path.dirname(package), "schemas")):
+        for folder, below, names in os.walk(top):
+            below[:] = sorted(name for name in below if name != "__pycache__")
+            for name in sorted(names):
+                status = os.stat(os.path.join(folder, name))
+                found.update(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return found.hexdigest()
+
+
+def _installed() -> "list[int]":
+    """What else is installed, as far as the folders tell in which packages come and go."""
+    places = [place for place in sys.path if place.endswith("site-packages") and os.path.isdir(place)]
+    return [os.stat(place).st_mtime_ns for place in places]
+
+
+def _stream(stream: "Any") -> "list[Any]":
+    try:
+        size = list(os.get_terminal_size(stream.fileno())) if stream.isatty() else []
+    except (AttributeError, OSError, ValueError):
+        return ["none"]
+    return [stream.isatty(), size]
+
+
+def _roots(words: "Iterable[str]") -> "Iterable[str]":
+    """The projects of the paths among the words of a command line."""
+    for word in words:
+        if not word.startswith("-") and os.path.lexists(word) and not os.path.islink(word):
+            place = os.path.realpath(word)
+            yield root_of(place if os.path.isdir(place) else os.path.dirname(place))
+
+
+# Files
+
+
+def digest_of(path: str) -> str:
+    """sha256 of a plain file that is reached by no link; empty where there is no such file."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    with os.fdopen(handle, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if stat.S_ISREG(os.fstat(handle).st_mode) else ""
+
+
+def stamp_of(path: str) -> "list[int]":
+    """What changes when a file is written, moved or put in another one's place; empty where there is none."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return []
+    return [status.st_mode, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def is_settled(stamp: "Sequence[int]", since: int) -> bool:
+    """Whether a file was at rest at `since`, in nanoseconds, so that any later change shows in its stamp: a file system
+    ticks slower than the clock, some once in two seconds."""
+    coarse = not stamp or stamp[-1] % 1_000_000_000 == 0
+    return not stamp or stamp[-1] < since - (2_000_000_000 if coarse else 20_000_000)
+
+
+def tree(folder: str) -> "list[str]":
+    """Every file below a folder; none where there is no such folder."""
+    return sorted(os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
+
+
+def _read(path: str) -> "dict[str, Any] | None":
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            digest, _, text = file.read().partition(b"\n")
+        if hashlib.sha256(text).hexdigest().encode() != digest:
+            return None
+        found = json.loads(text)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def holds(known: "Mapping[str, Any]") -> bool:
+    """Whether everything that was asked would be answered alike."""
+    try:
+        return (
+            stamp_of(known["pipeline"]) == known["seal"]
+            and all(os.path.realpath(given) == real for given, real in known["places"].items())
+            and not any(os.path.lexists(path) for path in known["absent"])
+            and all(os.path.exists(path) for path in known["present"])
+            and all(stat.S_ISDIR(os.lstat(path).st_mode) for path in known["folders"])
+            and all(digest_of(path) == digest for path, digest in known["files"].items())
+            and all(stamp_of(path) == stamp for path, stamp in known["stamps"].items())
+            and tree(os.path.join(known["root"], MODELS)) == known["models"]
+            and _lists_hold(known["root"], known["lists"])
+            and all(os.path.isfile(path) == here for path, here in known["pictures"].items())
+            and _ledger_holds(known["ledger"])
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
+
+
+def _lists_hold(root: str, lists: "Mapping[str, list[str]]") -> bool:
+    if not lists:
+        return True
+    from pathlib import Path
+
+    from flowrunner.files import FileProblem, WorkTree
+
+    try:
+        return all(WorkTree(Path(root)).list(pattern) == names for pattern, names in lists.items())
+    except FileProblem:
+        return False
+
+
+def _ledger_holds(known: "Mapping[str, Any]") -> bool:
+    """The files of the ledger as they were are answer enough; else it is asked for each key."""
+    if known["stamps"] and all(stamp_of(path) == stamp for path, stamp in known["stamps"].items()):
+        return True
+    from pathlib import Path
+
+    from flowrunner.errors import StoreError
+    from flowrunner.store.ledger import Ledger
+
+    try:
+        with Ledger.open(Path(known["store"]), create=False) as ledger:
+            return bool(ledger.fingerprint(known["keys"], known["name"]) == known["answer"])
+    except StoreError:
+        return False
+
+
+def _told(known: "Mapping[str, Any]") -> int | None:
+    """Says it. A run is one more run in the ledger, with a name of its own."""
+    run, new = known["run"], ""
+    if run:
+        new = _repeated(known["ledger"]["store"], run)
+        if not new:
+            return None
+    for number, text in known["said"]:
+        stream = sys.stderr if number else sys.stdout
+        stream.write(text.replace(run, new) if run else text)
+        stream.flush()
+    return int(known["code"])
+
+
+def _repeated(store: str, run: str) -> str:
+    from pathlib import Path
+
+    from flowrunner.errors import StoreError
+    from flowrunner.store.ledger import Ledger
+
+    try:
+        with Ledger.open(Path(store)) as ledger:
+            ledger.recover()
+            return ledger.repeat(run)
+    except StoreError:
+        return ""

@@ -1,0 +1,344 @@
+"""A plan, and a run with nothing to do, told again: only while nothing has changed that it follows from."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from support import Result, cli, environment, picture, project
+
+from flowrunner import unchanged
+from flowrunner.store.ledger import Ledger
+from flowrunner.store.records import Caps, Intent
+
+SHOW = """\
+flowrunner: 1
+name: show
+provider: aimlapi
+include: [shared/light.yaml]
+axes:
+  product: {from: products/*.yaml}
+steps:
+  scene:
+    across: product
+    model: blackforestlabs/flux-2-pro-edit
+    with:
+      prompt: {file: prompts/scene.md}
+      image_urls: [$axis.product.photo]
+      image_size: {width: 512, height: 512}
+      seed: 7
+outputs:
+  scenes: $scene.*
+"""
+FILES = {
+    "shows/show.yaml": SHOW,
+    "shows/shared/light.yaml": "flowrunner: 1\nvars: {light: soft}\n",
+    "shows/products/lamp.yaml": "photo: lamp.png\n",
+    "shows/prompts/scene.md": "A lamp in {{ vars.light }} light\n",
+}
+PLAN = ("plan", "shows/show.yaml", "--simulate")
+RUN = ("run", "shows/show.yaml", "--simulate")
+
+
+def written(folder: Path) -> Path:
+    """A project that has lain there for a while."""
+    picture(project(folder, FILES) / "shows/products/lamp.png", (256, 256))
+    time.sleep(0.03)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return written(tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of which the pipeline was run, and run once more with nothing to do."""
+    folder = written(tmp_path_factory.mktemp("ran"))
+    for _ in range(2):
+        assert cli(*RUN, cwd=folder).exit_code == 0
+        time.sleep(0.03)
+    return folder
+
+
+def again(folder: Path, *words: str, env: dict[str, str] | None = None) -> Result | None:
+    """What is told again; None where the command has to be done."""
+    out, err = StringIO(), StringIO()
+    clean = patch.dict(os.environ, environment(folder, env), clear=True)
+    with chdir(folder), clean, patch("sys.stdin", StringIO()), redirect_stdout(out), redirect_stderr(err):
+        code = unchanged.again(words)
+    return None if code is None else Result(code, out.getvalue(), err.getvalue())
+
+
+def entries(folder: Path) -> list[Path]:
+    return sorted((folder / ".flowrunner" / unchanged.FOLDER).glob("[!.]*"))
+
+
+@pytest.mark.parametrize("options", [(), ("--cells",), ("--format", "json"), ("--format", "markdown")])
+def test_a_plan_is_told_again_as_it_was(folder: Path, options: tuple[str, ...]) -> None:
+    first = cli(*PLAN, *options, cwd=folder)
+    assert (first.exit_code, bool(first.out)) == (0, True)
+    assert again(folder, *PLAN, *options) == first
+
+
+def test_a_plan_that_refuses_is_told_again_with_its_exit_code(folder: Path) -> None:
+    first = cli(*PLAN, "--max-calls", "0", cwd=folder)
+    assert (first.exit_code, bool(first.err)) == (3, True)
+    assert again(folder, *PLAN, "--max-calls", "0") == first
+
+
+def test_a_run_with_nothing_to_do_is_told_again_as_a_run_of_its_own(ran: Path) -> None:
+    before = cli(*RUN, cwd=ran)
+    found = again(ran, *RUN)
+    assert found is not None
+    old, new = (one.out.split()[1] for one in (before, found))
+    assert (found.exit_code, found.out) == (0, before.out.replace(old, new))
+    assert new != old
+    shown = [cli("runs", "show", run, "--format", "json", cwd=ran).json for run in (old, new)]
+    assert shown[1] == shown[0] | {"run": new}
+
+
+def test_what_is_told_of_a_run_again_and_again_still_says_what_the_first_one_did(ran: Path) -> None:
+    assert cli(*RUN, cwd=ran).exit_code == 0
+    names = [found.out.split()[1] for _ in range(3) if (found := again(ran, *RUN))]
+    assert len(set(names)) == 3
+    assert cli("runs", "show", names[-1], "--format", "json", cwd=ran).json["cells"][0]["status"] == "reused"
+
+
+def edit(name: str, text: str) -> Callable[[Path], object]:
+    return lambda folder: project(folder, {name: text})
+
+
+def same_again(folder: Path) -> None:
+    """The same bytes, as another file: what a repository that brings both could do."""
+    place = folder / "shows/show.yaml"
+    shutil.copyfile(place, place.with_suffix(".copy"))
+    place.with_suffix(".copy").rename(place)
+
+
+def linked(name: str) -> Callable[[Path], None]:
+    """The same content, reached by a link."""
+
+    def change(folder: Path) -> None:
+        place = folder / name
+        place.rename(folder / f"real-{place.name}")
+        place.symlink_to(folder / f"real-{place.name}")
+
+    return change
+
+
+def spent(folder: Path) -> None:
+    """Another run of the same name has paid."""
+    with Ledger.open(folder / ".flowrunner") as ledger:
+        run = ledger.begin(pipeline="other.yaml", name="show", simulated=False)
+        intent = Intent(
+            run=run,
+            cell="x",
+            key="ab" * 32,
+            provider="aimlapi",
+            model="m",
+            attempt=1,
+            estimate=5,
+            client_request_id="",
+        )
+        assert isinstance(ledger.reserve(intent, Caps()), int)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "the pipeline": edit("shows/show.yaml", SHOW.replace("seed: 7", "seed: 8")),
+    "the pipeline, by a copy of it": same_again,
+    "an include": edit("shows/shared/light.yaml", "flowrunner: 1\nvars: {light: hard}\n"),
+    "a data file": edit("shows/products/lamp.yaml", "photo: ./lamp.png\n"),
+    "a data file that is new": edit("shows/products/vase.yaml", "photo: lamp.png\n"),
+    "a prompt": edit("shows/prompts/scene.md", "A vase\n"),
+    "a picture": lambda folder: picture(folder / "shows/products/lamp.png", (256, 256), "#000000"),
+    "the settings": edit("flowrunner.toml", "timeout = 20\n"),
+    "a model of the project": edit("schemas/mine.json", "{}"),
+    "settings nearer by": edit("shows/flowrunner.toml", ""),
+    "a twin": edit("shows/show.yml", SHOW),
+    "a file that is a link now": linked("shows/prompts/scene.md"),
+    "a folder that is a link now": linked("shows/products"),
+    "the ledger": spent,
+    "flowrunner itself": lambda _: patch.object(unchanged, "_code", lambda: "other").start(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_plan_is_not_told_again_once_anything_has_changed(folder: Path, change: str) -> None:
+    assert cli(*PLAN, cwd=folder).exit_code == 0
+    assert again(folder, *PLAN) is not None
+    try:
+        CHANGES[change](folder)
+        assert again(folder, *PLAN) is None
+    finally:
+        patch.stopall()
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_lock_that_changes_makes_it_new(ran: Path, tmp_path: Path, command: str) -> None:
+    folder = Path(shutil.copytree(ran, tmp_path / "copy"))
+    time.sleep(0.03)
+    words = (command, *RUN[1:])
+    assert cli(*words, cwd=folder).exit_code == 0
+    assert again(folder, *words) is not None
+    lock = next(folder.glob(".flowrunner/simulated/**/*.lock.yaml"))
+    lock.write_text(lock.read_text() + "\n")
+    assert again(folder, *words) is None
+
+
+def test_a_run_is_not_told_again_without_its_pictures(ran: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ran, tmp_path / "copy"))
+    time.sleep(0.03)
+    assert cli(*RUN, cwd=folder).exit_code == 0
+    assert again(folder, *RUN) is not None
+    output = next(folder.glob("outputs/simulated/shows/show/scenes/**/*.png"))
+    data = output.read_bytes()
+    output.write_bytes(b"mine")
+    assert again(folder, *RUN) is None
+    assert cli(*RUN, cwd=folder).exit_code == 0
+    assert output.read_bytes() == data
+
+
+def test_a_run_is_not_told_again_once_the_store_has_lost_a_picture(ran: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ran, tmp_path / "copy"))
+    time.sleep(0.03)
+    assert cli(*RUN, cwd=folder).exit_code == 0
+    assert again(folder, *RUN) is not None
+    shutil.rmtree(folder / ".flowrunner/objects")
+    assert again(folder, *RUN) is None
+
+
+@pytest.mark.parametrize("other", [{"NO_COLOR": "1"}, {"FLOWRUNNER_STORE": "elsewhere"}, {"TERM": "xterm"}])
+def test_another_environment_is_another_question(folder: Path, other: dict[str, str]) -> None:
+    assert cli(*PLAN, cwd=folder).exit_code == 0
+    assert again(folder, *PLAN, env=other) is None
+
+
+def test_another_folder_is_another_question(folder: Path) -> None:
+    assert cli(*PLAN, cwd=folder).exit_code == 0
+    assert again(folder / "shows", "plan", "show.yaml", "--simulate") is None
+
+
+def test_an_answer_that_came_with_the_repository_is_not_believed(folder: Path, tmp_path: Path) -> None:
+    """It holds for the files of one disk only."""
+    assert cli(*PLAN, cwd=folder).exit_code == 0
+    shutil.copytree(folder, tmp_path / "clone")
+    (kept,) = entries(tmp_path / "clone")
+    _, text = kept.read_bytes().split(b"\n", 1)
+    known = json.loads(text.replace(bytes(folder), bytes(tmp_path / "clone")))
+    assert known["pipeline"] == str(tmp_path / "clone/shows/show.yaml")
+    known["stamps"] = {path: unchanged.stamp_of(path) for path in known["stamps"]}
+    with chdir(tmp_path / "clone"):
+        assert not unchanged.holds(known)
+        assert unchanged.holds(known | {"seal": unchanged.stamp_of(known["pipeline"])})
+
+
+@pytest.mark.parametrize("harm", [b"", b"{}", b"0" * 64 + b"\n{}", b"[" * 100_000])
+def test_an_answer_that_is_torn_is_none(folder: Path, harm: bytes) -> None:
+    assert cli(*PLAN, cwd=folder).exit_code == 0
+    (kept,) = entries(folder)
+    kept.write_bytes(harm)
+    assert again(folder, *PLAN) is None
+
+
+def test_an_answer_of_another_shape_is_none() -> None:
+    assert not unchanged.holds({})
+    assert not unchanged.holds({"pipeline": __file__, "seal": unchanged.stamp_of(__file__), "places": 3})
+
+
+def test_what_changed_while_it_was_read_is_not_kept(folder: Path) -> None:
+    """A file that was written in the same tick could be written once more without a trace."""
+    with patch.object(unchanged, "is_settled", lambda stamp, since: "lamp.png" not in str(stamp) and since < 0):
+        assert cli(*PLAN, cwd=folder).exit_code == 0
+    assert entries(folder) == []
+
+
+def test_a_file_is_at_rest_when_its_last_change_is_older_than_the_tick_of_its_file_system() -> None:
+    fine, coarse = 5_123_456_789, 5_000_000_000
+    assert not unchanged.is_settled([fine], fine + 10_000_000)
+    assert unchanged.is_settled([fine], fine + 30_000_000)
+    assert not unchanged.is_settled([coarse], coarse + 1_000_000_000)
+    assert unchanged.is_settled([coarse], coarse + 2_100_000_000)
+    assert unchanged.is_settled([], 0)
+
+
+def test_a_run_with_something_to_do_is_not_kept(folder: Path) -> None:
+    assert cli(*RUN, cwd=folder).exit_code == 0
+    assert entries(folder) == []
+
+
+def test_a_plan_with_a_mistake_is_not_kept(folder: Path) -> None:
+    project(folder, {"shows/show.yaml": SHOW.replace("model:", "modle:")})
+    time.sleep(0.03)
+    assert cli(*PLAN, cwd=folder).exit_code == 2
+    assert entries(folder) == []
+
+
+def test_only_so_many_answers_are_kept(folder: Path) -> None:
+    with patch("flowrunner.commands.watching._MOST", 2):
+        for number in range(4):
+            assert cli(*PLAN, "--max-calls", str(number + 5), cwd=folder).exit_code == 0
+    assert len(entries(folder)) == 2
+
+
+def test_answers_are_not_kept_where_a_link_leads_away(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (folder / ".flowrunner").mkdir(mode=0o700)
+    (folder / ".flowrunner" / unchanged.FOLDER).symlink_to(tmp_path / "elsewhere")
+    assert cli(*PLAN, cwd=folder).exit_code == 0
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+READS = """
+import sys
+from pathlib import Path
+seen = set()
+def hear(event, arguments):
+    if event in ("open", "os.listdir", "os.scandir") and isinstance(arguments[0], (str, bytes, Path)):
+        seen.add(str(arguments[0]))
+sys.addaudithook(hear)
+from flowrunner.cli import main
+main(sys.argv[1:])
+print(*sorted(seen), sep="\\n", file=sys.stderr)
+"""
+
+
+def test_every_file_that_a_plan_reads_is_asked_again(folder: Path) -> None:
+    words = [sys.executable, "-c", READS, *PLAN]
+    done = subprocess.run(
+        words, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+    )
+    (kept,) = entries(folder)
+    known = json.loads(kept.read_bytes().split(b"\n", 1)[1])
+    asked = {*known["files"], *known["stamps"], *known["absent"], *known["folders"], str(folder / unchanged.MODELS)}
+    read = {os.path.normpath(folder / line) for line in done.stderr.splitlines() if line}
+    own = {path for path in read if path.startswith(f"{folder}/") and not path.startswith(f"{folder}/.flowrunner")}
+    assert str(folder / "shows/prompts/scene.md") in own
+    assert own - asked == set()
+
+
+def test_telling_it_again_loads_next_to_nothing(folder: Path) -> None:
+    done = loaded(folder, "from flowrunner.cli import main; main(sys.argv[1:])")
+    assert {"yaml", "sqlite3"} & done == {"yaml", "sqlite3"}
+    done = loaded(folder, "from flowrunner.cli import main; assert main(sys.argv[1:]) == 0")
+    ours = {name for name in done if name.startswith("flowrunner")}
+    assert not {"yaml", "jsonschema", "jinja2", "networkx", "sqlite3"} & done
+    names = ("cli", "unchanged", "roots", "files", "lfs", "digest", "errors", "problems", "source", "escape")
+    assert ours <= {"flowrunner", *(f"flowrunner.{name}" for name in names)}
+
+
+def loaded(folder: Path, script: str) -> set[str]:
+    """The modules that a script brings, called with the words of the plan."""
+    words = [sys.executable, "-c", f"import sys; {script}; print(*sys.modules, file=sys.stderr)", *PLAN]
+    env = environment(folder)
+    done = subprocess.run(words, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    return set(done.stderr.decode().split())
