@@ -5,11 +5,12 @@ from flowrunner.files import IMAGE_LIMIT, TEXT_LIMIT, Files
 
 class Asked:
     """The questions, and those answers that cannot be had again by looking at a file. `texts` and `images` are paths
-    from the project's root, `keys` those of calls."""
+    from the project's root, `files` others that were looked at, `keys` those of calls."""
 
     def __init__(self) -> None:
         self.texts: set[str] = set()
         self.images: set[str] = set()
+        self.files: set[str] = set()
         self.lists: dict[str, list[str]] = {}
         self.pictures: dict[str, bool] = {}
         self.keys: set[str] = set()

@@ -1,5 +1,6 @@
 """Given inputs: values from a command line, an inputs file or the lock, by the declarations of the pipeline."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ class Given:
     record: Mapping[str, Any]
     outside: Mapping[str, bytes]
     differs: Mapping[str, Any]
+    linked: bool = False
+    """Whether an image of the project was named by way of a link."""
 
 
 def given(
@@ -61,7 +64,7 @@ def given(
         elif spec.default is not None:
             work.values[name] = Value(data=spec.default.value, node=spec.default)
     differs = {name: work.record[name] for name in lines if work.differs(pipeline.inputs[name], written)}
-    return Given(values=work.values, record=work.record, outside=work.outside, differs=differs)
+    return Given(values=work.values, record=work.record, outside=work.outside, differs=differs, linked=work.linked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ class _Work:
         self.values: dict[str, Value] = {}
         self.record: dict[str, Any] = {}
         self.outside: dict[str, bytes] = {}
+        self.linked = False
 
     def known(self, name: str) -> None:
         if name not in self.pipeline.inputs:
@@ -188,6 +192,7 @@ class _Work:
             path = home / Path(text).expanduser()
             inside = self._inside(path)
             if inside is not None:
+                self.linked |= os.path.normpath(path.absolute()) != str(self.root / inside)
                 # As text it is what one would write in the pipeline itself.
                 return Value(data=relative(inside, self.pipeline.file), path=inside), inside
             real = path.resolve()

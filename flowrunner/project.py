@@ -310,15 +310,16 @@ def _accepted(opened: Opened) -> list[Problem]:
 
 def judge(opened: Opened, *, keep: bool) -> Judge:
     """Holds pictures against checks; `keep` writes what it finds below the state."""
-    objects = opened.project.workspace.objects()
+    objects, asked = opened.project.workspace.objects(), opened.project.asked
 
     def bytes_of(artifact: Artifact) -> bytes:
         from flowrunner.jobs import read as bytes_at
 
+        asked.files.add(str(objects.path(artifact.sha256)))
         return bytes_at(artifact, opened.binder.images, objects, live=not opened.options.simulate)
 
     root, state = opened.project.root, opened.project.workspace.state
-    return Judge(state=state, root=root, read=bytes_of, keep=keep)
+    return Judge(state=state, root=root, read=bytes_of, keep=keep, looked=lambda path: asked.files.add(str(path)))
 
 
 def looking(opened: Opened, ledger: Ledger) -> Planner:

@@ -146,20 +146,35 @@ def holds(known: "Mapping[str, Any]") -> bool:
     """Whether everything that was asked would be answered alike."""
     try:
         return (
-            stamp_of(known["pipeline"]) == known["seal"]
-            and all(os.path.realpath(given) == real for given, real in known["places"].items())
-            and not any(os.path.lexists(path) for path in known["absent"])
-            and all(os.path.exists(path) for path in known["present"])
-            and all(stat.S_ISDIR(os.lstat(path).st_mode) for path in known["folders"])
-            and all(digest_of(path) == digest for path, digest in known["files"].items())
-            and all(stamp_of(path) == stamp for path, stamp in known["stamps"].items())
-            and tree(os.path.join(known["root"], MODELS)) == known["models"]
-            and _lists_hold(known["root"], known["lists"])
-            and all(os.path.isfile(path) == here for path, here in known["pictures"].items())
-            and _ledger_holds(known["ledger"])
+            all(os.path.realpath(given) == real for given, real in known["places"].items())
+            and all(shelf(folder) == found for folder, found in known["shelves"].items())
+            and bool(known["answers"])
+            and all(map(_answer_holds, known["answers"]))
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
+
+
+def shelf(folder: str) -> "dict[str, str]":
+    """The files of a folder that may be pipelines, each with its digest."""
+    names = sorted(name for name in os.listdir(folder) if name.endswith((".yaml", ".yml")))
+    return {name: digest_of(os.path.join(folder, name)) for name in names}
+
+
+def _answer_holds(known: "Mapping[str, Any]") -> bool:
+    """The same for one pipeline."""
+    return (
+        stamp_of(known["pipeline"]) == known["seal"]
+        and not any(os.path.lexists(path) for path in known["absent"])
+        and all(os.path.exists(path) for path in known["present"])
+        and all(stat.S_ISDIR(os.lstat(path).st_mode) for path in known["folders"])
+        and all(digest_of(path) == digest for path, digest in known["files"].items())
+        and all(stamp_of(path) == stamp for path, stamp in known["stamps"].items())
+        and tree(os.path.join(known["root"], MODELS)) == known["models"]
+        and _lists_hold(known["root"], known["lists"])
+        and all(os.path.isfile(path) == here for path, here in known["pictures"].items())
+        and _ledger_holds(known["ledger"])
+    )
 
 
 def _lists_hold(root: str, lists: "Mapping[str, list[str]]") -> bool:
@@ -193,14 +208,17 @@ def _ledger_holds(known: "Mapping[str, Any]") -> bool:
 
 def _told(known: "Mapping[str, Any]") -> int | None:
     """Says it. A run is one more run in the ledger, with a name of its own."""
-    run, new = known["run"], ""
-    if run:
-        new = _repeated(known["ledger"]["store"], run)
-        if not new:
+    names = {}
+    for answer in known["answers"]:
+        run = answer["run"]
+        names[run] = _repeated(answer["ledger"]["store"], run) if run else ""
+        if run and not names[run]:
             return None
-    for number, text in known["said"]:
-        stream = sys.stderr if number else sys.stdout
-        stream.write(text.replace(run, new) if run else text)
+    for number, said in known["said"]:
+        stream, text = (sys.stdout, sys.stderr)[number], said
+        for old, new in names.items():
+            text = text.replace(old, new) if old else text
+        stream.write(text)
         stream.flush()
     return int(known["code"])
 

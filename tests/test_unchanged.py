@@ -183,6 +183,88 @@ def test_a_plan_is_not_told_again_once_anything_has_changed(folder: Path, change
         patch.stopall()
 
 
+SECOND = """\
+flowrunner: 1
+provider: aimlapi
+steps:
+  one: {model: blackforestlabs/flux-2, with: {prompt: x, image_size: {width: 512, height: 512}}}
+  two: {model: image/resize, with: {image: $one, width: 64}, check: [{size: {width: 64}}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pipelines in a folder that was run, once more than needed; one has a check."""
+    folder = tmp_path_factory.mktemp("both")
+    written(project(folder, {"shows/two.yaml": SECOND}))
+    for _ in range(2):
+        assert cli("run", "shows", "--simulate", cwd=folder).exit_code == 0
+        time.sleep(0.03)
+    return folder
+
+
+@pytest.mark.parametrize("words", [("plan", "shows"), ("plan", "shows/two.yaml", "shows/show.yaml"), ("run", "shows")])
+def test_several_pipelines_are_told_again_together(both: Path, words: tuple[str, ...]) -> None:
+    first = cli(*words, "--simulate", cwd=both)
+    assert first.exit_code == 0
+    found = again(both, *words, "--simulate")
+    assert found is not None
+    assert (found.exit_code, found.err, len(found.out)) == (0, first.err, len(first.out))
+
+
+def test_a_pipeline_that_joins_a_folder_makes_it_new(both: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(both, tmp_path / "copy"))
+    time.sleep(0.03)
+    assert cli("plan", "shows", "--simulate", cwd=folder).exit_code == 0
+    assert again(folder, "plan", "shows", "--simulate") is not None
+    project(folder, {"shows/three.yaml": SECOND})
+    assert again(folder, "plan", "shows", "--simulate") is None
+
+
+def test_a_folder_with_a_faulty_pipeline_is_not_kept(folder: Path) -> None:
+    project(folder, {"shows/two.yaml": SECOND.replace("model", "modle")})
+    time.sleep(0.03)
+    assert cli("plan", "shows", "--simulate", cwd=folder).exit_code == 2
+    assert entries(folder) == []
+
+
+GIVEN = """\
+flowrunner: 1
+provider: aimlapi
+inputs: {photo: {type: image}}
+steps:
+  one: {model: image/resize, with: {image: $inputs.photo, width: 64}}
+"""
+
+
+@pytest.mark.parametrize(("name", "kept"), [("photo.png", 1), ("other.png", 0)])
+@pytest.mark.parametrize("options", [("-i", "photo={}"), ("--inputs", "given.yaml")])
+def test_a_picture_that_is_given_is_asked_again_unless_it_is_named_by_a_link(
+    folder: Path, name: str, kept: int, options: tuple[str, str]
+) -> None:
+    picture(project(folder, {"given.yaml": f"photo: {name}\n", "one.yaml": GIVEN}) / "photo.png")
+    (folder / "other.png").symlink_to("photo.png")
+    time.sleep(0.03)
+    words = ("plan", "one.yaml", *(word.format(name) for word in options))
+    assert cli(*words, cwd=folder).exit_code == 0
+    assert len(entries(folder)) == kept
+    if kept:
+        assert again(folder, *words) is not None
+        picture(folder / "photo.png", colour="#112233")
+    assert again(folder, *words) is None
+
+
+def test_what_checks_have_found_is_asked_again(both: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(both, tmp_path / "copy"))
+    time.sleep(0.03)
+    words = ("plan", "shows/two.yaml", "--simulate")
+    assert cli(*words, cwd=folder).exit_code == 0
+    assert again(folder, *words) is not None
+    verdict = next((folder / ".flowrunner/checks").rglob("*.json"))
+    verdict.write_text(verdict.read_text().replace("true", "false"))
+    assert again(folder, *words) is None
+
+
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_a_lock_that_changes_makes_it_new(ran: Path, tmp_path: Path, command: str) -> None:
     folder = Path(shutil.copytree(ran, tmp_path / "copy"))
@@ -232,14 +314,16 @@ def test_an_answer_that_came_with_the_repository_is_not_believed(folder: Path, t
     """It holds for the files of one disk only."""
     assert cli(*PLAN, cwd=folder).exit_code == 0
     shutil.copytree(folder, tmp_path / "clone")
-    (kept,) = entries(tmp_path / "clone")
-    _, text = kept.read_bytes().split(b"\n", 1)
-    known = json.loads(text.replace(bytes(folder), bytes(tmp_path / "clone")))
+    (place,) = entries(tmp_path / "clone")
+    _, text = place.read_bytes().split(b"\n", 1)
+    kept = json.loads(text.replace(bytes(folder), bytes(tmp_path / "clone")))
+    (known,) = kept["answers"]
     assert known["pipeline"] == str(tmp_path / "clone/shows/show.yaml")
     known["stamps"] = {path: unchanged.stamp_of(path) for path in known["stamps"]}
     with chdir(tmp_path / "clone"):
-        assert not unchanged.holds(known)
-        assert unchanged.holds(known | {"seal": unchanged.stamp_of(known["pipeline"])})
+        assert not unchanged.holds(kept)
+        known["seal"] = unchanged.stamp_of(known["pipeline"])
+        assert unchanged.holds(kept)
 
 
 @pytest.mark.parametrize("harm", [b"", b"{}", b"0" * 64 + b"\n{}", b"[" * 100_000])
@@ -252,7 +336,8 @@ def test_an_answer_that_is_torn_is_none(folder: Path, harm: bytes) -> None:
 
 def test_an_answer_of_another_shape_is_none() -> None:
     assert not unchanged.holds({})
-    assert not unchanged.holds({"pipeline": __file__, "seal": unchanged.stamp_of(__file__), "places": 3})
+    assert not unchanged.holds({"places": {}, "shelves": {}, "answers": []})
+    assert not unchanged.holds({"places": 3})
 
 
 def test_what_changed_while_it_was_read_is_not_kept(folder: Path) -> None:
@@ -318,7 +403,7 @@ def test_every_file_that_a_plan_reads_is_asked_again(folder: Path) -> None:
         words, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
     )
     (kept,) = entries(folder)
-    known = json.loads(kept.read_bytes().split(b"\n", 1)[1])
+    (known,) = json.loads(kept.read_bytes().split(b"\n", 1)[1])["answers"]
     asked = {*known["files"], *known["stamps"], *known["absent"], *known["folders"], str(folder / unchanged.MODELS)}
     read = {os.path.normpath(folder / line) for line in done.stderr.splitlines() if line}
     own = {path for path in read if path.startswith(f"{folder}/") and not path.startswith(f"{folder}/.flowrunner")}

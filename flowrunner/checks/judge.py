@@ -40,6 +40,10 @@ class _Found:
     heatmap: bool = False
 
 
+def _unheard(_: Path) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Judge:
     """Judges pictures. `keep` says whether what is found is written below the state, with a heat map of each check
@@ -51,6 +55,8 @@ class Judge:
     read: Callable[[Artifact], bytes]
     """The bytes of a picture; a FlowError where they are not here."""
     keep: bool
+    looked: Callable[[Path], None] = _unheard
+    """Hears of every file below the state that is looked at."""
     _known: dict[str, _Found] = field(default_factory=dict)
     _lacking: dict[str, str] = field(default_factory=dict)
     """Why a picture could not be looked at: asked for again, it may be there."""
@@ -86,6 +92,7 @@ class Judge:
     def _told(self, check: BoundCheck, key: str, found: _Found) -> Verdict:
         result = Result.PASS if found.holds else Result(check.level.value)
         path = self._place(key).with_suffix(".webp")
+        self.looked(path)
         shown = path.relative_to(self.root).as_posix() if found.heatmap and path.exists() else ""
         return Verdict(check=check.name, level=check.level, result=result, measured=found.words, heatmap=shown)
 
@@ -115,8 +122,10 @@ class Judge:
 
     def _remembered(self, key: str) -> _Found | None:
         if key not in self._known:
+            place = self._place(key)
+            self.looked(place)
             try:
-                record = json.loads(self._place(key).read_bytes())
+                record = json.loads(place.read_bytes())
                 self._known[key] = _Found(bool(record["holds"]), str(record["measured"]), bool(record["heatmap"]))
             except (OSError, ValueError, LookupError, TypeError):
                 return None

@@ -32,17 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from flowrunner.commands.watching import Watch
 
-    options, watch = options_of(arguments), Watch(arguments.words)
+    options, watch = options_of(arguments), Watch(arguments.words, arguments.paths)
 
     def do(path: Path) -> Ended:
         from flowrunner.limits import refusal
         from flowrunner.project import looking, open_pipeline, open_project, planned
 
+        watch.begins()
         opened = open_pipeline(open_project(path), path, options)
         with opened.project.workspace.ledger(create=False) as ledger:
             found = planned(opened, looking(opened, ledger), bytes_needed=not options.frozen)
             spent = ledger.spent(opened.pipeline.name)
-            watch.planned(path, opened, ledger)
+            watch.planned(opened, ledger)
         refused = refusal(opened, found, spent)
         _warn(opened, found)
         if arguments.format == "json":

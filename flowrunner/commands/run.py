@@ -54,12 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from flowrunner.commands.watching import Watch
 
-    options, watch = options_of(arguments), Watch(arguments.words)
+    options, watch = options_of(arguments), Watch(arguments.words, arguments.paths)
     sessions: list[Session] = []
 
     def do(path: Path) -> Ended:
         from flowrunner.project import open_pipeline, open_project
 
+        watch.begins()
         begun = len(sessions)
         try:
             opened = open_pipeline(open_project(path), path, options)
@@ -123,7 +124,7 @@ def _run(
     if result is None:
         return _halted(arguments, path, session)
     _close(arguments, path, session, result)
-    watch.ran(path, result)
+    watch.ran(result)
     return Ended(result.exit_code, _document(result))
 
 

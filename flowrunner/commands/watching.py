@@ -8,8 +8,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from io import TextIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -18,7 +19,6 @@ from flowrunner import unchanged
 from flowrunner.decisions import Decision
 from flowrunner.digest import sha256
 from flowrunner.errors import StoreError
-from flowrunner.pipeline import InputType
 from flowrunner.project import SUFFIXES
 from flowrunner.roots import marks, upwards
 from flowrunner.settings import NAME as SETTINGS
@@ -29,20 +29,23 @@ if TYPE_CHECKING:
     from flowrunner.project import Opened
     from flowrunner.result import RunResult
     from flowrunner.store.ledger import Ledger
+    from flowrunner.store.workspace import Workspace
 
 _MOST = 64
 """Answers that are kept of one project."""
 
 
 class Watch:
-    """One command while it is listened to. `words` are its command line."""
+    """One command while it is listened to. `words` are its command line, `paths` those among them."""
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], paths: Sequence[str]) -> None:
         self._since = time.time_ns()
         self._name = unchanged.name_of(words)
+        self._paths = paths
         self._said: list[tuple[int, str]] = []
-        self._answers: list[tuple[Opened, dict[str, Any]]] = []
-        self._pipelines = 0
+        self._state: Workspace | None = None
+        self._begun = 0
+        self._answers: list[dict[str, Any]] = []
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -54,38 +57,47 @@ class Watch:
         finally:
             sys.stdout, sys.stderr = before
 
-    def planned(self, given: Path, opened: "Opened", ledger: "Ledger") -> None:
-        """A plan was made of the pipeline at the path `given`, from what this ledger knows."""
-        self._pipelines += 1
-        if ledger.is_as_found:
-            self._take(given, opened, ledger, run="", made=())
+    def begins(self) -> None:
+        """Another pipeline is looked at."""
+        self._begun += 1
 
-    def ran(self, given: Path, result: "RunResult") -> None:
+    def planned(self, opened: "Opened", ledger: "Ledger") -> None:
+        """A plan was made of it, from what this ledger knows."""
+        if ledger.is_as_found:
+            self._take(opened, ledger)
+
+    def ran(self, result: "RunResult") -> None:
         """A run of it has ended."""
-        self._pipelines += 1
         if _did_nothing(result):
-            opened = result.opened
-            with opened.project.workspace.ledger(create=False) as ledger:
-                self._take(given, opened, ledger, run=result.run, made=_made(result))
+            with result.opened.project.workspace.ledger(create=False) as ledger:
+                self._take(result.opened, ledger, result.run, _made(result))
 
     def keep(self, code: int) -> None:
         """Keeps what was said, with the exit code, if it can be told again."""
-        if self._pipelines != 1 or not self._answers:
-            return
-        opened, answer = self._answers[0]
-        text = json.dumps(answer | {"said": self._said, "code": code})
-        run = answer["run"]
-        if run and "".join(text for _, text in self._said).count(run) != 1:
+        if self._state is None or len(self._answers) < self._begun or not self._tells_runs_apart():
             return
         with suppress(OSError, StoreError):
-            opened.project.workspace.prepare()
-            _write(opened.project.workspace.state / unchanged.FOLDER, self._name, text.encode())
+            shelves = {path: unchanged.shelf(path) for path in self._paths if Path(path).is_dir()}
+            places = {path: os.path.realpath(path) for path in self._paths}
+            kept = {"answers": self._answers, "shelves": shelves, "places": places, "said": self._said, "code": code}
+            if self._rested(shelves):
+                self._state.prepare()
+                _write(self._state.state / unchanged.FOLDER, self._name, json.dumps(kept).encode())
 
-    def _take(self, given: Path, opened: "Opened", ledger: "Ledger", *, run: str, made: Collection[str]) -> None:
-        answer = _Reading(opened, self._since)
-        places = {"places": {str(given): os.path.realpath(given)}, "run": run}
-        if answer.of(ledger, made):
-            self._answers.append((opened, answer.known | places))
+    def _take(self, opened: "Opened", ledger: "Ledger", run: str = "", made: Collection[str] = ()) -> None:
+        reading = _Reading(opened, self._since)
+        self._state = self._state or opened.project.workspace
+        if reading.of(ledger, made):
+            self._answers.append(reading.known | {"run": run})
+
+    def _tells_runs_apart(self) -> bool:
+        """Whether the name of each run stands in what was said just once, where it is named."""
+        said = "".join(text for _, text in self._said)
+        return all(said.count(answer["run"]) == 1 for answer in self._answers if answer["run"])
+
+    def _rested(self, shelves: Mapping[str, Collection[str]]) -> bool:
+        paths = [str(Path(folder, name)) for folder, names in shelves.items() for name in names]
+        return all(unchanged.is_settled(unchanged.stamp_of(path), self._since) for path in paths)
 
 
 class _Reading:
@@ -104,8 +116,8 @@ class _Reading:
             return False
         project, pipeline = self.opened.project, self.root / self.opened.pipeline.file
         read = [self._place(path) for path in sorted(project.asked.texts)]
-        read += [*self._optional(SETTINGS), *self._optional(self.opened.lock_name), *self._models()]
-        seen = [self._place(path) for path in sorted(project.asked.images)]
+        read += [path for name in (SETTINGS, *self._locks()) for path in self._optional(name)] + self._models()
+        seen = [*(self._place(path) for path in sorted(project.asked.images)), *sorted(project.asked.files)]
         if not self._all_at_rest([*read, *seen, *made]):
             return False
         self._marks(pipeline)
@@ -131,6 +143,11 @@ class _Reading:
             return [path]
         self.absent.append(path)
         return []
+
+    def _locks(self) -> set[str]:
+        """A trial knows what the pipeline's own lock says, too."""
+        own = replace(self.opened.edition, trial=None)
+        return {self.opened.lock_name, self.opened.project.workspace.lock_name(self.opened.pipeline.file, own)}
 
     def _models(self) -> list[str]:
         """The project's own model files."""
@@ -172,16 +189,13 @@ class _Reading:
 
 
 def _is_plain(opened: "Opened") -> bool:
-    """Whether all that its plan follows from is known by `Asked`: no trial, no picture from elsewhere or by a path that
-    may be a link, no check that looks into pictures, nowhere that must not be written."""
-    given = [spec.type for name, spec in opened.pipeline.inputs.items() if name in opened.given.record]
+    """Whether `Asked` knows all that its plan follows from: no picture from elsewhere or by way of a link; and whether
+    anything may be written there."""
     file = opened.options.inputs_file
     return not (
-        opened.edition.trial
-        or opened.given.outside
-        or InputType.IMAGE in given
+        opened.given.outside
+        or opened.given.linked
         or (file is not None and not Path(os.path.realpath(file)).is_relative_to(opened.project.root))
-        or any(step.checks for step in opened.pipeline.steps.values())
         or opened.project.workspace.is_read_only
     )
 
