@@ -15,7 +15,8 @@ from .clean import ROOT, flowrunner
 from .measure import Figure, Took, Unmeasured, checked, in_turn, launch, printed
 from .places import Places
 from .rows import Probe, Row, rows
-from .table import Line, markdown, row
+from .servers import Servers
+from .table import Line, Unit, markdown, row
 
 
 def main() -> None:
@@ -24,8 +25,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="flowrunner-bench-", ignore_cleanup_errors=True) as folder:
         _say("making a clean environment")
         environment = flowrunner(Path(folder, "environment"))
-        bench = Bench(Places(Path(folder, "projects"), environment), arguments.repeat, cpu=arguments.cpu)
-        lines = list(bench.lines(chosen))
+        with Servers(environment) as servers:
+            places = Places(Path(folder, "projects"), environment)
+            bench = Bench(places, servers, arguments.repeat, cpu=arguments.cpu)
+            lines = list(bench.lines(chosen))
     text = f"{_title()}\n{markdown(lines)}"
     if arguments.output:
         arguments.output.write_text(text, encoding="utf-8")
@@ -53,6 +56,7 @@ class Bench:
     """Runs rows in one clean environment; `repeat` stands for what they say themselves."""
 
     places: Places
+    servers: Servers
     repeat: int | None = None
     cpu: bool = False
 
@@ -79,7 +83,7 @@ class Bench:
 
     def _figures(self, one: Row) -> tuple[Figure, Figure | None]:
         probes = [one.work] if one.floor is None else [one.work, one.floor]
-        parts = [(partial(self._once, probe, one.timeout), partial(self._value, probe)) for probe in probes]
+        parts = [(partial(self._once, probe, one.timeout), partial(self._value, one, probe)) for probe in probes]
         if one.work.warm:
             parts[0][0]()
         figure, *floor = in_turn(parts, self.repeat or one.repeat)
@@ -90,13 +94,15 @@ class Bench:
         cwd = self.places.of(probe.project, probe.state)
         program, *rest = probe.words
         words = [environment.program(program), *rest]
-        took = launch(words, cwd=cwd, env=environment.variables(), timeout=timeout, samples=probe.samples)
+        served = {"AIMLAPI_BASE_URL": self.servers.origin(probe.served)} if probe.served else {}
+        took = launch(words, cwd=cwd, env=environment.variables(served), timeout=timeout, samples=probe.samples)
         return checked(took, codes=probe.codes, timeout=timeout)
 
-    def _value(self, probe: Probe, took: Took) -> float:
+    def _value(self, one: Row, probe: Probe, took: Took) -> float:
         if probe.printed:
             return printed(took)
-        return took.cpu if self.cpu else took.seconds
+        seconds = took.cpu if self.cpu else took.seconds
+        return one.megabytes / seconds if one.unit is Unit.RATE else seconds
 
 
 def _title() -> str:

@@ -57,8 +57,12 @@ def _step(name: str, needs: tuple[str, ...]) -> str:
         images, after = needs[:3], f", after: [{', '.join(needs[3:])}]"
     else:
         images, after = needs, ""
-    urls = ", ".join(f"${need}" for need in images)
-    return f"{{model: blackforestlabs/flux-2-edit{after}, with: {{prompt: {name}, image_urls: [{urls}]}}}}"
+    return _edit(name, [f"${need}" for need in images], after)
+
+
+def _edit(name: str, images: list[str], after: str = "", *, sized: bool = False) -> str:
+    more = ", image_size: {width: 1024, height: 1024}" if sized else ""
+    return f"{{model: blackforestlabs/flux-2-edit{after}, with: {{prompt: {name}, image_urls: [{', '.join(images)}]{more}}}}}"
 
 
 def matrix(count: int) -> str:
@@ -78,6 +82,12 @@ def pipeline(shape: str, count: int) -> str:
             return steps(wide(count))
         case "matrix":
             return matrix(count)
+        case "edits":
+            return (
+                HEAD
+                + "steps:\n"
+                + "".join(f"  {name}: {_edit(name, [f'p{name[1:]}.png'], sized=True)}\n" for name in wide(count))
+            )
         case "uneven":
             return steps(uneven(count)[0])
         case "beside":

@@ -1,5 +1,6 @@
 """What would falsify the table of the benchmarks: pipelines that are none, and figures in the wrong column."""
 
+import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
@@ -11,8 +12,11 @@ from support import golden, project
 from bench.dags import beside, longest, pipeline, uneven
 from bench.measure import Figure, Took, Unmeasured, checked, in_turn, launch, printed
 from bench.rows import rows
+from bench.served import Picture
 from bench.table import Line, Unit, markdown
 from flowrunner import api
+from flowrunner.imagehead import artifact
+from flowrunner.store.records import RunStatus
 
 HERE = Path(__file__).parent
 
@@ -28,6 +32,32 @@ def test_a_graph_of_waits_is_a_sound_pipeline(tmp_path: Path, shape: str, cells:
     count = 6 if shape == "uneven" else 10
     found = api.load(project(tmp_path, {"show.yaml": pipeline(shape, count)}) / "show.yaml")
     assert (len(found.cells), found.problems) == (cells, ())
+
+
+def test_a_picture_of_the_served_provider_is_one_and_no_two_are_alike(tmp_path: Path) -> None:
+    files = {f"p{number}.png": b"".join(Picture(20_000, number).pieces(number)) for number in range(3)}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+        assert (artifact(data).media_type, round(len(data), -3)) == ("image/png", 20_000)
+    assert len(set(files.values())) == 3
+    found = api.load(project(tmp_path, {"show.yaml": pipeline("edits", 3)}) / "show.yaml")
+    assert (len(found.cells), found.problems) == (3, ())
+
+
+def test_the_served_provider_is_paid_and_gives_what_it_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "p0.png").write_bytes(b"".join(Picture(300_000).pieces(0)))
+    path = project(tmp_path, {"show.yaml": pipeline("edits", 1).replace("p0.png", "p0.png, p0.png")}) / "show.yaml"
+    for how in ("inline", "linked"):
+        words = [sys.executable, "-m", "bench.served", "20000", "0", how]
+        with subprocess.Popen(words, cwd=HERE.parent, stdout=subprocess.PIPE, text=True) as served:
+            try:
+                assert served.stdout is not None
+                origin = served.stdout.readline().strip()
+                environment = {"AIMLAPI_API_KEY": "sk-x", "AIMLAPI_BASE_URL": origin, "HOME": str(tmp_path)}
+                result = api.run(path, environment=environment, force=("s0",))
+            finally:
+                served.kill()
+        assert (result.status, result.calls) == (RunStatus.DONE, 1)
 
 
 def test_the_longest_way_through_the_uneven_diamond_has_one_slow_node() -> None:
