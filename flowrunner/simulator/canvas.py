@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from flowrunner.simulator.chance import Chance
@@ -18,7 +19,8 @@ Shade: TypeAlias = tuple[str, float]
 
 _FINE = 2
 """Shapes are drawn this much larger, then reduced: that makes their edges smooth."""
-_TURNS = {"bottom": 0, "right": 90, "top": 180, "left": 270}
+_BROAD = 64
+"""Pixels of sky that are laid at once."""
 
 
 class Canvas:
@@ -44,9 +46,11 @@ class Canvas:
         steps = 48
         strip = Image.new("RGB", (1, steps))
         strip.putdata([_between(top, bottom, step / (steps - 1)) for step in range(steps)])
-        size = (self.width * _FINE, max(1, round(until * _FINE)))
+        tall = strip.resize((1, max(1, round(until * _FINE))), Image.Resampling.BICUBIC)
         self._flat.paste(bottom, (0, 0, *self._flat.size))
-        self._flat.paste(strip.resize(size, Image.Resampling.BICUBIC), (0, 0))
+        broad = _drawn_out(tall, (_BROAD, tall.height))
+        for x in range(0, self._flat.width, _BROAD):
+            self._flat.paste(broad, (x, 0))
 
     def polygon(self, points: Sequence[Point], colour: RGB, shade: Shade | None = None) -> None:
         """A filled shape. A shape without a shade wipes out the shade of what lies behind it."""
@@ -65,11 +69,13 @@ class Canvas:
 
     def printed(self, grain: RGB, chance: Chance) -> "Image":
         """The finished sheet: colours reduced, and the shade stippled over them in the ink `grain`."""
-        from PIL import Image, ImageChops
+        from PIL import ImageChops
 
         flat = self._flat.reduce(_FINE)
         dots = ImageChops.add(self._shade, self._noise(chance)).point([0] * 255 + [255])
-        return Image.composite(ImageChops.multiply(flat, Image.new("RGB", flat.size, grain)), flat, dots)
+        overprinted = flat.point([value * part // 255 for part in grain for value in range(256)])
+        flat.paste(overprinted, mask=dots)
+        return flat
 
     def _lay(self, points: Sequence[Point], shade: Shade | None) -> None:
         from PIL import Image, ImageDraw
@@ -107,10 +113,28 @@ def arc(centre: Point, radius: float, start: float, end: float) -> list[Point]:
 def _gradient(size: tuple[int, int], shade: Shade) -> "Image":
     from PIL import Image
 
+    line = _ramp(shade)
+    along = (1, size[1]) if line.width == 1 else (size[0], 1)
+    return _drawn_out(line.resize(along, Image.Resampling.BILINEAR), size)
+
+
+@lru_cache(maxsize=64)
+def _ramp(shade: Shade) -> "Image":
+    """A shade's densities from one side of a shape to the other, one pixel wide."""
+    from PIL import Image
+
     side, density = shade
     # Squared, so that the shade thins out quickly and the shape's own colour is what one sees.
-    ramp = Image.linear_gradient("L").point([round(density * value * value / 255) for value in range(256)])
-    return ramp.rotate(_TURNS[side]).resize(size, Image.Resampling.BILINEAR)
+    values = bytes(round(density * value * value / 255) for value in range(256))
+    along = (1, 256) if side in ("top", "bottom") else (256, 1)
+    return Image.frombytes("L", along, values if side in ("bottom", "right") else values[::-1])
+
+
+def _drawn_out(line: "Image", size: tuple[int, int]) -> "Image":
+    """A line of pixels as a sheet: to repeat it is far quicker than to compute a sheet of equal lines."""
+    from PIL import Image
+
+    return line.resize(size, Image.Resampling.NEAREST)
 
 
 def _between(start: RGB, end: RGB, share: float) -> RGB:

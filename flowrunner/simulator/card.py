@@ -4,6 +4,7 @@ a stamp. Everything scales with the card; what would be too small to read is lef
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from flowrunner.simulator import lettering
@@ -98,15 +99,11 @@ class Card:
 
     def stamp(self) -> None:
         """SIMULATED, in red, on the upper right of the scene; on the smallest cards a band across."""
-        from PIL import Image
-
         width, height = self.scene_size
         if not self._caption:
             self._band()
             return
-        mark = _mark(max(84.0, min(0.34 * width, 46 * self._unit)), self._inks.paper)
-        turned = mark.rotate(5, Image.Resampling.BICUBIC, expand=True)
-        turned.thumbnail((width, height))
+        turned = _mark(max(84.0, min(0.34 * width, 46 * self._unit)), (width, height), self._inks.paper)
         inset = round(1.2 * self._unit)
         self.image.paste(turned, (self._scene[2] - turned.width - inset, self._scene[1] + inset), turned)
 
@@ -143,7 +140,7 @@ class Card:
         size = (max(4, round(width * scale)), max(4, round(height * scale)))
         if contact.picture is None:
             return self._absent(contact.url, size)
-        return contact.picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        return contact.picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=1.2)
 
     def _absent(self, url: str, size: tuple[int, int]) -> "Image":
         """A tile in place of a picture that is elsewhere: where it is, and what it is called."""
@@ -222,8 +219,18 @@ def _places(width: int, height: int, unit: float) -> tuple[Box, Box | None]:
     return (edge, edge, width - edge, split - gap), (edge, split, width - edge, height - edge)
 
 
-def _mark(width: float, paper: RGB) -> "Image":
-    """The stamp, upright, with a see-through edge so that it can be turned."""
+@lru_cache(maxsize=16)
+def _mark(width: float, most: tuple[int, int], paper: RGB) -> "Image":
+    """The stamp, turned a little, no larger than `most`: the same on every card of a size."""
+    from PIL import Image
+
+    turned = _upright(width, paper).rotate(5, Image.Resampling.BICUBIC, expand=True)
+    turned.thumbnail(most)
+    return turned
+
+
+def _upright(width: float, paper: RGB) -> "Image":
+    """The stamp with a see-through edge, so that it can be turned."""
     from PIL import Image, ImageDraw
 
     size = width / 8.4

@@ -6,12 +6,15 @@ and adds a balloon, so that a chain of edits can be followed by eye.
 
 import io
 import re
+import struct
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.decoding import Undecodable, decoded, strict
 from flowrunner.digest import canonical
 from flowrunner.imagehead import BadImage, mark, simulated
+from flowrunner.imageparts import PNG_BEGIN
 from flowrunner.simulator.canvas import Canvas
 from flowrunner.simulator.card import Card, Contact, Facts
 from flowrunner.simulator.chance import Chance
@@ -26,7 +29,7 @@ _NOTE = 0x010E
 _TOKENS = re.compile("[0-9a-f]{16}( [0-9a-f]{16}){0,99}")
 _GENERATIONS = 100
 _BALLOONS = 6
-_FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
+_FORMATS = {"image/jpeg": "JPEG", "image/webp": "WEBP"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +115,15 @@ def opened(data: bytes) -> "Image":
     from PIL import Image
 
     try:
-        shown = decoded(data).convert("RGBA")
+        shown = decoded(data)
     except Undecodable as fault:
         raise BadImage(fault.message) from fault
-    flat = Image.new("RGB", shown.size, "white")
-    flat.paste(shown, mask=shown)
+    if shown.has_transparency_data:
+        shown = shown.convert("RGBA")
+        flat = Image.new("RGB", shown.size, "white")
+        flat.paste(shown, mask=shown)
+    else:
+        flat = shown.convert("RGB")
     flat.info["note"] = _noted(data)
     return flat
 
@@ -163,9 +170,24 @@ def _encoded(image: "Image", frame: Frame, lineage: _Lineage) -> bytes:
 
     exif = Image.Exif()
     exif[_NOTE] = lineage.note
+    if frame.media_type == "image/png":
+        return mark(_png(image, exif.tobytes().removeprefix(b"Exif\0\0")))
     buffer = io.BytesIO()
-    # Fast settings: a simulated run waits for its pictures.
-    options = {"compress_level": 3} if frame.media_type == "image/png" else {"quality": frame.quality}
-    options |= {"method": 1} if frame.media_type == "image/webp" else {}
-    image.save(buffer, _FORMATS[frame.media_type], exif=exif, **options)
+    options = {"method": 1} if frame.media_type == "image/webp" else {}
+    image.save(buffer, _FORMATS[frame.media_type], exif=exif, quality=frame.quality, **options)
     return mark(buffer.getvalue())
+
+
+def _png(image: "Image", exif: bytes) -> bytes:
+    """An RGB picture whose rows are left unfiltered: of flat colours that makes a smaller file than Pillow's choice of
+    a filter for each row, in a third of the time, and a simulated run waits for its pictures."""
+    width, height = image.size
+    pixels, row = memoryview(image.tobytes()), 3 * width
+    rows = b"".join(part for at in range(0, height * row, row) for part in (b"\0", pixels[at : at + row]))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"eXIf", exif), (b"IDAT", zlib.compress(rows, 2)), (b"IEND", b""))
+    return PNG_BEGIN + b"".join(_chunk(name, body) for name, body in chunks)
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))

@@ -7,6 +7,7 @@ Björn Ottosson's published one (bottosson.github.io/posts/oklab).
 import math
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from flowrunner.simulator.chance import Chance
@@ -131,7 +132,7 @@ def tone(image: "Image") -> Tone:
     """Hue and lightness by the vote of the picture's colourful pixels, each weighing as much as its chroma squared."""
     from PIL import Image
 
-    small = image.convert("RGB").resize((24, 24), Image.Resampling.BOX)
+    small = image.convert("RGB").resize((12, 12), Image.Resampling.BOX)
     labs = [oklab((red, green, blue)) for red, green, blue in _pixels(small.tobytes())]
     votes = [0.0] * 36
     for _, a, b in labs:
@@ -159,7 +160,7 @@ def oklch(lightness: float, chroma: float, hue: float) -> RGB:
 
 
 def oklab(colour: RGB) -> Lab:
-    red, green, blue = (_decoded(part / 255) for part in colour)
+    red, green, blue = (_light()[part] for part in colour)
     long = math.cbrt(0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue)
     medium = math.cbrt(0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue)
     short = math.cbrt(0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue)
@@ -184,6 +185,12 @@ def _linear(lab: Lab) -> tuple[float, float, float]:
 
 def _encoded(part: float) -> float:
     return 12.92 * part if part <= 0.0031308 else 1.055 * part ** (1 / 2.4) - 0.055
+
+
+@cache
+def _light() -> tuple[float, ...]:
+    """The linear light of each of the 256 values of sRGB."""
+    return tuple(_decoded(value / 255) for value in range(256))
 
 
 def _decoded(part: float) -> float:
