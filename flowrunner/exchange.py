@@ -19,6 +19,8 @@ from flowrunner.errors import RunRefused, UsageError
 from flowrunner.providers.base import Credential, Request, Response
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
     from flowrunner.credentials import Secret
@@ -95,14 +97,16 @@ class Endpoint:
 class Connections:
     """The connections of one run: apart for each provider's origin, and for downloads, which carry no credential.
 
-    They are httpx's transports, without its client: so no redirect is followed, no cookie kept, and no proxy, .netrc or
-    certificate taken from the environment, which may be a workflow's. `transport` puts another one (a simulator in this
-    process) in the place of the network."""
+    They are transports, without httpx's client: so no redirect is followed, no cookie kept, and no proxy, .netrc or
+    certificate taken from the environment, which may be a workflow's. A connection carries one request: a kept one may
+    die at the moment it is used again, which for a paid request would be "maybe billed"; it would also carry one CDN's
+    request on a connection that another one's certificate opened. `transport` puts another transport (a simulator in
+    this process) in the place of the network."""
 
     def __init__(self, *, transport: "httpx.AsyncBaseTransport | None" = None) -> None:
         self._given = transport
         self._made: dict[tuple[str, str | None], httpx.AsyncBaseTransport] = {}
-        self._context: Any = None
+        self._context: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -135,13 +139,16 @@ class Connections:
         return self._made[key]
 
     def _new(self, proxy: str | None) -> "httpx.AsyncBaseTransport":
-        import httpx
+        from flowrunner.sockets import Proxied, Sockets
 
-        self._context = self._context or httpx.create_ssl_context(trust_env=False)
-        # A kept connection may die at the moment it is used again; for a paid request that would be "maybe billed". It
-        # would also carry one CDN's request on a connection that another one's certificate opened.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        return httpx.AsyncHTTPTransport(verify=self._context, trust_env=False, limits=limits, proxy=proxy)
+        return Proxied(self._secure, proxy) if proxy else Sockets(self._secure)
+
+    def _secure(self) -> "ssl.SSLContext":
+        """One for all connections: to make it takes longer than a request."""
+        from flowrunner.sockets import secure
+
+        self._context = self._context or secure()
+        return self._context
 
 
 class Gate:

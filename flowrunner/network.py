@@ -8,7 +8,7 @@ origins that the operator has configured (a gateway, a simulator on loopback).
 import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ async def judge(url: str, *, allowed_origins: Collection[str] = (), resolve: Res
     return Judged(url=parts.url, host=parts.host, addresses=addresses)
 
 
+@lru_cache(maxsize=256)
 def origin(url: str) -> str:
     """Scheme, host and port of a URL, `https://api.example:443`. ValueError where it has none."""
     match _split(url):

@@ -12,6 +12,7 @@ import httpx
 from flowrunner.catalog import Catalog
 from flowrunner.simulator.contract import Simulator
 from flowrunner.simulator.wire import End, Reply
+from flowrunner.sockets import Sockets, secure
 
 _CLOSED = "the simulated connection closed"
 
@@ -85,7 +86,7 @@ class Mixed(httpx.AsyncBaseTransport):
 
     def __init__(self, simulated: SimulatedTransport) -> None:
         self._simulated = simulated
-        self._sockets = httpx.AsyncHTTPTransport(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+        self._sockets = Sockets(secure)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         chosen = self._sockets if is_loopback(request.url.host) else self._simulated

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from proxy import forwarding
 from rehearsal import Rehearsal, Time, quick
 from support import Result, cli
 
@@ -151,15 +152,17 @@ def test_a_malformed_key_is_refused_without_being_shown(tmp_path: Path, key: str
     assert "7Qx9mZ" not in result.out + result.err
 
 
+@pytest.mark.parametrize("proxied", [False, True])
 def test_the_http_librarys_log_of_a_careless_server_holds_no_key(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, proxied: bool
 ) -> None:
-    """Over a socket: at DEBUG httpcore writes down each reply's headers."""
+    """Over a socket: at DEBUG httpcore, which speaks to proxies, writes down each reply's headers."""
     Rehearsal(tmp_path)
     key = KEYS["plain"]
-    with serve(load(), faults=["echo"]) as origin, caplog.at_level(logging.DEBUG):
-        env = {"AIMLAPI_API_KEY": key, "AIMLAPI_BASE_URL": origin}
+    with serve(load(), faults=["echo"]) as origin, forwarding() as proxy, caplog.at_level(logging.DEBUG):
+        env = {"AIMLAPI_API_KEY": key, "AIMLAPI_BASE_URL": origin, **({"AIMLAPI_PROXY": proxy.url} if proxied else {})}
         result = cli("run", "aimlapi.yaml", "--yes", cwd=tmp_path, env=env)
-    assert "receive_response_headers.complete" in caplog.text
-    assert "Bearer ***" in caplog.text
+    assert bool(proxy.targets) is proxied
+    assert ("receive_response_headers.complete" in caplog.text) is proxied
+    assert ("Bearer ***" in caplog.text) is proxied
     nowhere(key, tmp_path, result.out, result.err, caplog.text)
