@@ -61,8 +61,9 @@ def _step(name: str, needs: tuple[str, ...]) -> str:
 
 
 def _edit(name: str, images: list[str], after: str = "", *, sized: bool = False) -> str:
-    more = ", image_size: {width: 1024, height: 1024}" if sized else ""
-    return f"{{model: blackforestlabs/flux-2-edit{after}, with: {{prompt: {name}, image_urls: [{', '.join(images)}]{more}}}}}"
+    size = ", image_size: {width: 1024, height: 1024}" if sized else ""
+    wanted = f"prompt: {name}, image_urls: [{', '.join(images)}]{size}"
+    return f"{{model: blackforestlabs/flux-2-edit{after}, with: {{{wanted}}}}}"
 
 
 def matrix(count: int) -> str:
