@@ -1,9 +1,9 @@
 """Locked results that someone lets stand for a changed request, and for exactly that one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from flowrunner.call import Outcome
+from flowrunner.slotted import dataclass
 from flowrunner.store.locked import Acceptance, Lock, LockedCell, cell_key
 
 

@@ -1,7 +1,6 @@
 """Accepting: the locked result of a changed request stands, on somebody's word; or, undone, no longer does."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from flowrunner import git
 from flowrunner.acceptance import Accepted, is_whole
@@ -12,6 +11,7 @@ from flowrunner.errors import UsageError
 from flowrunner.planning import Planner
 from flowrunner.project import Opened, planned, planner
 from flowrunner.selection import selected
+from flowrunner.slotted import dataclass, replace
 from flowrunner.store.locked import Acceptance, Lock, LockedCell, cell_key
 
 

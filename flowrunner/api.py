@@ -1,7 +1,6 @@
 """The doors: load, plan and run a pipeline."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from flowrunner.planning import Plan
 from flowrunner.problems import Problem
 from flowrunner.problems import strict as strictly
 from flowrunner.project import Opened, Options, checked, judge, looking, open_pipeline, open_project, planned, planner
+from flowrunner.slotted import dataclass, replace
 
 if TYPE_CHECKING:
     from flowrunner.inspection import Inspection

@@ -1,7 +1,8 @@
 """Artifacts: images that are known by the digest of their bytes."""
 
-from dataclasses import dataclass
 from typing import Any
+
+from flowrunner.slotted import dataclass
 
 SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 """The media types that flowrunner reads and writes, with the suffix of their files."""

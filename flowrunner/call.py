@@ -1,13 +1,13 @@
 """One call of a model, as bound, and what came of it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 from flowrunner.artifact import Artifact
 from flowrunner.digest import tagged
 from flowrunner.money import Nano
+from flowrunner.slotted import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

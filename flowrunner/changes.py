@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from flowrunner.binding import Bound
@@ -10,6 +9,7 @@ from flowrunner.digest import canonical
 from flowrunner.loading.cells import Cell
 from flowrunner.loading.scope import Scope
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar
+from flowrunner.slotted import dataclass
 from flowrunner.source import Span
 from flowrunner.store.locked import LockedCell, cell_key
 

@@ -1,7 +1,6 @@
 """What a plan says: of every cell what becomes of it, why, and for how much at most."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from flowrunner.acceptance import Accepted
@@ -13,6 +12,7 @@ from flowrunner.loading.cells import Cell
 from flowrunner.money import Nano
 from flowrunner.problems import Problem
 from flowrunner.providers.registry import LOCAL
+from flowrunner.slotted import dataclass, replace
 
 
 class Decision(StrEnum):

@@ -6,7 +6,6 @@ is the work tree: of that a run would know the ledger too.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
@@ -36,6 +35,7 @@ from flowrunner.revision import Revision
 from flowrunner.settings import NAME as SETTINGS
 from flowrunner.settings import Settings
 from flowrunner.settings import at as settings_at
+from flowrunner.slotted import dataclass, field, replace
 from flowrunner.store import lockread
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.locked import Lock

@@ -1,13 +1,13 @@
 """Fetching a file that somebody else's URL names: judged, pinned, bounded in size, time and hops."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urljoin
 
 from flowrunner.exchange import CONNECT_S, HEADERS, Body, Broken, Clock, Random, Sleep, declared, jitter, reason
 from flowrunner.files import IMAGE_LIMIT
 from flowrunner.network import Judged, Refusal, same
+from flowrunner.slotted import dataclass
 
 if TYPE_CHECKING:
     import httpx

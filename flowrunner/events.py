@@ -1,11 +1,11 @@
 """What happens in a run, as it happens: for live progress and the run's own summary only."""
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from flowrunner.artifact import Artifact
 from flowrunner.call import Failure
 from flowrunner.money import Nano
+from flowrunner.slotted import dataclass
 
 
 @dataclass(frozen=True, slots=True)

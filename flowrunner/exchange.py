@@ -9,7 +9,6 @@ import json
 import re
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from flowrunner import network
 from flowrunner.errors import RunRefused, UsageError
 from flowrunner.providers.base import Credential, Request, Response
+from flowrunner.slotted import dataclass, field
 
 if TYPE_CHECKING:
     import ssl

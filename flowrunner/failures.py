@@ -1,7 +1,5 @@
 """Failures of paid calls in words: what happened, what it means for the money, what to do about it."""
 
-from dataclasses import replace
-
 from flowrunner import money
 from flowrunner.call import Billed, Failure
 from flowrunner.exchange import Lost, Stage
@@ -9,6 +7,7 @@ from flowrunner.jobs import Job
 from flowrunner.keeping import NotKept
 from flowrunner.money import Nano
 from flowrunner.providers.base import Finished, Refused, Response
+from flowrunner.slotted import replace
 from flowrunner.store.records import Attempt
 
 SKEW_S = 300.0

@@ -5,8 +5,9 @@ A repository may come from anybody: no hook, filter, pager or file system monito
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from flowrunner.slotted import dataclass
 
 _SECONDS = 5.0
 _HISTORY_SECONDS = 120.0

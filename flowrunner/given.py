@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from flowrunner.loading.scalars import Inexact, meant
 from flowrunner.loading.scope import Value
 from flowrunner.nodes import MapNode, Scalar
 from flowrunner.pipeline import InputSpec, InputType, Pipeline
+from flowrunner.slotted import dataclass
 from flowrunner.store.objects import Absent, Objects, is_digest
 
 _TRUE_FALSE = {"true": True, "false": False}

@@ -1,7 +1,6 @@
 """The frozen graph of cells: who needs whom, what a reference means at a cell's coordinates, who is skipped."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from flowrunner.catalog import Catalog
@@ -25,6 +24,7 @@ from flowrunner.pipeline import (
     references,
 )
 from flowrunner.problems import Problem
+from flowrunner.slotted import dataclass
 from flowrunner.source import Span
 
 if TYPE_CHECKING:

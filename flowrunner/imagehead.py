@@ -6,12 +6,12 @@ Nothing from outside reaches a decoder, the store or a provider before `artifact
 
 import struct
 import zlib
-from dataclasses import dataclass
 from itertools import takewhile
 
 from flowrunner.artifact import Artifact
 from flowrunner.digest import sha256
 from flowrunner.imageparts import JPEG, PNG, WEBP, BadImage, Part, media_type, no_tail, parts, readable
+from flowrunner.slotted import dataclass
 
 __all__ = [
     "MARK",

@@ -6,10 +6,10 @@ Sources: PNG third edition (W3C) sections 5 and 11; ITU-T T.81 annex B; RFC 9649
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import takewhile
 
 from flowrunner.errors import FlowError
+from flowrunner.slotted import dataclass
 
 PNG, JPEG, WEBP = "image/png", "image/jpeg", "image/webp"
 PNG_BEGIN = b"\x89PNG\r\n\x1a\n"

@@ -2,13 +2,13 @@
 
 import base64
 import binascii
-from dataclasses import dataclass, field
 
 from flowrunner.artifact import Artifact, unseen
 from flowrunner.call import File, Link
 from flowrunner.errors import FlowError, RunRefused
 from flowrunner.files import IMAGE_LIMIT, Away, FileProblem, Files, join
 from flowrunner.imagehead import artifact, simulated
+from flowrunner.slotted import dataclass, field
 
 
 class NoImage(FlowError):

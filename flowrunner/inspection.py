@@ -1,7 +1,6 @@
 """Inspecting: the pictures that a lock names, held against the checks of their steps. Nothing is sent or paid."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from flowrunner.artifact import Artifact
 from flowrunner.checks.verdict import Result, Verdicts
@@ -9,6 +8,7 @@ from flowrunner.decisions import Decision
 from flowrunner.loading.cells import Cell
 from flowrunner.project import Opened, judge, planned, planner
 from flowrunner.settled import Settled
+from flowrunner.slotted import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
 from flowrunner.artifact import Artifact
@@ -16,6 +15,7 @@ from flowrunner.imagehead import simulated
 from flowrunner.images import Images, Pretended
 from flowrunner.money import Nano
 from flowrunner.providers.base import Provider
+from flowrunner.slotted import dataclass, field
 from flowrunner.store.objects import Absent, Objects
 
 INTERRUPTED = "interrupted"

@@ -3,7 +3,6 @@ for and is no picture is set aside, for whoever asks for the money back."""
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 
 from flowrunner import imagehead
 from flowrunner.artifact import Artifact
@@ -12,6 +11,7 @@ from flowrunner.downloads import Downloads, FetchFailed
 from flowrunner.errors import FlowError, StoreError
 from flowrunner.jobs import Stop
 from flowrunner.providers.base import Delivery
+from flowrunner.slotted import dataclass, field, replace
 from flowrunner.store.objects import Objects
 
 

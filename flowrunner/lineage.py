@@ -2,7 +2,6 @@
 are here, in those that git remembers, and in the ledger."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ from flowrunner.imageparts import PNG
 from flowrunner.loading import document
 from flowrunner.money import Nano
 from flowrunner.project import SUFFIXES, Project
+from flowrunner.slotted import dataclass, field, replace
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.locked import Lock, LockedCell, LockedSample, Pick
 from flowrunner.store.lockread import parse

@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from flowrunner.artifact import Artifact
 from flowrunner.call import Failure, File, Input, Link, Outcome
@@ -14,6 +13,7 @@ from flowrunner.exchange import Clock
 from flowrunner.imagehead import simulated
 from flowrunner.images import Images
 from flowrunner.jobs import Job, Missing, Stop, declined, read
+from flowrunner.slotted import dataclass, field
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Objects
 

@@ -1,13 +1,13 @@
 """From the results of a run to the lock."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from flowrunner.graph import Graph
 from flowrunner.pipeline import PickRule
 from flowrunner.planning import Decision
 from flowrunner.scheduler import CellResult
+from flowrunner.slotted import replace
 from flowrunner.store.locked import Acceptance, Lock, LockedCell, LockedSample, Pick, cell_key
 
 BY_CHECK = "check"

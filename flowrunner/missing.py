@@ -5,7 +5,6 @@ a digest alone, so that all that is locked behind it still stands.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from flowrunner.artifact import Artifact
@@ -13,6 +12,7 @@ from flowrunner.binding import input_artifacts
 from flowrunner.call import File, Outcome
 from flowrunner.decisions import Decision, PlannedCell
 from flowrunner.graph import Graph
+from flowrunner.slotted import dataclass, field, replace
 from flowrunner.store.locked import Lock, LockedSample
 
 Present: TypeAlias = Callable[[Artifact | File], bool]

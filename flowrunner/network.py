@@ -7,9 +7,10 @@ origins that the operator has configured (a gateway, a simulator on loopback).
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, TypeAlias
+
+from flowrunner.slotted import dataclass
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network

@@ -1,10 +1,10 @@
 """The values of a YAML, JSON or CSV file, each with its place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from flowrunner.slotted import dataclass, field
 from flowrunner.source import Span
 
 

@@ -1,7 +1,8 @@
 """How much trouble a run puts up with before it ends: what may be sent again, and failures in a row."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+
+from flowrunner.slotted import dataclass, field
 
 ROW = 10
 """Calls of one provider that fail in a row before the run stops: each of them may have been billed."""

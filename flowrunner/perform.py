@@ -9,7 +9,6 @@ on the user's word.
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import assert_never
 
@@ -29,6 +28,7 @@ from flowrunner.placing import Placer
 from flowrunner.providers.base import Fate, Finished, Refused, Request, Response
 from flowrunner.providers.registry import LOCAL
 from flowrunner.room import Room
+from flowrunner.slotted import dataclass, field, replace
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Damaged, Objects
 from flowrunner.store.records import Caps, Intent, OverBudget, Receipt

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from flowrunner import git
 from flowrunner.api import PipelineFile
@@ -13,6 +12,7 @@ from flowrunner.loading.fields import did_you_mean
 from flowrunner.pipeline import PickRule
 from flowrunner.planning import Choice, Planner, Settled
 from flowrunner.project import Opened, looking, planned, previewed
+from flowrunner.slotted import dataclass, replace
 from flowrunner.store.locked import Lock, Pick
 
 _LINE = re.compile(

@@ -1,12 +1,12 @@
 """A pipeline as written: decoded from YAML, before anything is combined, rendered or looked up."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowrunner.money import Nano
 from flowrunner.nodes import MapNode, Node, Scalar
+from flowrunner.slotted import dataclass, field
 from flowrunner.source import Source, Span
 
 if TYPE_CHECKING:

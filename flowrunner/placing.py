@@ -3,7 +3,6 @@
 import asyncio
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from flowrunner import exchange, network
 from flowrunner.artifact import SUFFIXES, Artifact
@@ -11,6 +10,7 @@ from flowrunner.call import Failure, File, Input, Link
 from flowrunner.images import Images
 from flowrunner.jobs import Again, Door, Job, read
 from flowrunner.providers.base import Delivery, Fate, Refused, Response, Transport
+from flowrunner.slotted import dataclass, field
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Objects
 from flowrunner.store.records import Remote

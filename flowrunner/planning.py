@@ -1,7 +1,6 @@
 """Planning: what would run, what is reused, what waits, and why. A plan is a run with the effects withheld."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Protocol
 
@@ -20,6 +19,7 @@ from flowrunner.missing import Present, Search
 from flowrunner.money import Nano
 from flowrunner.pipeline import PickRule, Selector
 from flowrunner.settled import Judges, Settled, compared, judged, slots_of, unjudged
+from flowrunner.slotted import dataclass, field, replace
 from flowrunner.store.locked import Lock, LockedCell, cell_key
 from flowrunner.store.locked import Pick as LockedPick
 

@@ -8,7 +8,6 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from flowrunner import imagehead
 from flowrunner.artifact import Artifact
 from flowrunner.errors import FlowError
 from flowrunner.graph import FromCell, Graph
+from flowrunner.slotted import dataclass
 from flowrunner.store.durable import replace
 from flowrunner.store.objects import plain_bytes
 

@@ -3,11 +3,11 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from flowrunner import escape
+from flowrunner.slotted import dataclass, replace
 from flowrunner.source import Span
 
 SHOWN = 100

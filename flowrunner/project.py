@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from flowrunner.publish import check_outputs
 from flowrunner.selection import selected, with_needs
 from flowrunner.settings import Settings
 from flowrunner.settings import load as settings_load
+from flowrunner.slotted import dataclass, field, replace
 from flowrunner.store.durable import explained
 from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger

@@ -4,7 +4,6 @@ import json
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from flowrunner.loading.params import template_problem
 from flowrunner.pipeline import OutputSpec, Selector, Template
 from flowrunner.problems import Problem, error
 from flowrunner.provenance import origins
+from flowrunner.slotted import dataclass, field
 from flowrunner.store.durable import explained, make_folder, replace
 from flowrunner.templates import TemplateProblem, UsesUnknown
 from flowrunner.xmp import Origin, carrying

@@ -6,12 +6,12 @@ A repository may come from anybody: no hook, filter, pager or file system monito
 import os
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from flowrunner.errors import FlowError
 from flowrunner.git import SAFELY, environment
+from flowrunner.slotted import dataclass
 
 MAIN = ("refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/heads/main", "refs/heads/master")
 """Where the main branch is looked for, in this order."""

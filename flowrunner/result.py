@@ -1,7 +1,6 @@
 """What a run did, for whoever asked for it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowrunner import money
@@ -9,6 +8,7 @@ from flowrunner.planning import Plan
 from flowrunner.project import Opened
 from flowrunner.publish import Published
 from flowrunner.scheduler import CellResult, Status
+from flowrunner.slotted import dataclass, field
 from flowrunner.store.records import RunStatus
 
 _FIFTH = 5

@@ -4,7 +4,6 @@ It is made from the lock and the ledger, so that a finished run and a fresh clon
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +20,7 @@ from flowrunner.loading.cells import Cell
 from flowrunner.money import Nano
 from flowrunner.pipeline import PickRule, Pipeline, Selector
 from flowrunner.planning import Planner
+from flowrunner.slotted import dataclass
 from flowrunner.source import Span
 from flowrunner.store.locked import LockedCell, Pick
 

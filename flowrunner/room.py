@@ -1,12 +1,12 @@
 """Room on the disk, before anything is paid: a call is sent only where its reply and its pictures can be kept."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 from flowrunner.call import Failure, Outcome
 from flowrunner.catalog.sizes import largest_size, output_size, planned_images
 from flowrunner.errors import StoreError
 from flowrunner.jobs import Job, Stop
+from flowrunner.slotted import dataclass, field
 from flowrunner.store.objects import Objects
 
 MARGIN = 16 * 1024 * 1024

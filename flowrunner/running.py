@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,6 +28,7 @@ from flowrunner.providers.registry import LOCAL, PROVIDERS
 from flowrunner.publish import NotPublished, Published, Publisher
 from flowrunner.result import RunResult
 from flowrunner.scheduler import CellResult, Performs, Scheduler, Status
+from flowrunner.slotted import dataclass
 from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.locked import Lock

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -17,6 +16,7 @@ from flowrunner.loading.cells import Cell
 from flowrunner.money import Nano
 from flowrunner.planning import Decision, PlannedCell, Planner
 from flowrunner.settled import Judges, to_judge
+from flowrunner.slotted import dataclass, field, replace
 
 
 class Status(StrEnum):

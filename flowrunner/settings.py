@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from flowrunner.credentials import CONFIG
 from flowrunner.errors import InvalidPipeline
 from flowrunner.files import Files, WorkTree
 from flowrunner.problems import Problem, error
+from flowrunner.slotted import dataclass, field
 from flowrunner.source import Source, Span
 from flowrunner.spelling import nearest
 

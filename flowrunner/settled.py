@@ -1,7 +1,6 @@
 """What a cell has given: its candidates, what its checks found of them, and the choice among them."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from flowrunner.artifact import Artifact
@@ -10,6 +9,7 @@ from flowrunner.call import Outcome
 from flowrunner.checks.verdict import Result, Verdict, Verdicts, of
 from flowrunner.decisions import Decision, PickState, PlannedCell
 from flowrunner.loading.cells import Cell
+from flowrunner.slotted import dataclass, replace
 
 Judges: TypeAlias = Callable[[BoundCheck, Artifact], Verdict]
 """What comes of a check on a picture."""

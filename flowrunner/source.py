@@ -3,7 +3,8 @@
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from flowrunner.slotted import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, eq=False)

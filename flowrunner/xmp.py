@@ -7,12 +7,12 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
 
 from flowrunner.imagehead import MARK, with_packet
 from flowrunner.imageparts import JPEG, PNG, BadImage, Part, media_type, parts, readable
+from flowrunner.slotted import dataclass
 
 _SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _OWN = "urn:flowrunner:xmp:1:"

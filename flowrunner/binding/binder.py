@@ -1,7 +1,6 @@
 """Binds the cells of a graph in its order, and remembers what each was planned to give."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from flowrunner.artifact import Artifact
@@ -29,6 +28,7 @@ from flowrunner.nodes import Scalar
 from flowrunner.pipeline import Step, Template, TextFile
 from flowrunner.problems import Problem, error
 from flowrunner.providers.registry import LOCAL, PROVIDERS
+from flowrunner.slotted import replace
 
 MAX_TEXT = 64 * 1024 * 1024
 """Characters in the requests of all cells."""

@@ -1,7 +1,6 @@
 """A cell as bound: its request as a tree, with what stands in it for pictures that are not there yet."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from flowrunner.artifact import Artifact
@@ -10,6 +9,7 @@ from flowrunner.graph import FromCell
 from flowrunner.loading.cells import Cell
 from flowrunner.pipeline import Template
 from flowrunner.problems import Problem
+from flowrunner.slotted import dataclass, field
 from flowrunner.source import Span
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ A check is no part of a request: no key depends on it, and to change it pays for
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from flowrunner.artifact import Artifact
@@ -21,6 +20,7 @@ from flowrunner.imagehead import MAX_SIDE
 from flowrunner.imaging import geometry
 from flowrunner.imaging.errors import OperationError
 from flowrunner.pipeline import Check, Level, SizeOf
+from flowrunner.slotted import dataclass
 from flowrunner.source import Span
 
 

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from flowrunner.catalog import schema
 from flowrunner.catalog.model import Model
 from flowrunner.catalog.schema import Path, listed, quoted
 from flowrunner.problems import Severity
+from flowrunner.slotted import dataclass
 from flowrunner.spelling import nearest
 
 if TYPE_CHECKING:

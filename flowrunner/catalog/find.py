@@ -1,10 +1,10 @@
 """Looking models up by id: the step's provider, else the pipeline's, else the one that has the id."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from flowrunner.catalog import guard
 from flowrunner.catalog.model import Model
+from flowrunner.slotted import dataclass
 from flowrunner.spelling import nearest
 
 

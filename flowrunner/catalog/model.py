@@ -1,11 +1,11 @@
 """A model as data: its published request schema, what flowrunner knows beside it, and its price."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from flowrunner.money import Nano
+from flowrunner.slotted import dataclass, field
 
 
 class Per(StrEnum):

@@ -1,7 +1,6 @@
 """What a request says about the pictures it asks for: how many, and how large."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -9,6 +8,7 @@ from typing import Any, TypeAlias
 from flowrunner.catalog import schema
 from flowrunner.catalog.model import Model
 from flowrunner.catalog.schema import Path
+from flowrunner.slotted import dataclass
 
 Size: TypeAlias = tuple[int, int]
 """Width and height in pixels."""

@@ -4,7 +4,6 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from flowrunner.digest import tagged
 from flowrunner.errors import FlowError, StoreError
 from flowrunner.imaging.errors import OperationError
 from flowrunner.imaging.picture import decode
+from flowrunner.slotted import dataclass, field
 from flowrunner.store.durable import make_folder, replace
 from flowrunner.store.flocks import held
 

@@ -5,7 +5,6 @@ the opacity itself. Pictures are compared as they are displayed: upright, sRGB, 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.artifact import Artifact
@@ -14,6 +13,7 @@ from flowrunner.checks import colorimetry, pixels, similarity
 from flowrunner.checks.region import Region, region
 from flowrunner.imaging import colors
 from flowrunner.imaging.geometry import Size
+from flowrunner.slotted import dataclass
 
 if TYPE_CHECKING:
     from numpy import uint8

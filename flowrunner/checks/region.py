@@ -1,11 +1,11 @@
 """The part of a picture that a check looks at: inside or outside of a box or a mask."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowrunner.imaging.errors import OperationError
 from flowrunner.imaging.geometry import Size, rect
+from flowrunner.slotted import dataclass
 
 if TYPE_CHECKING:
     from numpy import bool_, uint8

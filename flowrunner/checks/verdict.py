@@ -1,11 +1,11 @@
 """What a check found: whether it holds, and the value that was measured."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from flowrunner.pipeline import Level
+from flowrunner.slotted import dataclass
 
 
 class Result(StrEnum):

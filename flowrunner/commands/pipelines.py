@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,6 +10,7 @@ from flowrunner import escape
 from flowrunner.commands import ending
 from flowrunner.commands.output import print_json
 from flowrunner.errors import FlowError
+from flowrunner.slotted import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from io import TextIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -22,6 +21,7 @@ from flowrunner.errors import StoreError
 from flowrunner.project import SUFFIXES
 from flowrunner.roots import marks, upwards
 from flowrunner.settings import NAME as SETTINGS
+from flowrunner.slotted import replace
 from flowrunner.store.database import LEDGER
 from flowrunner.store.durable import NEW, make_folder, write_all
 

@@ -1,7 +1,6 @@
 """Compares two plans of a pipeline, cell by cell: what changed, and what follows of it."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from flowrunner.artifact import Artifact
 from flowrunner.binding import Binder, Bound
@@ -14,6 +13,7 @@ from flowrunner.loading.cells import Cell
 from flowrunner.money import Nano
 from flowrunner.pipeline import PickRule
 from flowrunner.planning import Planner, Settled
+from flowrunner.slotted import dataclass, field
 from flowrunner.store.locked import Pick
 
 _LABELS = "labels"

@@ -1,7 +1,6 @@
 """What a comparison of two revisions of a pipeline says: what becomes of each picture, why, and for how much."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from flowrunner.changes import Change
@@ -11,6 +10,7 @@ from flowrunner.errors import FlowError, InvalidPipeline
 from flowrunner.graph import Graph
 from flowrunner.money import Nano
 from flowrunner.problems import Problem
+from flowrunner.slotted import dataclass, field
 from flowrunner.store.locked import Pick
 
 

@@ -2,7 +2,6 @@
 told from what follows of it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, TypeAlias
 
@@ -14,6 +13,7 @@ from flowrunner.changes import Change, Place, spelled
 from flowrunner.comparing.texts import Fate, pieces
 from flowrunner.digest import canonical
 from flowrunner.loading.scope import Scope
+from flowrunner.slotted import dataclass
 from flowrunner.source import Span
 
 Path: TypeAlias = tuple[str | int, ...]

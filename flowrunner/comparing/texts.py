@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from enum import StrEnum
 from functools import lru_cache
+
+from flowrunner.slotted import dataclass, replace
 
 _TOKEN = re.compile(r"\w+(?:[.'’-]\w+)*|\s+|[^\w\s]")
 _MOST = 1500

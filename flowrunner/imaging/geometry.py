@@ -5,12 +5,12 @@ Every result is rounded to the nearest pixel, halves upwards; a side is never le
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from flowrunner.imagehead import MAX_PIXELS, MAX_SIDE
 from flowrunner.imaging.errors import OperationError
+from flowrunner.slotted import dataclass
 
 Size: TypeAlias = tuple[int, int]
 """Width and height in pixels."""

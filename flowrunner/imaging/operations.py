@@ -4,7 +4,6 @@ Parameters are those of `schemas/image/`, which has checked their types and word
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowrunner.call import Input
@@ -13,6 +12,7 @@ from flowrunner.imaging.colors import Color
 from flowrunner.imaging.geometry import Fit, Gravity, Rect, Size
 from flowrunner.imaging.picture import decode, size_of
 from flowrunner.imaging.typesetting import SMALLEST, Setting
+from flowrunner.slotted import dataclass
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -3,7 +3,6 @@
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from flowrunner.imaging import colors, geometry, typesetting
@@ -12,6 +11,7 @@ from flowrunner.imaging.errors import OperationError
 from flowrunner.imaging.geometry import Gravity, Rect, Size
 from flowrunner.imaging.operations import Inputs, Params, canvas, stain
 from flowrunner.imaging.picture import decode, size_of
+from flowrunner.slotted import dataclass
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -4,13 +4,13 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeAlias
 
 from flowrunner.imaging.errors import OperationError
 from flowrunner.imaging.geometry import Size, nearest
+from flowrunner.slotted import dataclass
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -5,7 +5,6 @@ Each takes a value, the place where it is used, then its arguments; each mistake
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from flowrunner.jinja.values import (
@@ -24,6 +23,7 @@ from flowrunner.jinja.values import (
     size,
     text,
 )
+from flowrunner.slotted import dataclass
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[^\s\-({\[<]+")

@@ -4,10 +4,10 @@ never an object's attributes."""
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import Any, Final, NoReturn
 
+from flowrunner.slotted import dataclass, field
 from flowrunner.spelling import nearest
 
 LIMIT = 64 * 1024

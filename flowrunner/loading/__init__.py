@@ -1,7 +1,6 @@
 """Loading: a pipeline file and what it includes, from text to Pipeline."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from flowrunner.errors import InvalidPipeline
@@ -13,6 +12,7 @@ from flowrunner.loading.fields import Fields
 from flowrunner.nodes import MapNode, Node
 from flowrunner.pipeline import Axis, Given, OutputSpec, Param, Pipeline, Step, Template, TextFile, leaves, templates
 from flowrunner.problems import Problem
+from flowrunner.slotted import replace
 from flowrunner.source import Source, Span
 
 LOCK_SUFFIXES = (".lock.yaml", ".lock.yml")

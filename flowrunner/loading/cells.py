@@ -1,7 +1,6 @@
 """From steps to cells: combinations of axis values, their model, their merged parameters, and `when`."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 
@@ -14,6 +13,7 @@ from flowrunner.loading.scope import Scope
 from flowrunner.nodes import Scalar
 from flowrunner.pipeline import AxisValue, Given, Override, Pipeline, Step, Template, leaves, templates
 from flowrunner.problems import Problem, error, warning
+from flowrunner.slotted import dataclass
 from flowrunner.source import Span
 from flowrunner.templates import TemplateProblem, Unknown, UsesUnknown, undeclared
 

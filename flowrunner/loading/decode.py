@@ -1,7 +1,6 @@
 """A pipeline file to a Pipeline: keys, types and names; nothing is combined or looked up."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from flowrunner import money
 from flowrunner.loading.fields import NAME, STEP_ID, Fields, did_you_mean
@@ -11,6 +10,7 @@ from flowrunner.loading.steps import MAX_VARIANTS, RESERVED_STEP_IDS, STEP_KEYS
 from flowrunner.nodes import MapNode, Node, Scalar
 from flowrunner.pipeline import Budget, Given, OutputSpec, Step, StepRef
 from flowrunner.problems import warning
+from flowrunner.slotted import dataclass, field
 from flowrunner.source import Span
 
 __all__ = ["INPUT_KEYS", "MAX_VARIANTS", "RESERVED_STEP_IDS", "SHARED_KEYS", "STEP_KEYS", "TOP_KEYS"]

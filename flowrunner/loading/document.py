@@ -7,7 +7,6 @@ read `16:9` as 969.
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from flowrunner.errors import InvalidPipeline
@@ -17,6 +16,7 @@ from flowrunner.loading.meter import VALUES, Full
 from flowrunner.loading.scalars import EXACT, Inexact, clean, elsewhere, meant
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, Style
 from flowrunner.problems import Problem, error, warning
+from flowrunner.slotted import dataclass, field
 from flowrunner.source import Source, Span
 
 __all__ = ["DEPTH", "EVENTS", "EXACT", "NODES", "decode", "parse", "uncollected"]

@@ -3,13 +3,13 @@
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Self
 
 from flowrunner.errors import InvalidPipeline
 from flowrunner.loading.meter import Meter
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, noun
 from flowrunner.problems import Problem, Severity, error
+from flowrunner.slotted import replace
 from flowrunner.source import Span
 from flowrunner.spelling import nearest
 

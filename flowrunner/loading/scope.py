@@ -1,13 +1,13 @@
 """What templates and references may see at a cell's coordinates: inputs, vars, axis values, the pipeline's name."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from flowrunner.artifact import Artifact
 from flowrunner.call import Link
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, plain
 from flowrunner.pipeline import AxisValue, InputSpec, InputType, Pipeline, Step
+from flowrunner.slotted import dataclass
 from flowrunner.templates import Unknown
 
 

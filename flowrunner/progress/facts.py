@@ -6,7 +6,6 @@ A line begins with a stable word of at most five letters; one that begins with b
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import ceil
 
 from flowrunner import escape, money
@@ -17,6 +16,7 @@ from flowrunner.events import Begun, Done, Event, Failed, Noted, Retried, Sent, 
 from flowrunner.paint import Paint, Tone, plain
 from flowrunner.report.groups import plural
 from flowrunner.report.text import about, costs
+from flowrunner.slotted import dataclass
 
 _TONES = {
     "run": Tone.STRONG,

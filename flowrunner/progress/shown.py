@@ -1,7 +1,6 @@
 """Showing a run while it goes on: plain lines anywhere, a live display on a terminal."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
 
@@ -11,6 +10,7 @@ from flowrunner.decisions import cost
 from flowrunner.events import Begun, Done, Event, Failed, Noted, Retried, Sent
 from flowrunner.progress.facts import Facts
 from flowrunner.report.text import price
+from flowrunner.slotted import dataclass, field
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -1,7 +1,6 @@
 """What a provider is: data and pure functions. Sending, money and files are other modules' business."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
@@ -9,6 +8,7 @@ from flowrunner.call import Call, Input
 from flowrunner.catalog.model import Model
 from flowrunner.escape import LIMIT
 from flowrunner.money import Nano
+from flowrunner.slotted import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

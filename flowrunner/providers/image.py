@@ -1,7 +1,6 @@
 """The provider `image`: local operations, free and offline, each a pure function from pictures to one picture."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowrunner import imagehead
@@ -14,6 +13,7 @@ from flowrunner.imaging.keying import key_color
 from flowrunner.imaging.operations import Inputs
 from flowrunner.imaging.picture import decode, encode, pixels
 from flowrunner.imaging.sheet import candidates, chosen_labels, contact_sheet, layout
+from flowrunner.slotted import replace
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,12 +1,12 @@
 """What was changed, put together: one cause for all cells in which the same words changed at the same place."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from flowrunner.changes import Change
 from flowrunner.comparing.compared import ComparedCell, Comparison, Kind
 from flowrunner.comparing.texts import Fate, Piece
 from flowrunner.report.verdict import listed, row
+from flowrunner.slotted import dataclass, field
 
 
 @dataclass(slots=True, kw_only=True)

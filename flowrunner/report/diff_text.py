@@ -1,7 +1,6 @@
 """A comparison of two revisions as text for people at a terminal: by recipe, step and cause, on one screen."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from flowrunner import escape, problems
 from flowrunner.changes import Change
@@ -13,6 +12,7 @@ from flowrunner.report.columns import columns
 from flowrunner.report.groups import plural
 from flowrunner.report.text import costs_of, price
 from flowrunner.report.verdict import row, statement, verdict
+from flowrunner.slotted import dataclass, field
 from flowrunner.store.locked import Pick
 
 MOST = 30

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowrunner import escape
@@ -10,6 +9,7 @@ from flowrunner.graph import Graph
 from flowrunner.pipeline import PickRule, StepRef, references
 from flowrunner.providers.registry import LOCAL
 from flowrunner.report.groups import plural
+from flowrunner.slotted import dataclass
 
 if TYPE_CHECKING:
     from flowrunner.loading.cells import Cell

@@ -1,10 +1,10 @@
 """Where boxes and arrows of a drawing lie, in pixels: what every picture of a graph is made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from flowrunner.report.drawings import Arrow, Drawing
 from flowrunner.report.layers import Layout, Spot, layout
+from flowrunner.slotted import dataclass
 
 MARGIN = 24.0
 _GAP = 20.0

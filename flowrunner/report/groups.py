@@ -1,10 +1,10 @@
 """A plan on one screen: its cells put together by step, decision and reason, however many there are."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from flowrunner.decisions import Cost, Decision, Plan, PlannedCell, cost
 from flowrunner.providers.registry import LOCAL
+from flowrunner.slotted import dataclass
 
 MOST = 30
 """Groups on a screen; beyond them, those that cost nothing share a line for each decision."""

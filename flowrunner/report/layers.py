@@ -5,11 +5,11 @@ passes a layer, order by the mean place of neighbours, then heights that follow 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
 from flowrunner.report.drawings import Arrow, Drawing
+from flowrunner.slotted import dataclass
 
 Spot: TypeAlias = tuple[str, str, int]
 """A box (`step`, "", its layer), or the bend of an arrow (source, target, the layer that it passes)."""

@@ -3,12 +3,12 @@ a stamp. Everything scales with the card; what would be too small to read is lef
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from flowrunner.simulator import lettering
 from flowrunner.simulator.palette import RGB, Inks
+from flowrunner.slotted import dataclass
 
 if TYPE_CHECKING:
     from PIL.Image import Image

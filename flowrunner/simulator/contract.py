@@ -6,7 +6,6 @@ them. Every reply says in a header that it is simulated.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -17,6 +16,7 @@ from flowrunner.simulator.mishaps import Mishap, Script
 from flowrunner.simulator.spoiled import spoiled
 from flowrunner.simulator.studio import FILES, ORIGIN, Studio
 from flowrunner.simulator.wire import SIMULATED, Asked, Clock, End, Reply, answer, standing_still
+from flowrunner.slotted import replace
 
 LARGEST = 64 * 2**20
 """Bytes of a request's body."""

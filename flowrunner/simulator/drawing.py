@@ -8,7 +8,6 @@ import io
 import re
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.decoding import Undecodable, decoded, strict
@@ -20,6 +19,7 @@ from flowrunner.simulator.card import Card, Contact, Facts
 from flowrunner.simulator.chance import Chance
 from flowrunner.simulator.palette import Inks, inks, tone
 from flowrunner.simulator.scenes import SCENES, balloon, suited
+from flowrunner.slotted import dataclass
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,8 +1,9 @@
 """The faults that a simulator can be told to have: each word, which requests it is for, what can be said of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from flowrunner.slotted import dataclass
 
 
 class On(StrEnum):

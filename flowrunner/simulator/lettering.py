@@ -3,9 +3,10 @@
 import math
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from flowrunner.slotted import dataclass
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -8,7 +8,6 @@ drop rate=10%               one paid call in ten, the same ones every time
 import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from threading import Lock
 
@@ -16,6 +15,7 @@ from flowrunner import money, spelling
 from flowrunner.errors import UsageError
 from flowrunner.simulator.chance import Chance
 from flowrunner.simulator.faults import COMMON, FAULTS, STATUS, Kind, On, Word
+from flowrunner.slotted import dataclass, field
 
 _AT = re.compile(r"([1-9][0-9]{0,6})(-([1-9][0-9]{0,6})?)?")
 _RATE = re.compile(r"(100|[0-9]{1,2}(\.[0-9]{1,3})?)%")

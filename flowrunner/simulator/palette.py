@@ -6,11 +6,11 @@ Björn Ottosson's published one (bottosson.github.io/posts/oklab).
 
 import math
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from flowrunner.simulator.chance import Chance
+from flowrunner.slotted import dataclass
 
 if TYPE_CHECKING:
     from PIL.Image import Image

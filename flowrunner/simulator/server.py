@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -16,6 +15,7 @@ from flowrunner.catalog import Catalog
 from flowrunner.simulator.contract import LARGEST, Simulator
 from flowrunner.simulator.mishaps import read
 from flowrunner.simulator.wire import SIMULATED, Clock, End, Reply, answer
+from flowrunner.slotted import dataclass
 
 LOOPBACK = "127.0.0.1"
 _SILENCE = 60.0

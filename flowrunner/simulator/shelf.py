@@ -1,8 +1,9 @@
 """Where the simulator keeps the bytes it made or was given: by name, in memory, up to a limit."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from threading import Lock
+
+from flowrunner.slotted import dataclass
 
 _ROOM = 256 * 2**20
 """Bytes kept; the longest unused go first."""

@@ -3,7 +3,6 @@
 import gzip
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import cache
@@ -14,6 +13,7 @@ from flowrunner.simulator import damaged
 from flowrunner.simulator.faults import Word
 from flowrunner.simulator.mishaps import Mishap, sentence
 from flowrunner.simulator.wire import Asked, Clock, End, Reply, answer
+from flowrunner.slotted import replace
 
 _PAUSE = "0.4"
 """Seconds between two bytes: a thousand bytes take longer than any call may."""

@@ -9,7 +9,6 @@ import binascii
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from flowrunner.artifact import SUFFIXES
@@ -19,6 +18,7 @@ from flowrunner.imagehead import BadImage, head
 from flowrunner.simulator.drawing import Frame, Seen, Unseen, draw
 from flowrunner.simulator.shelf import Shelf, Thing
 from flowrunner.simulator.wire import Rejected
+from flowrunner.slotted import dataclass, replace
 
 ORIGIN = "https://cdn.simulated.invalid"
 """Where pictures lie that are served in process: a host that no network has (RFC 6761)."""

@@ -4,13 +4,13 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 from flowrunner.digest import sha256
+from flowrunner.slotted import dataclass, field
 
 SAMPLE = "x-flowrunner-sample"
 """A request's header by which equal requests get pictures of their own, as a provider's chance would give them."""

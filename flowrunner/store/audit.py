@@ -4,12 +4,12 @@ import json
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowrunner import money
 from flowrunner.errors import StoreError
+from flowrunner.slotted import dataclass
 from flowrunner.store.database import APPLICATION, LEDGER, VERSION, Database, blank, open_as_it_is
 from flowrunner.store.findings import Finding, Kind, Severity
 from flowrunner.store.flocks import is_held

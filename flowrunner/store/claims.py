@@ -6,7 +6,6 @@ import json
 import shlex
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from flowrunner import money
@@ -14,6 +13,7 @@ from flowrunner.artifact import Artifact
 from flowrunner.digest import sha256
 from flowrunner.errors import StoreError
 from flowrunner.money import Nano
+from flowrunner.slotted import dataclass
 from flowrunner.store.database import Database
 from flowrunner.store.locked import Lock
 from flowrunner.store.objects import is_digest

@@ -1,7 +1,8 @@
 """What can be wrong with a store."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from flowrunner.slotted import dataclass
 
 
 class Severity(StrEnum):

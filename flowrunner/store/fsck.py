@@ -8,13 +8,13 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowrunner.artifact import Artifact
 from flowrunner.digest import sha256
 from flowrunner.errors import FlowError, StoreError
 from flowrunner.imagehead import BadImage, artifact, simulated
+from flowrunner.slotted import dataclass, field
 from flowrunner.store import audit, claims, evidence, trash
 from flowrunner.store.claims import Claim
 from flowrunner.store.database import Database

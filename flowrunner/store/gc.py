@@ -13,11 +13,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
+from flowrunner.slotted import dataclass
 from flowrunner.store import trash
 from flowrunner.store.database import LEDGER, Database, open_database
 from flowrunner.store.durable import ensure_own, explained, make_folder

@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +21,7 @@ from flowrunner.call import Billed, Call, Failure, Outcome
 from flowrunner.digest import tagged
 from flowrunner.errors import StoreError
 from flowrunner.money import Nano
+from flowrunner.slotted import replace
 from flowrunner.store import rows as tables
 from flowrunner.store import spare
 from flowrunner.store.database import Database, open_database, open_untouched

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flowrunner import money
@@ -10,6 +9,7 @@ from flowrunner.artifact import SUFFIXES, Artifact
 from flowrunner.loading.fields import Fields
 from flowrunner.nodes import ListNode, MapNode, Node, Scalar, plain
 from flowrunner.problems import Problem, error
+from flowrunner.slotted import dataclass, field, replace
 from flowrunner.source import Span
 from flowrunner.store.locked import Acceptance, Lock, LockedCell, LockedSample, Pick
 from flowrunner.store.locktext import VERSION

@@ -1,12 +1,12 @@
 """What a lock holds: given inputs, picks, the schemas that were used, and the result of every cell."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from flowrunner.artifact import Artifact
 from flowrunner.digest import tagged
 from flowrunner.money import Nano
+from flowrunner.slotted import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

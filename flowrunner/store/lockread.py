@@ -6,13 +6,13 @@ that are no YAML. The entries that are sound are read all the same, and each of 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from flowrunner.errors import InvalidPipeline
 from flowrunner.loading import document
 from flowrunner.loading.fields import Fields
 from flowrunner.nodes import MapNode
 from flowrunner.problems import Problem, error, tidy
+from flowrunner.slotted import dataclass, replace
 from flowrunner.source import Source, Span
 from flowrunner.store import lockdecode, lockwritten
 from flowrunner.store.lockdecode import SECTIONS, Found, conflict

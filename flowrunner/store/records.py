@@ -1,13 +1,13 @@
 """What the ledger takes and gives: runs, attempts, receipts, limits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from flowrunner import money
 from flowrunner.call import Billed, Outcome
 from flowrunner.money import Nano
+from flowrunner.slotted import dataclass, field
 
 
 class RunStatus(StrEnum):

@@ -4,12 +4,12 @@ comes to lie. Whatever ends a transfer, what has a name there is whole, and the 
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flowrunner.errors import StoreError, UsageError
 from flowrunner.imagehead import simulated
+from flowrunner.slotted import dataclass, field
 from flowrunner.store.locked import Lock
 from flowrunner.store.objects import Absent, Damaged, Objects, is_digest
 

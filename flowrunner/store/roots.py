@@ -1,9 +1,9 @@
 """What is needed of a store: what locks name, on any branch, and what the ledger says of runs."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from flowrunner.slotted import dataclass
 from flowrunner.store import branches
 from flowrunner.store.database import Database
 from flowrunner.store.lockfile import digests_in

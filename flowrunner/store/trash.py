@@ -1,8 +1,9 @@
 """The trash of a store: `trash/SECONDS/DIGEST`, a folder for each sweep that moved something, named by its time."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from flowrunner.slotted import dataclass
 
 _TIME = re.compile(r"[0-9]{1,12}")
 

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,6 +9,7 @@ from flowrunner.digest import sha256, tagged
 from flowrunner.errors import StoreError
 from flowrunner.files import resolved
 from flowrunner.roots import MARKS, root_of
+from flowrunner.slotted import dataclass, field
 from flowrunner.store.durable import explained, make_folder, replace
 from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger

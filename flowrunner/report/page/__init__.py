@@ -3,7 +3,6 @@
 import base64
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrunner.artifact import Artifact
@@ -19,6 +18,7 @@ from flowrunner.report.page.html import Html, joined, tag
 from flowrunner.report.page.results import results, sources
 from flowrunner.report.page.shelf import Shelf, Supply
 from flowrunner.review import Review, Standing
+from flowrunner.slotted import dataclass
 
 __all__ = ["Part", "Supply", "page"]
 

@@ -1,7 +1,5 @@
 """One recipe of a page: what its sections share. A reader's words: picture, choice, recipe; never cell or await."""
 
-from dataclasses import dataclass
-
 from flowrunner import money
 from flowrunner.artifact import Artifact
 from flowrunner.decisions import Choice
@@ -9,6 +7,7 @@ from flowrunner.report.page.html import Html, tag
 from flowrunner.report.page.shelf import Shelf
 from flowrunner.report.text import about
 from flowrunner.review import Parent, Review, ReviewedCell, Standing
+from flowrunner.slotted import dataclass
 from flowrunner.source import Span
 
 

@@ -3,12 +3,12 @@
 import base64
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from flowrunner.artifact import Artifact
 from flowrunner.errors import FlowError
 from flowrunner.report.page.html import Html, tag
+from flowrunner.slotted import dataclass, field
 
 if TYPE_CHECKING:
     from PIL.Image import Image
