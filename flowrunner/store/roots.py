@@ -32,6 +32,14 @@ _NEEDED = f"""
 """  # noqa: S608 - our own constants
 
 
+_TO_READ = """
+    SELECT 1 FROM calls WHERE state = ? AND id >
+        (SELECT coalesce(max(call), 0) FROM outcomes WHERE key = calls.key AND simulated = calls.simulated)
+    LIMIT 1
+"""
+"""A reply that is read again, for no later attempt has given its picture."""
+
+
 @dataclass(frozen=True, slots=True)
 class Needed:
     """What must stay. `made` is None, or all that the ledger knows, where whatever it does not know must stay too."""
@@ -61,7 +69,7 @@ def needed(named: set[str], database: Database, since: float) -> Needed:
     cut_off = (RunStatus.RUNNING, RunStatus.INTERRUPTED)
     rows = database.rows(_NEEDED, *cut_off, *cut_off, *cut_off, since)
     young = _digests(row["artifacts"] for row in rows)
-    if not database.rows("SELECT 1 FROM calls WHERE state = ? LIMIT 1", State.REPLIED):
+    if not database.rows(_TO_READ, State.REPLIED):
         return Needed(young | named)
     made = _digests(row["artifacts"] for row in database.rows("SELECT artifacts FROM outcomes"))
     return Needed(young | named, made)

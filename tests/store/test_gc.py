@@ -35,6 +35,7 @@ from store_sweeps import (
     gone,
     here,
     keep,
+    key,
     make,
     png,
     ran,
@@ -194,6 +195,18 @@ def test_while_a_reply_waits_to_be_read_again_whatever_is_unknown_may_be_its_pic
         keep(ledger, call, "another")
     swept(store, at=LATER + DAY)
     assert not here(store, ["its picture"])
+
+
+def test_a_reply_whose_call_was_made_anew_is_not_waited_for(store: Path) -> None:
+    """Forced, or by a simulator whose pictures had ended with its process."""
+    with Ledger.open(store, now=lambda: THEN) as ledger:
+        run = begin(ledger)
+        ledger.replied(Receipt(call=intended(ledger, run, key("a")), status=200, headers={}, body=b""))
+        Objects(store).put(png("half of it"))
+        make(ledger, run, "a")
+        ledger.finish(run, RunStatus.DONE, {})
+    swept(store, "a", at=LATER)
+    assert here(store, ["a", "half of it"]) == {"a"}
 
 
 def test_results_of_local_operations_are_swept_like_others(store: Path) -> None:
