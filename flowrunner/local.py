@@ -58,7 +58,7 @@ class LocalPerformer:
             refused = isinstance(fault, Missing | RunRefused)
             return Failure(key=job.call.key, error=fault.message, hint=fault.hint, refused=refused)
         outcome = Outcome(key=job.call.key, artifacts=(made,), paid=0, seconds=self.clock() - begun)
-        self.ledger.record(self.run, job.cell, job.call, outcome)
+        await self.ledger.durably(self.ledger.record, self.run, job.cell, job.call, outcome)
         return outcome
 
     def _read(self, leaf: Artifact | File) -> bytes:

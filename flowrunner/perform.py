@@ -10,7 +10,7 @@ on the user's word.
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from email.utils import formatdate
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from flowrunner import exchange, failures
 from flowrunner.call import Billed, Failure, Input, Outcome
@@ -32,6 +32,9 @@ from flowrunner.slotted import dataclass, field, replace
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Damaged, Objects
 from flowrunner.store.records import Caps, Intent, OverBudget, Receipt
+
+if TYPE_CHECKING:
+    from flowrunner.artifact import Artifact
 
 ATTEMPTS = 3
 """Times that a call is sent which provably was not executed."""
@@ -215,7 +218,7 @@ class Performer:
             return request
         if self.stop.requested:  # while an input was uploaded
             return declined(job, self.stop.reason)
-        number = self._reserve(job, attempt)
+        number = await self._reserve(job, attempt)
         if isinstance(number, Failure):
             return number
         self._tell_sent(job, number)
@@ -224,12 +227,12 @@ class Performer:
         if isinstance(reply, Failure):
             return reply
         if isinstance(reply, exchange.NotSent):
-            self.ledger.not_sent(number, reply.reason)
+            await self.ledger.durably(self.ledger.not_sent, number, reply.reason)
             return Again(Failure(key=job.call.key, error=f"not sent: {reply.reason}", hint="nothing was billed"))
         if isinstance(reply, exchange.Lost):
-            return self._lost(job, number, reply)
+            return await self._lost(job, number, reply)
         self._check_clock(door, reply)
-        receipt = self._kept(number, reply)
+        receipt = await self._kept(number, reply)
         return await self._read(job, door, receipt, begun)
 
     def _tell_sent(self, job: Job, number: int) -> None:
@@ -253,7 +256,7 @@ class Performer:
             identified[SAMPLE_HEADER] = str(job.call.sample)
         return Request(path=request.path, json=request.json, part=request.part, file=request.file, headers=identified)
 
-    def _reserve(self, job: Job, attempt: int) -> int | Failure:
+    async def _reserve(self, job: Job, attempt: int) -> int | Failure:
         intent = Intent(
             run=self.run,
             cell=job.cell,
@@ -265,7 +268,8 @@ class Performer:
             client_request_id=job.call.key[:32],
         )
         passes = bool({"*", job.model.id} & {*self.unpriced})
-        number = self.ledger.reserve(intent, replace(self.caps, unpriced=True) if passes else self.caps)
+        caps = replace(self.caps, unpriced=True) if passes else self.caps
+        number = await self.ledger.durably(self.ledger.reserve, intent, caps)
         if not isinstance(number, OverBudget):
             return number
         hint = "raise the limit, or run fewer cells with --only"
@@ -290,15 +294,15 @@ class Performer:
             raise
         return self.placer.masked(reply) if isinstance(reply, Response) else reply
 
-    def _lost(self, job: Job, number: int, lost: exchange.Lost) -> Failure:
+    async def _lost(self, job: Job, number: int, lost: exchange.Lost) -> Failure:
         """What came of a reply is kept: it may hold the provider's name for the call."""
         request_id = ""
         if lost.status is not None:
             partial = self.placer.masked(Response(lost.status, lost.headers, lost.partial))
-            request_id = self._kept(number, partial).request_id
+            request_id = (await self._kept(number, partial)).request_id
         failure = failures.maybe(job, failures.lost(lost))
         failure = replace(failure, request_id=request_id or failure.request_id)
-        self.ledger.unknown(number, failure)
+        await self.ledger.durably(self.ledger.unknown, number, failure)
         return failure
 
     def _check_clock(self, door: Door, reply: Response) -> None:
@@ -308,13 +312,13 @@ class Performer:
             self._skewed.add(door.provider.name)
             self.emit(Noted(text=told))
 
-    def _kept(self, number: int, reply: Response) -> Receipt:
+    async def _kept(self, number: int, reply: Response) -> Receipt:
         headers = {name: value for name, value in reply.headers.items() if name not in ("set-cookie", "authorization")}
         # RFC 9110, 6.6.1: a reply without a date has the time of its arrival. A wait until a date counts from there.
         headers.setdefault("date", formatdate(self.wall(), usegmt=True))
         request_id = reply.headers.get("x-inference-id", "")[:128]
         receipt = Receipt(call=number, status=reply.status, headers=headers, body=reply.body, request_id=request_id)
-        self.ledger.replied(receipt)
+        await self.ledger.durably(self.ledger.replied, receipt)
         return receipt
 
     async def _reread(self, job: Job, door: Door, receipt: Receipt) -> Outcome | Failure | None:
@@ -334,38 +338,38 @@ class Performer:
             hint = f"give --simulate, or unset {job.call.provider.upper()}_BASE_URL"
             error = "the reply comes from a simulator, and this is a live run"
             failure = Failure(key=job.call.key, error=error, hint=hint)
-            self.ledger.failed(receipt.call, failure)
+            await self.ledger.durably(self.ledger.failed, receipt.call, failure)
             return failure
         reading = door.provider.read(Response(receipt.status, receipt.headers, receipt.body))
         match reading:
             case Finished():
                 return await self._finish(job, door, receipt, reading, begun)
             case Refused():
-                return self._refused(job, receipt, reading)
+                return await self._refused(job, receipt, reading)
             case _:
                 assert_never(reading)
 
-    def _refused(self, job: Job, receipt: Receipt, refusal: Refused) -> Failure | Again:
+    async def _refused(self, job: Job, receipt: Receipt, refusal: Refused) -> Failure | Again:
         if refusal.fate is Fate.MODERATED:
-            return self._settled(receipt, failures.moderated(job, refusal))
+            return await self._settled(receipt, failures.moderated(job, refusal))
         if refusal.fate is Fate.UNKNOWN:
-            return self._settled(receipt, failures.maybe(job, refusal.told, refusal))
+            return await self._settled(receipt, failures.maybe(job, refusal.told, refusal))
         failure = failures.refusal(job, refusal)
         if refusal.fate is Fate.CHARGED:
-            return self._settled(receipt, failures.charged(failure, refusal.paid))
+            return await self._settled(receipt, failures.charged(failure, refusal.paid))
         if refusal.fate is Fate.TRY_LATER:
-            self.ledger.failed(receipt.call, failure)
+            await self.ledger.durably(self.ledger.failed, receipt.call, failure)
             return Again(failure, wait=refusal.retry_after, pauses=True)
-        return self._settled(receipt, replace(failure, stops_run=refusal.fate is Fate.STOP_RUN))
+        return await self._settled(receipt, replace(failure, stops_run=refusal.fate is Fate.STOP_RUN))
 
-    def _settled(self, receipt: Receipt, failure: Failure) -> Failure:
+    async def _settled(self, receipt: Receipt, failure: Failure) -> Failure:
         """A failure, written down as what it means for the money."""
         write = {
             Billed.NO: self.ledger.refused,
             Billed.YES: self.ledger.failed,
             Billed.MAYBE: self.ledger.unknown,
         }[failure.billed]
-        write(receipt.call, failure)
+        await self.ledger.durably(write, receipt.call, failure)
         return failure
 
     # -- results --------------------------------------------------------------------------------------------------
@@ -373,15 +377,14 @@ class Performer:
     async def _finish(
         self, job: Job, door: Door, receipt: Receipt, finished: Finished, begun: float
     ) -> Outcome | Failure:
-        artifacts = []
+        artifacts: list[Artifact] = []
         for delivery in finished.images:
             found = await self.keeper.keep(delivery, receipt.call)
             if isinstance(found, NotKept):
                 failure = failures.not_here(job, finished, found)
-                self.ledger.stalled(receipt.call, failure)
+                await self.ledger.durably(self.ledger.stalled, receipt.call, failure)
                 return failure
             artifacts.append(found)
-            self.placer.remember(found, delivery, door)
         outcome = Outcome(
             key=job.call.key,
             artifacts=tuple(artifacts),
@@ -389,7 +392,8 @@ class Performer:
             seconds=self.clock() - begun,
             usage=finished.usage,
         )
-        self.ledger.committed(receipt.call, outcome)
+        handles = self.placer.handles(zip(artifacts, finished.images, strict=True), door)
+        await self.ledger.durably(self.ledger.committed, receipt.call, outcome, handles)
         return outcome
 
 

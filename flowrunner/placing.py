@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from flowrunner import exchange, network
 from flowrunner.artifact import SUFFIXES, Artifact
@@ -13,7 +13,7 @@ from flowrunner.providers.base import Delivery, Fate, Refused, Response, Transpo
 from flowrunner.slotted import dataclass, field
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Objects
-from flowrunner.store.records import Remote
+from flowrunner.store.records import Handle, Remote
 
 _UPLOADED_ANYWAY = (Fate.TRY_LATER, Fate.UNKNOWN)
 """An upload costs nothing: it is repeated also where nobody can tell whether it came through."""
@@ -45,13 +45,14 @@ class Placer:
         async with self._turns.setdefault((door.provider.name, leaf.sha256), asyncio.Lock()):
             return self._handle(leaf, door) or await self._uploaded(leaf, job, door)
 
-    def remember(self, image: Artifact, delivery: Delivery, door: Door) -> None:
-        """Under which name the provider takes a picture of its own again, as long as that is good."""
-        expires = delivery.expires
-        if expires is None:
-            expires = self.wall() + door.provider.limits.lifetime
-        if delivery.handle is not None and expires > self.wall():
-            self.ledger.remember(self._remote(door), image.sha256, delivery.handle, expires)
+    def handles(self, pictures: Iterable[tuple[Artifact, Delivery]], door: Door) -> list[Handle]:
+        """The names under which the provider takes pictures of its own again, those that are good for some time."""
+        remote, now, found = self._remote(door), self.wall(), []
+        for image, delivery in pictures:
+            expires = delivery.expires if delivery.expires is not None else now + door.provider.limits.lifetime
+            if delivery.handle is not None and expires > now:
+                found.append(Handle(remote=remote, digest=image.sha256, handle=delivery.handle, expires=expires))
+        return found
 
     def masked(self, reply: Response) -> Response:
         """The reply without any key in it."""
@@ -83,7 +84,8 @@ class Placer:
         handle = door.provider.uploaded(self.masked(reply))
         if isinstance(handle, Refused):
             return _refused(job, handle)
-        self.ledger.remember(self._remote(door), leaf.sha256, handle, self.wall() + door.provider.limits.lifetime)
+        expires = self.wall() + door.provider.limits.lifetime
+        await self.ledger.durably(self.ledger.remember, self._remote(door), leaf.sha256, handle, expires)
         return handle
 
 

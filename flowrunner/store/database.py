@@ -6,10 +6,10 @@ and here a lost row can be a receipt that was paid for; WAL needs memory that on
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowrunner.errors import StoreError
 from flowrunner.store.durable import FAULTY, SPACE, ensure_own, explained, make_folder, sync_folder
@@ -87,18 +87,32 @@ CREATE TABLE swept (digest TEXT PRIMARY KEY, at REAL NOT NULL) STRICT;
 """
 
 
+_WHOLE = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
+_STEP = ("SAVEPOINT step", "RELEASE step", ("ROLLBACK TO step", "RELEASE step"))
+
+Done: TypeAlias = tuple[Any, BaseException | None]
+"""What a write gave, or the exception that it ended with."""
+
+
 class Database:
-    """One connection of one process; its threads take turns."""
+    """One process's way to the file; its threads take turns. Once writes share commits, what is read has a connection
+    of its own: it sees what is committed, and waits for no disk."""
 
     def __init__(self, connection: "sqlite3.Connection", path: Path) -> None:
         self._connection = connection
         self._path = path
         self._turn = threading.RLock()
+        self._reader: sqlite3.Connection | None = None
+        self._reading = threading.RLock()
+        self._sharing = False
         self._process = os.getpid()
 
     def rows(self, sql: str, *values: Any) -> "list[sqlite3.Row]":
-        with self._turn, _told(self._path):
-            return self._own().execute(sql, values).fetchall()
+        if self._reader is None:
+            with self._turn, _told(self._path):
+                return self._own(self._connection).execute(sql, values).fetchall()
+        with self._reading, _told(self._path):
+            return self._own(self._reader).execute(sql, values).fetchall()
 
     def row(self, sql: str, *values: Any) -> "sqlite3.Row | None":
         found = self.rows(sql, *values)
@@ -106,27 +120,69 @@ class Database:
 
     @contextmanager
     def write(self) -> "Iterator[sqlite3.Connection]":
-        """One transaction, alone from its first statement on, durable when the block has ended."""
+        """One transaction, alone from its first statement on, durable when the block has ended; among writes that are
+        done `together`, a part of theirs."""
         with self._turn, _told(self._path):
-            connection = self._own()
-            connection.execute("BEGIN IMMEDIATE")
+            connection = self._own(self._connection)
+            begin, end, undo = _STEP if self._sharing else _WHOLE
+            if self._sharing and not connection.in_transaction:
+                raise StoreError(f"{self._path} cannot be used: the transaction was undone", path=str(self._path))
+            connection.execute(begin)
             try:
                 yield connection
-                connection.execute("COMMIT")
+                connection.execute(end)
             except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                for statement in undo if connection.in_transaction else ():
+                    connection.execute(statement)
                 raise
 
-    def close(self) -> None:
+    def together(self, writes: Sequence[Callable[[], Any]]) -> "list[Done]":
+        """What each write gave, or the exception that it ended with, once all are durable by one commit. Each is a step
+        that stands or falls by itself; where the disk or SQLite takes exception to their sum, each is done alone."""
         with self._turn:
+            if len(writes) > 1:
+                with suppress(StoreError):
+                    return self._shared(writes)
+            return [_ended(write) for write in writes]
+
+    def _shared(self, writes: Sequence[Callable[[], Any]]) -> "list[Done]":
+        with self.write():
+            self._sharing = True
+            try:
+                found = [_ended(write) for write in writes]
+            finally:
+                self._sharing = False
+            for _, fault in found:
+                if isinstance(fault, StoreError):
+                    raise fault
+        return found
+
+    def read_apart(self) -> None:
+        """From now on whoever reads does not wait for whoever writes."""
+        if self._reader is None:
+            with _told(self._path):
+                reader = _connected(f"{self._path.absolute().as_uri()}?mode=rw")
+                reader.execute("PRAGMA query_only = ON")
+            self._reader = reader
+
+    def close(self) -> None:
+        with self._turn, self._reading:
             if self._process == os.getpid():
+                if self._reader is not None:
+                    self._reader.close()
                 self._connection.close()
 
-    def _own(self) -> "sqlite3.Connection":
+    def _own(self, connection: "sqlite3.Connection") -> "sqlite3.Connection":
         if self._process != os.getpid():
             raise StoreError(f"{self._path} was opened by the parent process: open it again", path=str(self._path))
-        return self._connection
+        return connection
+
+
+def _ended(write: Callable[[], Any]) -> "Done":
+    try:
+        return write(), None
+    except BaseException as fault:  # noqa: BLE001 - whoever asked for the write is told
+        return None, fault
 
 
 def open_database(root: Path, *, create: bool) -> Database:

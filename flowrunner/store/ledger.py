@@ -11,11 +11,12 @@ run that is gone, may have been billed: it is unknown, counts as spent, and is n
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from flowrunner.call import Billed, Call, Failure, Outcome
 from flowrunner.digest import tagged
@@ -31,6 +32,7 @@ from flowrunner.store.inuse import share
 from flowrunner.store.records import (
     Attempt,
     Caps,
+    Handle,
     Intent,
     Made,
     OverBudget,
@@ -43,6 +45,11 @@ from flowrunner.store.records import (
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from flowrunner.store.sharing import Sharing
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _DIGITS = (4, 4, 4, 6, 6, 6)
 """Of a run's id; more of them where the short ones are taken."""
@@ -71,6 +78,7 @@ class Ledger:
         self._live: dict[str, int] = {}
         self._database = database
         self._version = self._seen()
+        self._sharing: Sharing | None = None
         try:
             self._use = share(root) if uses else None
         except BaseException:
@@ -85,6 +93,8 @@ class Ledger:
 
     def close(self) -> None:
         """Runs that were not finished count as cut off from now on."""
+        if self._sharing is not None:
+            self._sharing.close()
         self._database.close()
         for handle in self._live.values():
             os.close(handle)
@@ -92,6 +102,15 @@ class Ledger:
         use, self._use = self._use, None
         if use is not None:
             os.close(use)
+
+    async def durably(self, write: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+        """What a method of this ledger that writes gives, once that is durable. Tasks that ask for it at once share a
+        commit, and the others go on meanwhile. A task that is cancelled in it hears of that at its next wait."""
+        if self._sharing is None:
+            from flowrunner.store.sharing import Sharing
+
+            self._sharing = Sharing(self._database)
+        return await self._sharing.add(partial(write, *values, **named))
 
     # Runs
 
@@ -192,7 +211,8 @@ class Ledger:
         of the attempt. Unknown calls count as spent."""
         with self._database.write() as rows:
             run = rows.execute("SELECT name, simulated, spent, calls FROM runs WHERE id = ?", (intent.run,)).fetchone()
-            total = rows.execute(tables.SPENT, (run["name"],)).fetchone()["spent"]
+            limited = caps.total_usd is not None
+            total = rows.execute(tables.SPENT, (run["name"],)).fetchone()["spent"] if limited else 0
             over = tables.passed(caps, intent.estimate, run, total)
             if over is not None:
                 return over
@@ -222,13 +242,15 @@ class Ledger:
         """The reply is here and charged, its images are not: it stays replied, and the next run reads it again."""
         self._move(call, (State.REPLIED,), State.REPLIED, tables.end(failure, Billed.YES, self._now()))
 
-    def committed(self, call: int, outcome: Outcome) -> None:
-        """The images are in the store: the outcome stands for its key until a later attempt is committed."""
+    def committed(self, call: int, outcome: Outcome, handles: Iterable[Handle] = ()) -> None:
+        """The images are in the store: the outcome stands for its key until a later attempt is committed. `handles` are
+        the provider's names for them."""
         values = {"billed": Billed.YES, "paid": outcome.paid, "error": "", "ended": self._now()}
         with self._database.write() as rows:
             tables.change(rows, call, (State.REPLIED,), State.COMMITTED, values)
             simulated = rows.execute("SELECT simulated FROM calls WHERE id = ?", (call,)).fetchone()["simulated"]
             tables.insert_outcome(rows, call, outcome, simulated=simulated)
+            tables.insert_handles(rows, handles)
 
     def failed(self, call: int, failure: Failure) -> None:
         """It gave no image, and it is told whether it was billed."""
@@ -342,10 +364,7 @@ class Ledger:
     def remember(self, remote: Remote, digest: str, handle: str, expires: float | None) -> None:
         """`expires` in seconds since 1970; None for no stated end."""
         with self._database.write() as rows:
-            rows.execute(
-                "INSERT OR REPLACE INTO remotes VALUES (?, ?, ?, ?, ?, ?)",
-                (remote.provider, remote.origin, remote.simulated, digest, handle, expires),
-            )
+            tables.insert_handles(rows, [Handle(remote=remote, digest=digest, handle=handle, expires=expires)])
 
     def handle(self, remote: Remote, digest: str, now: float) -> str | None:
         """A handle that is still good at `now`."""

@@ -166,6 +166,16 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Handle:
+    """A provider's name for bytes that it has; `expires` in seconds since 1970, None for no stated end."""
+
+    remote: Remote
+    digest: str
+    handle: str
+    expires: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     """An outcome with the run that it belongs to."""
 

@@ -1,13 +1,25 @@
 """Rows of the ledger's tables to records and back, and the sums and limits over them."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.artifact import Artifact
 from flowrunner.call import Billed, Failure, Outcome
 from flowrunner.money import Nano
-from flowrunner.store.records import Attempt, Cap, Caps, Intent, Made, OverBudget, Receipt, RunRecord, RunStatus, State
+from flowrunner.store.records import (
+    Attempt,
+    Cap,
+    Caps,
+    Handle,
+    Intent,
+    Made,
+    OverBudget,
+    Receipt,
+    RunRecord,
+    RunStatus,
+    State,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -114,6 +126,14 @@ def insert_outcome(rows: "sqlite3.Connection", call: int, outcome: Outcome, *, s
         "INSERT INTO outcomes (call, key, simulated, artifacts, paid, seconds, usage) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (call, outcome.key, simulated, artifacts, outcome.paid, outcome.seconds, usage),
     )
+
+
+def insert_handles(rows: "sqlite3.Connection", handles: Iterable[Handle]) -> None:
+    for one in handles:
+        rows.execute(
+            "INSERT OR REPLACE INTO remotes VALUES (?, ?, ?, ?, ?, ?)",
+            (one.remote.provider, one.remote.origin, one.remote.simulated, one.digest, one.handle, one.expires),
+        )
 
 
 def insert_receipt(rows: "sqlite3.Connection", receipt: Receipt) -> None:

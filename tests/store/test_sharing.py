@@ -1,0 +1,170 @@
+"""Writes that share a commit: what they share, what they do not, and what a cancelled one leaves."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Coroutine, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import pytest
+from statements import Statements, counted
+from store_ledgers import NONE, begin, outcome
+
+from flowrunner.errors import StoreError
+from flowrunner.store.ledger import Ledger
+from flowrunner.store.records import Intent, Receipt, State
+
+
+def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    @wraps(test)
+    def run(**fixtures: Any) -> None:
+        asyncio.run(test(**fixtures))
+
+    return run
+
+
+@pytest.fixture
+def told() -> Iterator[Statements]:
+    with counted() as statements:
+        yield statements
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, told: Statements) -> Iterator[Ledger]:
+    with Ledger.open(tmp_path / "store") as found:
+        yield found
+
+
+def intent(run: str, key: str) -> Intent:
+    return Intent(
+        run=run, cell=key, key=key, provider="p", model="m", attempt=1, estimate=10, client_request_id=f"mine-{key}"
+    )
+
+
+def receipt(call: int, body: bytes = b"{}") -> Receipt:
+    return Receipt(call=call, status=200, headers={}, body=body)
+
+
+def states(ledger: Ledger, run: str) -> list[str]:
+    record = ledger.run(run)
+    assert record is not None
+    return [attempt.state.value for attempt in record.attempts]
+
+
+async def reserved(ledger: Ledger, run: str, *keys: str) -> list[int]:
+    found = await asyncio.gather(*(ledger.durably(ledger.reserve, intent(run, key), NONE) for key in keys))
+    return [number for number in found if isinstance(number, int)]
+
+
+@in_loop
+async def test_intents_of_calls_that_are_ready_together_share_a_commit(ledger: Ledger, told: Statements) -> None:
+    run = begin(ledger)
+    before = told.commits
+    assert len(set(await reserved(ledger, run, *"abcdefgh"))) == 8
+    assert told.commits == before + 1
+    assert states(ledger, run) == ["intent"] * 8
+
+
+@in_loop
+async def test_what_is_asked_for_during_a_commit_shares_the_next(ledger: Ledger, told: Statements) -> None:
+    run = begin(ledger)
+    first = asyncio.ensure_future(reserved(ledger, run, "a"))
+    for _ in range(3):  # its commit is under way
+        await asyncio.sleep(0)
+    before = told.commits
+    others = await asyncio.gather(*(reserved(ledger, run, key) for key in "bcd"))
+    assert await first
+    assert len(others) == 3
+    assert told.commits <= before + 2
+
+
+@in_loop
+async def test_a_write_that_cannot_be_done_leaves_the_others_alone(ledger: Ledger, told: Statements) -> None:
+    run = begin(ledger)
+    one, two = await reserved(ledger, run, "a", "b")
+    ledger.not_sent(one, "no route")
+    before = told.commits
+    found = await asyncio.gather(
+        ledger.durably(ledger.committed, two, outcome("b")),
+        ledger.durably(ledger.replied, receipt(one)),
+        ledger.durably(ledger.sent, two),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in found] == [ValueError, ValueError, type(None)]
+    assert states(ledger, run) == ["failed", "sent"]
+    assert told.commits == before + 1
+
+
+@in_loop
+async def test_where_the_disk_takes_only_some_of_them_each_is_done_alone(ledger: Ledger) -> None:
+    run = begin(ledger)
+    one, two = await reserved(ledger, run, "a", "b")
+    connection = ledger._database._connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    found = await asyncio.gather(
+        ledger.durably(ledger.sent, one),
+        ledger.durably(ledger.replied, receipt(two, b"x" * 100_000)),
+        ledger.durably(ledger.not_sent, one, "no route"),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in found] == [type(None), StoreError, type(None)]
+    assert states(ledger, run) == ["failed", "intent"]
+
+
+@in_loop
+async def test_who_reads_waits_for_no_commit(ledger: Ledger, tmp_path: Path) -> None:
+    run = begin(ledger)
+    await reserved(ledger, run, "a")
+    other = sqlite3.connect(tmp_path / "store" / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = asyncio.ensure_future(reserved(ledger, run, "b"))
+    for _ in range(100):
+        await asyncio.sleep(0.001)
+        assert states(ledger, run) == ["intent"]
+    assert not waiting.done()
+    other.execute("ROLLBACK")
+    assert await waiting
+    assert states(ledger, run) == ["intent"] * 2
+
+
+@in_loop
+async def test_a_task_that_is_cancelled_meanwhile_knows_what_it_wrote(ledger: Ledger) -> None:
+    run = begin(ledger)
+    said: list[str] = []
+
+    async def pays() -> None:
+        (number,) = await reserved_alone(ledger, run)
+        said.append(f"{number} is written")
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            ledger.not_sent(number, "the run ended before it was sent")
+            raise
+
+    task = asyncio.ensure_future(pays())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert said == ["1 is written"]
+    assert states(ledger, run) == ["failed"]
+
+
+async def reserved_alone(ledger: Ledger, run: str) -> tuple[int]:
+    number = await ledger.durably(ledger.reserve, intent(run, "a"), NONE)
+    assert isinstance(number, int)
+    return (number,)
+
+
+@in_loop
+async def test_closing_waits_for_what_is_under_way(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "store") as ledger:
+        run = begin(ledger)
+        task = asyncio.ensure_future(ledger.durably(ledger.reserve, intent(run, "a"), NONE))
+        for _ in range(3):
+            await asyncio.sleep(0)
+    assert isinstance(await task, int)
+    with Ledger.open(tmp_path / "store") as again:
+        assert states(again, run) == [State.INTENT]
