@@ -1,12 +1,13 @@
 """Small projects and command lines for tests."""
 
+import asyncio
 import io
 import json
 import os
 import textwrap
 from collections.abc import Mapping
 from contextlib import chdir, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -26,6 +27,19 @@ class Result:
     def json(self) -> Any:
         """The one document on stdout."""
         return json.loads(self.out)
+
+
+@dataclass
+class Time:
+    """A clock that goes on only while someone sleeps."""
+
+    now: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
 
 
 def project(folder: Path, files: Mapping[str, str]) -> Path:

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from support import Time
 from wire import Wire
 from written import CATALOG, PHOTO, Memory
 
@@ -29,19 +30,6 @@ PRICE = 31_500_000
 MODELS = {model.id: model for model in CATALOG.models}
 PRO, EDIT = "blackforestlabs/flux-2-pro", "blackforestlabs/flux-2-edit"
 EDITOR = "black-forest-labs/flux-2-pro/edit"
-
-
-@dataclass
-class Time:
-    """A clock that goes on only while someone sleeps."""
-
-    now: float = 0.0
-    slept: list[float] = field(default_factory=list)
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-        await asyncio.sleep(0)
 
 
 class Fetches:

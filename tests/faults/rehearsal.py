@@ -1,6 +1,5 @@
 """Small runs against a simulator that fails on order, with a clock that nobody waits for."""
 
-import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from support import Result, cli, picture, project
+from support import Result, Time, cli, picture, project
 from wire import png
 
 from flowrunner.catalog import Catalog
@@ -65,25 +64,6 @@ def drawn(frame: Frame) -> bytes:
 
 
 @dataclass
-class Time:
-    """Goes on only while someone sleeps."""
-
-    now: float = 0.0
-    slept: list[float] = field(default_factory=list)
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-        await asyncio.sleep(0)
-
-    @property
-    def timing(self) -> Timing:
-        return Timing(
-            clock=lambda: self.now, wall=lambda: 1_767_225_600.0 + self.now, sleep=self.sleep, random=lambda: 0.5
-        )
-
-
-@dataclass
 class Rehearsal:
     """A project, and the runs in it. `requests` are those of the latest run. The simulator keeps its pictures from run
     to run, as one that is served does."""
@@ -126,8 +106,11 @@ class Rehearsal:
 
 @contextmanager
 def quick(time: Time) -> Iterator[None]:
+    timing = Timing(
+        clock=lambda: time.now, wall=lambda: 1_767_225_600.0 + time.now, sleep=time.sleep, random=lambda: 0.5
+    )
     remembers = patch.object(Run, "_forgets", lambda *_: False)
-    with patch.object(Run, "timing", time.timing), patch("flowrunner.simulator.studio.draw", drawn), remembers:
+    with patch.object(Run, "timing", timing), patch("flowrunner.simulator.studio.draw", drawn), remembers:
         yield
 
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 from proxy import forwarding
-from rehearsal import Rehearsal, Time, quick
-from support import Result, cli
+from rehearsal import Rehearsal, quick
+from support import Result, Time, cli
 
 from flowrunner import exchange
 from flowrunner.catalog.load import load

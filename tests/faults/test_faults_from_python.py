@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from rehearsal import Rehearsal, Time, quick
+from rehearsal import Rehearsal, quick
+from support import Time
 
 import flowrunner
 from flowrunner.errors import UsageError

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from rehearsal import Rehearsal, Time, following, quick
-from support import Result, cli
+from rehearsal import Rehearsal, following, quick
+from support import Result, Time, cli
 
 from flowrunner import exchange, network
 from flowrunner.catalog.load import load
