@@ -151,6 +151,8 @@ class Failure:
     status: int | None = None
     known: bool = False
     """It happened in an earlier run, and nothing was sent in this one."""
+    run: str = ""
+    """The run whose call is meant, where the call was sent before this one was asked for."""
     refund: bool = False
     """It was charged, and the reply holds no picture: something to ask the provider about."""
     gone: bool = False

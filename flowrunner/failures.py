@@ -52,6 +52,7 @@ def held(job: Job, last: Attempt) -> Failure:
         paid=last.paid if charged else last.reserved,
         request_id=last.request_id or last.client_request_id,
         known=True,
+        run=last.run,
     )
 
 

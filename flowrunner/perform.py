@@ -150,7 +150,7 @@ class Performer:
         """What moderation has refused is never sent again: the same prompt is refused again, and the account noted."""
         receipt = self.ledger.refusal(job.call.key, simulated=self.simulated)
         refused = forbidden(receipt, door.provider) if receipt else None
-        return replace(failures.moderated(job, refused), known=True) if refused else None
+        return replace(failures.moderated(job, refused), known=True, run=receipt.run) if receipt and refused else None
 
     # -- paid calls -----------------------------------------------------------------------------------------------
 
@@ -331,7 +331,7 @@ class Performer:
         if door.forgets or failure.billed is Billed.NO:
             return None
         kept = self.ledger.receipt(job.call.key, simulated=self.simulated) is not None
-        return replace(failure, known=True) if kept or not self.resend else None
+        return replace(failure, known=True, run=receipt.run) if kept or not self.resend else None
 
     async def _read(self, job: Job, door: Door, receipt: Receipt, begun: float) -> Outcome | Failure | Again:
         if not self.simulated and MARK_HEADER in receipt.headers:

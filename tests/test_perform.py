@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -221,6 +221,21 @@ def test_a_reply_that_a_killed_run_left_unread_is_read_before_anything_is_sent(
 
 def _killed(_: Any) -> Any:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("unread", [False, True])
+@pytest.mark.parametrize("answer", [error(504), body(data=[]), body(data=[{"url": "https://cdn/gone.png"}])])
+def test_a_call_that_an_earlier_run_has_sent_names_that_run(
+    till: Till, monkeypatch: pytest.MonkeyPatch, answer: httpx.Response, unread: bool
+) -> None:
+    till.wire.coming.append(answer)
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        if unread:
+            patched.setattr(aimlapi, "read", _killed)
+        assert till.one(job()).run == ""
+    with till.ledger() as ledger:
+        (first,) = ledger.runs()
+    assert [till.one(job()).run for _ in range(2)] == [first.id] * 2
 
 
 def test_a_simulated_picture_that_ended_with_its_process_is_asked_for_again(till: Till) -> None:

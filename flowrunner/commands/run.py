@@ -179,7 +179,8 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     failures = [failure for found in result.results.values() for failure in found.failures]
     doubtful = [one for one in failures if one.refund or one.billed is Billed.MAYBE]
     if doubtful:
-        return "flowrunner runs" if all(one.known for one in doubtful) else f"flowrunner runs show {result.run}"
+        earlier = doubtful[0].run if all(one.known for one in doubtful) else ""
+        return f"flowrunner runs show {earlier or result.run}"
     gone = next((name for name, found in result.results.items() if any(one.gone for one in found.failures)), "")
     if gone:
         return command(arguments, path, f"run --force {gone}")

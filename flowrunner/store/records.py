@@ -103,6 +103,8 @@ class Receipt:
     request_id: str = ""
     provider: str = field(default="", compare=False)
     """Whose reply it is, where it is read from the ledger."""
+    run: str = field(default="", compare=False)
+    """The run that got it, likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ RUNS = """
 SPENT = "SELECT coalesce(sum(spent), 0) AS spent FROM runs WHERE name = ? AND NOT simulated"
 
 _RECEIPT = """
-    SELECT receipts.*, calls.request_id, calls.provider FROM calls JOIN receipts ON receipts.call = calls.id
+    SELECT receipts.*, calls.request_id, calls.provider, calls.run FROM calls JOIN receipts ON receipts.call = calls.id
     WHERE key = ? AND simulated = ? AND state IN ({states}) AND calls.id >
         (SELECT coalesce(max(call), 0) FROM outcomes WHERE key = calls.key AND simulated = calls.simulated)
     ORDER BY calls.id DESC, receipts.id DESC LIMIT 1
@@ -217,6 +217,7 @@ def receipt(row: "sqlite3.Row") -> Receipt:
         body=row["body"],
         request_id=row["request_id"],
         provider=row["provider"],
+        run=row["run"],
     )
 
 
