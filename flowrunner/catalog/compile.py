@@ -7,7 +7,6 @@ exact (0.07 is a multiple of 0.01, and no number is too large for it).
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from fractions import Fraction
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -93,17 +92,31 @@ def is_uri(text: str) -> bool:
     return _URI.fullmatch(text) is not None
 
 
+def matches(pattern: str, text: str) -> bool:
+    """Whether a pattern is found in a text that is not too long to be looked through."""
+    return len(text) <= PATTERN_TEXT and _expression(pattern).search(text) is not None
+
+
+def is_multiple(number: float, step: float) -> bool:
+    """Whether it is one by the digits that both are written with."""
+    if isinstance(number, int) and isinstance(step, int):
+        return number % step == 0
+    from fractions import Fraction
+
+    return Fraction(str(number)) % Fraction(str(step)) == 0
+
+
 def _pattern(
     _: "Draft202012Validator", pattern: str, instance: Any, __: Mapping[str, Any]
 ) -> "Iterator[ValidationError]":
-    if isinstance(instance, str) and (len(instance) > PATTERN_TEXT or not _expression(pattern).search(instance)):
+    if isinstance(instance, str) and not matches(pattern, instance):
         yield _error(f"{instance[:80]!r} does not match {pattern!r}")
 
 
 def _multiple_of(
     validator: "Draft202012Validator", step: Any, instance: Any, _: Mapping[str, Any]
 ) -> "Iterator[ValidationError]":
-    if validator.is_type(instance, "number") and Fraction(str(instance)) % Fraction(str(step)):
+    if validator.is_type(instance, "number") and not is_multiple(instance, step):
         yield _error(f"{instance} is not a multiple of {step}")
 
 
