@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowrunner.artifact import Artifact
 from flowrunner.binding import BoundCheck
+from flowrunner.checks.clearing import FOLDER, GUARD
 from flowrunner.checks.measures import Heat, Measured, Subject, measure
 from flowrunner.checks.verdict import Result, Verdict
 from flowrunner.digest import tagged
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Rises when the same check on the same pictures finds another value, or is drawn in another way."""
-FOLDER = "checks"
-"""Below the state of a project."""
 _DECODED = 3
 """Pictures that are held decoded: the one that is judged, the one it is compared with, and a mask."""
 
@@ -135,10 +134,11 @@ class Judge:
         """The heat map first: what is remembered speaks of one that is there. A disk that takes nothing ends no run:
         the pictures are paid for, and can be judged again."""
         place = self._place(key)
-        record = {"holds": found.holds, "measured": found.words, "heatmap": found.heatmap}
+        record: dict[str, object] = {"holds": found.holds, "measured": found.words, "heatmap": found.heatmap}
+        record["picture"] = subject.artifact.sha256  # with which it is cleared away
         with suppress(OSError, StoreError):
             make_folder(place.parent)
-            with held(self.state / "locks" / "checks"):
+            with held(self.state / GUARD):
                 if heat is not None:
                     from flowrunner.checks.heatmap import draw
 

@@ -17,8 +17,9 @@ from flowrunner.errors import UsageError
 from flowrunner.paint import Tone
 
 if TYPE_CHECKING:
+    from flowrunner.checks.clearing import Cleared
     from flowrunner.store.findings import Finding
-    from flowrunner.store.gc import Fate, Sweep
+    from flowrunner.store.gc import Sweep
     from flowrunner.store.workspace import Workspace
 
 _FOUND = 1
@@ -50,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _sweep(arguments: argparse.Namespace, workspace: "Workspace") -> int:
+    from flowrunner.checks.clearing import Cleared
     from flowrunner.store import gc
     from flowrunner.store.roots import named_by_locks
 
@@ -57,27 +59,43 @@ def _sweep(arguments: argparse.Namespace, workspace: "Workspace") -> int:
         raise UsageError(f"the store is read-only: {workspace.store}", "sweep it where it can be written")
     do = gc.plan_sweep if arguments.dry_run else gc.sweep
     done = do(workspace.store, partial(named_by_locks, workspace), grace=arguments.grace * _HOUR)
+    cleared = Cleared() if done.busy else _cleared(workspace, dry_run=arguments.dry_run)
     if arguments.format == "json":
-        print_json(_swept(done, dry_run=arguments.dry_run))
+        print_json(_swept(done, cleared, dry_run=arguments.dry_run))
     else:
-        print("".join(f"{line}\n" for line in _lines(done, arguments)), end="")
+        print("".join(f"{line}\n" for line in _lines(done, cleared, arguments)), end="")
     if done.busy:
         print(f"error: {escape.line(done.busy, 1000)}\n     = try again when it has ended", file=sys.stderr)
     return _FOUND if done.busy else 0
 
 
-def _swept(done: "Sweep", *, dry_run: bool) -> dict[str, Any]:
+def _cleared(workspace: "Workspace", *, dry_run: bool) -> "Cleared":
+    """What was found of pictures that are gone and that no lock names, in all projects that use the store."""
+    from flowrunner.checks.clearing import Cleared, clear
+    from flowrunner.store.roots import named_by_locks
+
+    objects, named = workspace.objects(), named_by_locks(workspace)
+
+    def is_needed(digest: str) -> bool:
+        return digest in named or objects.knows(digest)
+
+    states = [project.state for project in workspace.sharing()]
+    return sum((clear(state, is_needed, dry_run=dry_run) for state in states), Cleared())
+
+
+def _swept(done: "Sweep", cleared: "Cleared", *, dry_run: bool) -> dict[str, Any]:
     from flowrunner.store.gc import Fate
 
     amounts = {fate.value: {"files": done.files[fate], "bytes": done.bytes[fate]} for fate in Fate}
+    amounts["cleared"] = {"files": cleared.files, "bytes": cleared.bytes}
     return {"dry_run": dry_run, **amounts, "busy": done.busy or None}
 
 
-def _lines(done: "Sweep", arguments: argparse.Namespace) -> list[str]:
+def _lines(done: "Sweep", cleared: "Cleared", arguments: argparse.Namespace) -> list[str]:
     from flowrunner.report.columns import columns
     from flowrunner.store.gc import Fate
 
-    if not done.files:
+    if not done.files and not cleared.files:
         return [] if done.busy else ["there is nothing to sweep"]
     said = {
         Fate.KEPT: "needed",
@@ -87,14 +105,16 @@ def _lines(done: "Sweep", arguments: argparse.Namespace) -> list[str]:
         Fate.RESTORED: "out of the trash: needed again",
     }
     would = "would be " if arguments.dry_run else ""
-    rows = [(f"{would}{fate}", *_amount(done, fate), said[fate]) for fate in Fate if done.files[fate]]
+    amounts = [(fate.value, done.files[fate], done.bytes[fate], said[fate]) for fate in Fate]
+    amounts.append(("cleared", cleared.files, cleared.bytes, "verdicts and heat maps of pictures that are gone"))
+    rows = [(f"{would}{what}", *_amount(files, size), why) for what, files, size, why in amounts if files]
     return columns(rows, right=(1, 2))
 
 
-def _amount(done: "Sweep", fate: "Fate") -> tuple[str, str]:
+def _amount(files: int, size: int) -> tuple[str, str]:
     from flowrunner.report.groups import plural
 
-    return plural(done.files[fate], "file"), f"{done.bytes[fate] / 1_000_000:,.1f} MB"
+    return plural(files, "file"), f"{size / 1_000_000:,.1f} MB"
 
 
 def _check(arguments: argparse.Namespace, workspace: "Workspace") -> int:

@@ -66,6 +66,10 @@ class Objects:
         """Whether the name is there; only `read` tells whether it is right. What was in the trash is brought back."""
         return self.path(digest).is_file() or self._recalled(digest) is not None
 
+    def knows(self, digest: str) -> bool:
+        """Whether the name is there, or in the trash; nothing is brought back."""
+        return is_digest(digest) and (self.path(digest).exists() or trash.find(self.root, digest) is not None)
+
     def digests(self) -> Iterator[str]:
         """The name of every object, right or not, in order."""
         for folder in _listed(self.root / "objects"):

@@ -1,5 +1,6 @@
 """The commands that look after the store."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -12,8 +13,18 @@ from support import Result, cli, project
 from flowrunner.store.inuse import share
 from flowrunner.store.workspace import STATE
 
+CLEARED = "verdicts and heat maps of pictures that are gone"
 AMOUNT = obj(files=WHOLE, bytes=WHOLE)
-SWEEP = obj(dry_run=YES_NO, kept=AMOUNT, moved=AMOUNT, waiting=AMOUNT, deleted=AMOUNT, restored=AMOUNT, busy=MAYBE_TEXT)
+SWEEP = obj(
+    dry_run=YES_NO,
+    kept=AMOUNT,
+    moved=AMOUNT,
+    waiting=AMOUNT,
+    deleted=AMOUNT,
+    restored=AMOUNT,
+    cleared=AMOUNT,
+    busy=MAYBE_TEXT,
+)
 FINDINGS = obj(
     findings=listed(obj(kind=TEXT, severity=words("error", "warning", "info"), where=TEXT, message=TEXT, hint=TEXT))
 )
@@ -61,6 +72,23 @@ def test_a_sweep_says_what_became_of_how_much(folder: Path) -> None:
     assert re.fullmatch(r"deleted  3 files  .* for good\n", store(folder, "gc", "--grace", "0").out)
     assert not list((folder / STATE / "objects").glob("*/*"))
     assert store(folder, "fsck").out == "nothing is damaged and nothing is lost\n"
+
+
+def test_what_was_found_of_a_picture_is_cleared_away_with_it(tmp_path: Path) -> None:
+    checked = CHAIN.replace("with: {prompt", "check: [{not_flat: true}], with: {prompt", 1)
+    folder = project(tmp_path, {"chain.yaml": checked})
+    assert cli("run", "chain.yaml", "--simulate", cwd=folder).exit_code == 0
+    (verdict,) = (folder / STATE / "checks").rglob("*.json")
+    picture = json.loads(verdict.read_text())["picture"]
+    assert "cleared" not in store(folder, "gc", "--grace", "0").out
+    for path in (folder / STATE / "objects").glob("*/*"):
+        path.unlink()
+    assert "cleared" not in store(folder, "gc").out  # the lock names it
+    unlock(folder)
+    assert store(folder, "gc", "--dry-run").out == f"would be cleared  1 file  0.0 MB  {CLEARED}\n"
+    assert (verdict.exists(), len(picture)) == (True, 64)
+    assert store(folder, "gc").out == f"cleared  1 file  0.0 MB  {CLEARED}\n"
+    assert not verdict.exists()
 
 
 def test_a_dry_run_changes_nothing(folder: Path) -> None:
