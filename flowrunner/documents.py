@@ -8,9 +8,9 @@ from flowrunner.checks.verdict import Verdict
 from flowrunner.decisions import Cost, Decision, Plan, PlannedCell, cost
 
 if TYPE_CHECKING:
+    from flowrunner.ended import CellResult
     from flowrunner.result import Drift, RunResult
     from flowrunner.review import Parent, Review, ReviewedCell
-    from flowrunner.scheduler import CellResult
 
 
 def dollars(amount: money.Nano | None) -> str | None:

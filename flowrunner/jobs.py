@@ -66,11 +66,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """How one provider is reached: its origin with its key, and how many calls at once."""
+    """How one provider is reached: its origin with its key, and at which pace."""
 
     provider: Provider
     endpoint: Endpoint
-    slots: asyncio.Semaphore
     gate: Gate
     forgets: bool = False
     """Its pictures end with this process: a simulator inside it."""

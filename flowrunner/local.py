@@ -13,9 +13,12 @@ from flowrunner.exchange import Clock
 from flowrunner.imagehead import simulated
 from flowrunner.images import Images
 from flowrunner.jobs import Job, Missing, Stop, declined, read
-from flowrunner.slotted import dataclass, field
+from flowrunner.slotted import dataclass
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Objects
+
+AT_ONCE = max(2, os.cpu_count() or 2)
+"""Operations at once: each takes a processor."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,17 +34,15 @@ class LocalPerformer:
     emit: Callable[[Event], None]
     downloads: Downloads
     clock: Clock
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(max(2, os.cpu_count() or 2)))
 
     async def perform(self, job: Job) -> Outcome | Failure:
         """The operation's picture, in the store and known to the ledger."""
-        async with self.slots:
-            if self.stop.requested:
-                return declined(job, self.stop.reason)
-            begun = self.clock()
-            self.emit(Sent(cell=job.cell, sample=job.sample, model=job.model.id, estimate=0, local=True))
-            fetched = await self._fetched(job)
-            return fetched if isinstance(fetched, Failure) else await self._made(job, fetched, begun)
+        if self.stop.requested:
+            return declined(job, self.stop.reason)
+        begun = self.clock()
+        self.emit(Sent(cell=job.cell, sample=job.sample, model=job.model.id, estimate=0, local=True))
+        fetched = await self._fetched(job)
+        return fetched if isinstance(fetched, Failure) else await self._made(job, fetched, begun)
 
     async def _made(self, job: Job, fetched: dict[str, bytes], begun: float) -> Outcome | Failure:
         from flowrunner.providers import image

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from flowrunner.ended import CellResult
 from flowrunner.graph import Graph
 from flowrunner.pipeline import PickRule
 from flowrunner.planning import Decision
-from flowrunner.scheduler import CellResult
 from flowrunner.slotted import replace
 from flowrunner.store.locked import Acceptance, Lock, LockedCell, LockedSample, Pick, cell_key
 

@@ -111,14 +111,13 @@ class Performer:
         if job.call.provider == LOCAL:
             return await self.local.perform(job)
         door = self.doors[job.call.provider]
-        async with door.slots:  # before the key's lock: a file is open for each that waits for one
-            if self.stop.requested:
+        if self.stop.requested:
+            return declined(job, self.stop.reason)
+        async with self._alone(job) as turn:
+            if not turn:
                 return declined(job, self.stop.reason)
-            async with self._alone(job) as turn:
-                if not turn:
-                    return declined(job, self.stop.reason)
-                known = None if self._anew(job) else await self._known(job, door)
-                return known or await self.room.within(job, lambda: self._paid(job, door))
+            known = None if self._anew(job) else await self._known(job, door)
+            return known or await self.room.within(job, lambda: self._paid(job, door))
 
     def _anew(self, job: Job) -> bool:
         """Whether it is sent whatever is known: once in a run, though several cells ask for the same."""

@@ -20,7 +20,7 @@ from flowrunner.store.durable import replace
 from flowrunner.store.objects import plain_bytes
 
 if TYPE_CHECKING:
-    from flowrunner.scheduler import CellResult
+    from flowrunner.ended import CellResult
 
 Read = Callable[[Artifact], bytes]
 Shown = Mapping[str, Artifact | None]

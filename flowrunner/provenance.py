@@ -9,7 +9,7 @@ from flowrunner.providers import image
 from flowrunner.xmp import Origin, SourceType
 
 if TYPE_CHECKING:
-    from flowrunner.scheduler import CellResult
+    from flowrunner.ended import CellResult
 
 
 def origins(results: "Mapping[str, CellResult]") -> dict[str, Origin]:

@@ -24,7 +24,7 @@ from flowrunner.templates import TemplateProblem, UsesUnknown
 from flowrunner.xmp import Origin, carrying
 
 if TYPE_CHECKING:
-    from flowrunner.scheduler import CellResult
+    from flowrunner.ended import CellResult
 
 _TYPES = {**{suffix: media for media, suffix in SUFFIXES.items()}, "jpeg": "image/jpeg"}
 

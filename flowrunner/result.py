@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flowrunner import money
+from flowrunner.ended import CellResult, Status
 from flowrunner.planning import Plan
 from flowrunner.project import Opened
 from flowrunner.publish import Published
-from flowrunner.scheduler import CellResult, Status
 from flowrunner.slotted import dataclass, field
 from flowrunner.store.records import RunStatus
 

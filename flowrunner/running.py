@@ -8,11 +8,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
-from flowrunner import exchange, network
+from flowrunner import exchange, local, network
 from flowrunner.artifact import Artifact
 from flowrunner.call import Failure, Outcome
 from flowrunner.documents import run_document
 from flowrunner.downloads import Downloads
+from flowrunner.ended import CellResult, Status
 from flowrunner.errors import RunRefused, StoreError, UsageError
 from flowrunner.events import Begun, Event, Noted, Waits
 from flowrunner.images import Pretended
@@ -27,7 +28,7 @@ from flowrunner.project import Opened, judge, planned, planner, previewed
 from flowrunner.providers.registry import LOCAL, PROVIDERS
 from flowrunner.publish import NotPublished, Published, Publisher
 from flowrunner.result import RunResult
-from flowrunner.scheduler import CellResult, Performs, Scheduler, Status
+from flowrunner.scheduler import Performs, Scheduler
 from flowrunner.slotted import dataclass
 from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger
@@ -176,6 +177,7 @@ class Run:
             stop=self.stop,
             emit=self.emit,
             timeout_of=self.project.settings.timeout_of,
+            slots={LOCAL: local.AT_ONCE, **{name: self._at_once(name) for name in PROVIDERS}},
             remake={cell.cell.id for cell in found.of(Decision.RUN) if cell.remake},
             missing={cell.cell.id: cell for cell in found.of(Decision.MISSING)},
         )
@@ -231,17 +233,20 @@ class Run:
             patience=Patience.of(calls),
         )
 
+    def _at_once(self, name: str) -> int:
+        """Calls of a provider that are under way together."""
+        usual = self.project.settings.pace(name).concurrency or PROVIDERS[name].limits.concurrency
+        return self.options.concurrency or usual
+
     def _door(self, name: str, headers: Mapping[str, str], connections: exchange.Connections) -> Door:
         provider = PROVIDERS[name]
         pace = self.project.settings.pace(name)
-        concurrency = self.options.concurrency or pace.concurrency or provider.limits.concurrency
         per_minute = pace.requests_per_minute or provider.limits.requests_per_minute
         if self._forgets(name):
             per_minute = None
         return Door(
             provider=provider,
             endpoint=connections.endpoint(self._base(name), headers=headers, proxy=self.project.operator.proxy(name)),
-            slots=asyncio.Semaphore(concurrency),
             gate=exchange.Gate(per_minute, clock=self.timing.clock, sleep=self.timing.sleep),
             forgets=self._forgets(name),
         )

@@ -1,82 +1,24 @@
 """Running cells: each starts the moment its own inputs are there, never level by level."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
-from enum import StrEnum
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from flowrunner.artifact import Artifact
-from flowrunner.binding import Bound
 from flowrunner.call import Billed, Failure, Outcome
-from flowrunner.checks.verdict import Result, Verdicts, of
+from flowrunner.ended import CellResult, Status
 from flowrunner.events import Done, Event, Failed, Noted
+from flowrunner.frontier import Frontier, Lines, Way, ways
 from flowrunner.graph import Graph
 from flowrunner.jobs import Job, Stop
 from flowrunner.loading.cells import Cell
-from flowrunner.money import Nano
 from flowrunner.planning import Decision, PlannedCell, Planner
+from flowrunner.providers.registry import LOCAL
 from flowrunner.settled import Judges, to_judge
 from flowrunner.slotted import dataclass, field, replace
 
-
-class Status(StrEnum):
-    """How a cell ended."""
-
-    DONE = "done"
-    REUSED = "reused"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    WAITING = "waiting"
-    MISSING = "missing"
-    UNKNOWN = "unknown"
-    PENDING = "pending"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellResult:
-    """A cell at the end of a run. `candidates` are numbered from 1; None stands for a failed sample's image."""
-
-    cell: Cell
-    status: Status
-    reason: str = ""
-    planned: PlannedCell | None = None
-    candidates: tuple[Artifact | None, ...] = ()
-    picked: int = 0
-    """Number of the picked candidate; 0 where none is, or where its checks fail it."""
-    verdicts: tuple[Verdicts, ...] = ()
-    """What the checks found of each candidate; nothing of those that were not judged."""
-    outcomes: tuple[Outcome | None, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    charges: tuple[Nano | None, ...] = ()
-    """What each call that this run paid was charged; None where the reply does not say."""
-    price: Nano | None = None
-    """What one of them was to cost at most."""
-    calls: int = 0
-    """Calls of this run that were, or may have been, charged."""
-    seconds: float = 0.0
-
-    @property
-    def ended_well(self) -> bool:
-        """Nothing is left to do in it but to choose; or there was nothing to do, for its `when` is false."""
-        if self.status is Status.SKIPPED:
-            return self.planned is not None and self.planned.decision is Decision.SKIP
-        if self.status is Status.WAITING:
-            return any(self.candidates)
-        return self.status in (Status.DONE, Status.REUSED)
-
-    @property
-    def paid(self) -> Nano:
-        """What this run paid for it, as far as the replies say."""
-        return sum(charge or 0 for charge in self.charges)
-
-    @property
-    def failed_checks(self) -> bool:
-        """Its pictures are there, and its checks fail them."""
-        return self.status is Status.FAILED and any(of(found, Result.FAIL) for found in self.verdicts)
-
-    @property
-    def maybe_billed(self) -> bool:
-        return any(failure.billed is Billed.MAYBE for failure in self.failures)
+T = TypeVar("T")
 
 
 class Performs(Protocol):
@@ -86,34 +28,20 @@ class Performs(Protocol):
         """What came of a call."""
 
 
-class Frontier:
-    """Which cells are ready, and which become so."""
+_Found: TypeAlias = tuple[Outcome | Failure, bool]
+"""What a sample gave, and whether this run performed it."""
 
-    def __init__(self, needs: Mapping[str, Collection[str]], wanted: Collection[str]) -> None:
-        kept = set(wanted)
-        self._left = {name: {need for need in needs[name] if need in kept} for name in needs if name in kept}
-        self._behind: dict[str, list[str]] = {}
-        for name, needed in self._left.items():
-            for need in needed:
-                self._behind.setdefault(need, []).append(name)
 
-    def ready(self) -> list[str]:
-        """Cells that need nothing any more, each given out once."""
-        found = [name for name, needed in self._left.items() if not needed]
-        for name in found:
-            del self._left[name]
-        return found
+@dataclass(slots=True, kw_only=True)
+class _Begun:
+    """A cell whose samples are under way, or wait for it."""
 
-    def done(self, name: str) -> list[str]:
-        """Cells that become ready because this one is done, each given out once."""
-        found = []
-        for behind in self._behind.pop(name, ()):
-            needed = self._left[behind]
-            needed.discard(name)
-            if not needed:
-                del self._left[behind]
-                found.append(behind)
-        return found
+    planned: PlannedCell
+    found: list[_Found | None]
+
+    @property
+    def is_open(self) -> bool:
+        return None in self.found
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,38 +60,77 @@ class Scheduler:
     missing: Mapping[str, PlannedCell] = field(default_factory=dict)
     judge: Judges | None = None
     """Looks at pictures, in a thread; the planner is then asked with what it has found."""
+    slots: Mapping[str, int] = field(default_factory=dict)
+    """Calls of a provider at once; as many as there are, where it is not named."""
     results: dict[str, CellResult] = field(default_factory=dict)
+    _frontier: Frontier = field(init=False)
+    _lines: Lines[tuple[_Begun, int]] = field(init=False)
+    _ways: Mapping[str, Way] = field(init=False)
+    _places: Mapping[str, int] = field(init=False)
+    _ready: deque[str] = field(default_factory=deque)
+    _under_way: "dict[asyncio.Task[Any], Callable[[Any], None]]" = field(default_factory=dict)
+    """What is awaited, each with what follows from it."""
+    _over: "asyncio.Queue[asyncio.Task[Any]]" = field(default_factory=asyncio.Queue)
 
     async def run(self, wanted: Collection[str]) -> None:
         """Every wanted cell gets a result."""
-        frontier = Frontier(self.graph.needs, wanted)
-        order = {name: index for index, name in enumerate(self.graph.cells)}
-        tasks: dict[asyncio.Task[CellResult], str] = {}
-        ready = frontier.ready()
+        self._frontier = Frontier(self.graph.needs, wanted)
+        self._lines = Lines(self.slots)
+        self._ways = ways(self.graph.needs, wanted, lambda name: _provider(self.graph.cells[name]) != LOCAL)
+        self._places = {name: place for place, name in enumerate(self.graph.cells)}
+        self._ready.extend(self._frontier.ready())
         try:
-            while ready or tasks:
-                for name in sorted(ready, key=order.__getitem__):
-                    tasks[asyncio.create_task(self._cell(self.graph.cells[name]))] = name
-                ready = []
-                finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in finished:
-                    name = tasks.pop(task)
-                    self.results[name] = task.result()
-                    ready += frontier.done(name)
+            await self._walk()
         except BaseException as fault:
-            await self._given_up(tasks, fault)
+            await self._given_up(fault)
             raise
 
-    async def _given_up(self, tasks: Collection[asyncio.Task[CellResult]], fault: BaseException) -> None:
+    async def _walk(self) -> None:
+        """Whatever has ended shows what is ready, before a free slot goes to anyone."""
+        while True:
+            await self._decide_all()
+            for provider, work in self._lines.taken():
+                self._begin(self._sample(*work), partial(self._ended, provider, *work))
+            if not self._under_way:
+                return
+            task = await self._over.get()
+            self._under_way.pop(task)(task.result())
+            while not self._over.empty():
+                task = self._over.get_nowait()
+                self._under_way.pop(task)(task.result())
+
+    def _begin(self, work: Coroutine[Any, Any, T], then: Callable[[T], None]) -> None:
+        task = asyncio.create_task(work)
+        self._under_way[task] = then
+        task.add_done_callback(self._over.put_nowait)
+
+    async def _given_up(self, fault: BaseException) -> None:
         """Nothing more is sent. What is under way is awaited, since it is paid for, unless the run itself is cancelled:
         then every call under way is written down as unknown before the ledger closes."""
         self.stop.request(str(fault) or "the run was given up")
         if isinstance(fault, asyncio.CancelledError):
-            for task in tasks:
+            for task in self._under_way:
                 task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    async def _cell(self, cell: Cell) -> CellResult:
+    async def _decide_all(self) -> None:
+        """Of a cell after the other that is ready what becomes of it; calls under way have their turn in between."""
+        count = 0
+        while self._ready:
+            cell = self.graph.cells[self._ready.popleft()]
+            result = self._decided(cell)
+            if result is not None:
+                self._settle(result)
+            count += 1
+            if self._under_way and not count % _AT_ONCE:
+                await asyncio.sleep(0)
+
+    def _settle(self, result: CellResult) -> None:
+        self.results[result.cell.id] = result
+        self._ready.extend(self._frontier.done(result.cell.id))
+
+    def _decided(self, cell: Cell) -> CellResult | None:
+        """What becomes of a cell at once; None where it is to be performed, or looked at, first."""
         if cell.id in self.missing:
             # Its bytes are not here, but its digest may be known, and what is locked behind it follows from that.
             self.planner.decide(cell)
@@ -180,8 +147,9 @@ class Scheduler:
         if planned.decision is Decision.AWAIT:
             return self._blocked(cell, planned)
         if planned.decision is Decision.REUSE and cell.id not in self.remake:
-            return await self._reused(cell, planned)
-        return self._held_by_after(cell, planned) or await self._performed(cell, planned)
+            outcomes = self.planner.outcomes(planned)
+            return self._looked_at(planned, outcomes, partial(self._with_pick, cell, planned, outcomes, Status.REUSED))
+        return self._held_by_after(cell, planned) or self._lined_up(cell, planned)
 
     def _held_by_after(self, cell: Cell, planned: PlannedCell) -> CellResult | None:
         """A cell does not start behind one that it is told to wait for and that has not ended well."""
@@ -224,75 +192,89 @@ class Scheduler:
         reason = found.reason if found.status is Status.SKIPPED else f"{name} failed"
         return CellResult(cell=cell, status=Status.SKIPPED, reason=reason, planned=planned)
 
-    async def _reused(self, cell: Cell, planned: PlannedCell) -> CellResult:
-        return await self._with_pick(cell, planned, self.planner.outcomes(planned), Status.REUSED)
+    def _lined_up(self, cell: Cell, planned: PlannedCell) -> CellResult | None:
+        """Its samples wait for a slot, but for those that are known."""
+        begun = _Begun(planned=planned, found=[None] * len(planned.calls))
+        for index, entry in enumerate(planned.calls):
+            assert entry.call is not None
+            known = self.planner.outcome(entry.call.key) if entry.decision is Decision.REUSE else None
+            if known is not None and cell.id not in self.remake:
+                begun.found[index] = known, False
+            else:
+                place = self._places[cell.id], index
+                self._lines.add(_provider(cell), self._ways[cell.id], place, (begun, index))
+        return None if begun.is_open else self._performed(begun)
 
-    async def _performed(self, cell: Cell, planned: PlannedCell) -> CellResult:
-        found = await self._samples(cell, planned)
+    def _ended(self, provider: str, begun: _Begun, index: int, found: _Found) -> None:
+        self._lines.free(provider)
+        begun.found[index] = found
+        result = None if begun.is_open else self._performed(begun)
+        if result is not None:
+            self._settle(result)
+
+    def _performed(self, begun: _Begun) -> CellResult | None:
+        """What came of a cell whose samples have all ended; None where it is to be looked at first."""
+        planned, found = begun.planned, [one for one in begun.found if one is not None]
+        cell = planned.cell
         outcomes = [item if isinstance(item, Outcome) else None for item, _ in found]
         failures = tuple(item for item, _ in found if isinstance(item, Failure))
         sent = [outcome for outcome, (_, fresh) in zip(outcomes, found, strict=True) if outcome and fresh]
-        enough = any(outcomes) if cell.step.pick.rule.has_spares else all(outcomes)
-        billed = [one for one in failures if one.billed is not Billed.NO and not one.known]
-        charges = [*(one.paid for one in sent), *(one.paid for one in billed if one.billed is Billed.YES)]
+        if any(outcomes) if cell.step.pick.rule.has_spares else all(outcomes):
+            status = Status.DONE if sent else Status.REUSED
+            finish = partial(self._with_pick, cell, planned, tuple(outcomes), status)
+            return self._looked_at(planned, outcomes, lambda: self._with_cost(finish(), failures, sent))
+        result = CellResult(
+            cell=cell,
+            status=_failed_as(failures),
+            reason=failures[0].error if failures else "",
+            planned=planned,
+            outcomes=tuple(outcomes),
+        )
+        return self._with_cost(result, failures, sent)
+
+    def _with_cost(self, result: CellResult, failures: tuple[Failure, ...], sent: Sequence[Outcome]) -> CellResult:
         seconds = max((outcome.seconds for outcome in sent), default=0.0)
-        if enough:
-            result = await self._with_pick(cell, planned, tuple(outcomes), Status.DONE if sent else Status.REUSED)
-        else:
-            result = CellResult(
-                cell=cell,
-                status=_failed_as(failures),
-                reason=failures[0].error if failures else "",
-                planned=planned,
-                outcomes=tuple(outcomes),
-            )
-        if planned.is_local:
-            return replace(result, failures=failures, seconds=seconds)
-        assert cell.model is not None
+        planned, model = result.planned, result.cell.model
+        assert planned is not None
         assert planned.bound is not None
+        if planned.is_local or model is None:
+            return replace(result, failures=failures, seconds=seconds)
+        billed = [one for one in failures if one.billed is not Billed.NO and not one.known]
         return replace(
             result,
             failures=failures,
-            charges=tuple(charges),
-            price=self.planner.price(cell.model, planned.bound),
+            charges=(*(one.paid for one in sent), *(one.paid for one in billed if one.billed is Billed.YES)),
+            price=self.planner.price(model, planned.bound),
             calls=len(sent) + len(billed),
             seconds=seconds,
         )
 
-    async def _samples(self, cell: Cell, planned: PlannedCell) -> list[tuple[Outcome | Failure, bool]]:
-        """All samples, each to its end also where another one breaks: what is under way is paid for."""
+    async def _sample(self, begun: _Begun, index: int) -> _Found:
+        """What one sample gave, and whether this run performed it. Where it breaks, the others come to their end, for
+        they are paid for, and no more is sent."""
+        try:
+            return await self._paid_sample(begun.planned, index)
+        except BaseException as fault:
+            self.stop.request(str(fault) or "the run was given up")
+            raise
 
-        async def one(index: int) -> tuple[Outcome | Failure, bool]:
-            try:
-                return await self._sample(cell, planned, index)
-            except BaseException as fault:
-                self.stop.request(str(fault) or "the run was given up")
-                raise
-
-        found = await asyncio.gather(*map(one, range(len(planned.calls))), return_exceptions=True)
-        return [_sound(item) for item in found]
-
-    async def _sample(self, cell: Cell, planned: PlannedCell, index: int) -> tuple[Outcome | Failure, bool]:
-        """What one sample gave, and whether this run performed it."""
-        entry = planned.calls[index]
-        assert entry.call is not None
+    async def _paid_sample(self, planned: PlannedCell, index: int) -> _Found:
+        cell, call = planned.cell, planned.calls[index].call
+        assert call is not None
         assert cell.model is not None
         assert planned.bound is not None
-        known = self.planner.outcome(entry.call.key)
-        if entry.decision is Decision.REUSE and known is not None and cell.id not in self.remake:
-            return known, False
-        timeout = cell.step.timeout or self.graph.pipeline.timeout or self.timeout_of(cell.model.provider)
         job = Job(
             cell=cell.id,
             sample=index + 1,
-            call=entry.call,
+            call=call,
             model=cell.model,
             estimate=self.planner.price(cell.model, planned.bound),
-            timeout=timeout,
+            timeout=cell.step.timeout or self.graph.pipeline.timeout or self.timeout_of(cell.model.provider),
             fresh=cell.id in self.planner.force,
         )
         found = await self.performer.perform(job)
-        if cell.id in self.remake and isinstance(found, Outcome) and known is not None:
+        known = self.planner.outcome(call.key) if cell.id in self.remake else None
+        if isinstance(found, Outcome) and known is not None:
             found = _same_pixels(found, known)
         self._tell(planned, index, found)
         return found, not (isinstance(found, Outcome) and found.known)
@@ -322,11 +304,10 @@ class Scheduler:
                 came = f"{width}x{height} came where {asked[0]}x{asked[1]} was asked for"
                 self.emit(Noted(text=f"{planned.cell.id}: {came}"))
 
-    async def _with_pick(
+    def _with_pick(
         self, cell: Cell, planned: PlannedCell, outcomes: Sequence[Outcome | None], status: Status
     ) -> CellResult:
         assert planned.bound is not None
-        await self._judged(cell, planned.bound, outcomes)
         settled = self.planner.settle(cell, planned.bound, outcomes)
         picked = 0 if settled.pick.is_open else settled.pick.number
         reason = planned.reason
@@ -350,19 +331,26 @@ class Scheduler:
             outcomes=tuple(outcomes),
         )
 
-    async def _judged(self, cell: Cell, bound: Bound, outcomes: Sequence[Outcome | None]) -> None:
-        """Whatever is large to decode and to compare is done beside the event loop."""
-        judge = self.judge
-        if judge is None or not bound.checks:
-            return
-        asked = to_judge(cell, bound, outcomes)
-        await asyncio.to_thread(lambda: [judge(check, artifact) for check, artifact in asked])
+    def _looked_at(
+        self, planned: PlannedCell, outcomes: Sequence[Outcome | None], finish: Callable[[], CellResult]
+    ) -> CellResult | None:
+        """What `finish` gives, at once where there are no checks. Else the pictures are looked at first, beside the
+        event loop: they are large to decode and to compare."""
+        judge, bound = self.judge, planned.bound
+        if judge is None or bound is None or not bound.checks:
+            return finish()
+        asked = to_judge(planned.cell, bound, outcomes)
+        look = asyncio.to_thread(lambda: [judge(check, artifact) for check, artifact in asked])
+        self._begin(look, lambda _: self._settle(finish()))
+        return None
 
 
-def _sound(item: tuple[Outcome | Failure, bool] | BaseException) -> tuple[Outcome | Failure, bool]:
-    if isinstance(item, BaseException):
-        raise item
-    return item
+_AT_ONCE = 16
+"""Cells that are decided before calls under way have a turn: a few milliseconds."""
+
+
+def _provider(cell: Cell) -> str:
+    return cell.model.provider if cell.model else LOCAL
 
 
 def _failed_as(failures: Sequence[Failure]) -> Status:

@@ -9,11 +9,12 @@ from pathlib import Path
 from running_cases import Memories, Player, gives
 from support import Result, cli, environment, project
 
+from flowrunner.ended import CellResult
 from flowrunner.jobs import Stop
 from flowrunner.locking import locked
 from flowrunner.planning import Planner
 from flowrunner.project import open_pipeline, open_project, planner
-from flowrunner.scheduler import CellResult, Scheduler
+from flowrunner.scheduler import Scheduler
 from flowrunner.store.locked import Lock, Pick
 
 DAY = "2026-01-02T03:04:05+00:00"

@@ -10,6 +10,7 @@ from written import CATALOG, HEAD, PHOTO, TALL, Memory
 from flowrunner.artifact import Artifact
 from flowrunner.binding import Binder
 from flowrunner.call import Billed, Call, Failure, Outcome
+from flowrunner.ended import CellResult
 from flowrunner.graph import build
 from flowrunner.imagehead import artifact
 from flowrunner.jobs import Job, Stop
@@ -17,7 +18,7 @@ from flowrunner.loading import load
 from flowrunner.loading.scope import Scope, Value
 from flowrunner.locking import locked
 from flowrunner.planning import Plan, Planner, plan
-from flowrunner.scheduler import CellResult, Scheduler
+from flowrunner.scheduler import Scheduler
 from flowrunner.store.locked import Lock
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class Show:
         self.answer: Answer = gives
         self.sent: list[str] = []
         self.events: list[Event] = []
+        self.slots: dict[str, int] = {}
 
     def write(self, text: str) -> None:
         self.files.files["show.yaml"] = (HEAD + text).encode()
@@ -145,6 +147,7 @@ class Show:
             stop=Stop(),
             emit=self.events.append,
             timeout_of=lambda _: 300.0,
+            slots=self.slots,
         )
         conductor = asyncio.ensure_future(player.conduct(order)) if order else None
         try:

@@ -106,7 +106,7 @@ def test_two_runs_on_one_store_pay_once(till: Till) -> None:
         with till.ledger() as one, other.ledger() as two:
             runs = [ledger.begin(pipeline="s", name="s", simulated=False) for ledger in (one, two)]
             performers = [
-                side.performer(ledger, run, Caps(), 4)
+                side.performer(ledger, run, Caps())
                 for side, ledger, run in zip((till, other), (one, two), runs, strict=True)
             ]
             jobs = [job(f"p{n}") for n in range(6)]
@@ -276,7 +276,7 @@ def test_no_more_calls_wait_for_their_key_than_may_be_sent_at_once(till: Till, m
 def test_without_a_key_for_its_provider_a_call_is_not_sent(till: Till) -> None:
     async def alone() -> Any:
         with till.ledger() as ledger:
-            performer = till.performer(ledger, ledger.begin(pipeline="s", name="s", simulated=False), Caps(), 4)
+            performer = till.performer(ledger, ledger.begin(pipeline="s", name="s", simulated=False), Caps())
             bare = replace(performer.doors["aimlapi"].endpoint, headers={})
             performer.doors = {"aimlapi": replace(performer.doors["aimlapi"], endpoint=bare)}
             return await performer.perform(job())
@@ -295,7 +295,7 @@ def test_a_call_under_way_when_the_run_is_cancelled_is_unknown(till: Till) -> No
     async def cancelled() -> None:
         with till.ledger() as ledger:
             run = ledger.begin(pipeline="s", name="s", simulated=False)
-            task = asyncio.ensure_future(till.performer(ledger, run, Caps(), 4).perform(job()))
+            task = asyncio.ensure_future(till.performer(ledger, run, Caps()).perform(job()))
             for _ in range(20):
                 await asyncio.sleep(0.005)
             task.cancel()
@@ -439,7 +439,7 @@ def test_a_stopped_run_sends_nothing(till: Till) -> None:
         with till.ledger() as ledger:
             run = ledger.begin(pipeline="s", name="s", simulated=False)
             till.stop.request("interrupted")
-            return await till.performer(ledger, run, Caps(), 4).perform(job())
+            return await till.performer(ledger, run, Caps()).perform(job())
 
     found = asyncio.run(stopped())
     assert isinstance(found, Failure)
@@ -451,7 +451,7 @@ def test_a_stopped_run_does_not_wait_for_a_key_that_another_run_holds(till: Till
         with till.ledger() as ledger:
             run = ledger.begin(pipeline="s", name="s", simulated=False)
             async with ledger.key_lock(job().call.key):
-                task = asyncio.ensure_future(till.performer(ledger, run, Caps(), 4).perform(job()))
+                task = asyncio.ensure_future(till.performer(ledger, run, Caps()).perform(job()))
                 await asyncio.sleep(0.01)
                 till.stop.request("interrupted")
                 return await asyncio.wait_for(task, 10)

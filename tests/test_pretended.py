@@ -11,9 +11,9 @@ from wire import Wire, png
 
 from flowrunner import api, exchange
 from flowrunner.call import Failure, Link
+from flowrunner.ended import Status
 from flowrunner.errors import RunRefused
 from flowrunner.imagehead import artifact, mark
-from flowrunner.scheduler import Status
 from flowrunner.store.records import RunStatus
 
 LIVE = {"AIMLAPI_API_KEY": "sk-1", "HOME": "/nonexistent", "PATH": ""}

@@ -13,6 +13,7 @@ from written import CATALOG, PHOTO, Memory, graph
 from flowrunner.artifact import Artifact
 from flowrunner.call import Outcome
 from flowrunner.digest import sha256
+from flowrunner.ended import CellResult
 from flowrunner.graph import draw
 from flowrunner.imagehead import artifact
 from flowrunner.imaging.picture import decode, pixels
@@ -20,7 +21,6 @@ from flowrunner.jobs import Missing
 from flowrunner.loading import read as read_pipeline
 from flowrunner.loading.scope import Scope
 from flowrunner.publish import Published, Publisher, check_outputs
-from flowrunner.scheduler import CellResult
 from flowrunner.xmp import SourceType, origin
 
 PRO, EDIT = "blackforestlabs/flux-2-pro", "blackforestlabs/flux-2-edit"

@@ -8,9 +8,9 @@ from support import pipeline
 from wire import Wire, error, painted, png, reply
 
 from flowrunner import api, exchange, picking
+from flowrunner.ended import Status
 from flowrunner.errors import RunRefused, StoreError
 from flowrunner.publish import Publisher
-from flowrunner.scheduler import Status
 from flowrunner.store.records import RunStatus
 
 TWO = """

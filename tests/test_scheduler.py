@@ -13,7 +13,6 @@ from running_cases import Answer, Show, fails, gives
 from flowrunner.artifact import Artifact
 from flowrunner.call import Billed, Failure, Outcome
 from flowrunner.jobs import Job
-from flowrunner.scheduler import Frontier
 from flowrunner.store.locked import Pick
 from flowrunner.store.locktext import dump
 
@@ -49,15 +48,6 @@ def failing(*names: str, billed: Billed = Billed.NO, **more: Any) -> Answer:
 # Order
 
 
-def test_a_frontier_gives_each_cell_out_once_when_its_needs_are_done() -> None:
-    frontier = Frontier({"a": (), "b": ("a",), "c": ("a", "b"), "d": ("x",)}, ["a", "b", "c", "d"])
-    assert frontier.ready() == ["a", "d"]
-    assert frontier.ready() == []
-    assert frontier.done("a") == ["b"]
-    assert frontier.done("d") == []
-    assert frontier.done("b") == ["c"]
-
-
 def test_everything_runs_once_and_then_nothing() -> None:
     show = Show(SHOW)
     assert set(show.statuses().values()) == {"done"}
@@ -89,6 +79,41 @@ def test_a_cell_starts_when_its_own_needs_are_done_and_not_level_by_level() -> N
 
     Show(f"steps: {{slow: {pro()}, a: {edit('photo.png')}, b: {edit('$a')}, c: {edit('$b')}}}").run(order=last)
     assert ended == ["a#1", "b#1", "c#1", "slow#1"]
+
+
+LONG = f"""
+steps:
+  one: {pro()}
+  two: {pro()}
+  first: {pro()}
+  second: {edit("$first")}
+  small: {{model: image/resize, with: {{image: $second, width: 32}}}}
+  three: {pro()}
+  third: {edit("$second")}
+  fourth: {edit("$third")}
+"""
+
+
+@pytest.mark.parametrize(
+    ("slots", "sent"),
+    [
+        (1, ["first", "second", "third", "one", "two", "three", "fourth"]),
+        (2, ["first", "one", "second", "two", "third", "three", "fourth"]),
+    ],
+)
+def test_a_free_slot_goes_to_the_cell_with_the_longest_way_still_to_go(slots: int, sent: list[str]) -> None:
+    show = Show(LONG)
+    show.slots = {"aimlapi": slots}
+    show.run(order=lambda _: 0)
+    assert [name for name in show.sent if name != "small#1"] == [f"{name}#1" for name in sent]
+    assert show.most <= slots + 1
+
+
+def test_no_more_samples_are_under_way_than_there_are_slots() -> None:
+    show = Show(f"steps: {{a: {pro(', variants: 5')}, b: {pro(', variants: 5')}}}")
+    show.slots = {"aimlapi": 3}
+    show.run(order=lambda _: 0)
+    assert (show.most, len(show.sent)) == (3, 10)
 
 
 def test_all_that_can_run_at_once_does() -> None:

@@ -86,17 +86,22 @@ class Till:
     async def _all(
         self, ledger: Ledger, run: str, jobs: tuple[Job, ...], caps: Caps, concurrency: int, options: dict[str, Any]
     ) -> list[Any]:
-        performer = self.performer(ledger, run, caps, concurrency, **options)
-        return await asyncio.gather(*(performer.perform(job) for job in jobs))
+        performer = self.performer(ledger, run, caps, **options)
+        slots = asyncio.Semaphore(concurrency)
 
-    def performer(self, ledger: Ledger, run: str, caps: Caps, concurrency: int, **options: Any) -> Performer:
+        async def performed(job: Job) -> Any:
+            async with slots:
+                return await performer.perform(job)
+
+        return await asyncio.gather(*map(performed, jobs))
+
+    def performer(self, ledger: Ledger, run: str, caps: Caps, **options: Any) -> Performer:
         doors = {}
         for provider in (aimlapi, onemin):
             endpoint = exchange.Endpoint(transport=self.wire, base_url=provider.base_url, headers={"X-Key": "k"})
             gate = exchange.Gate(None, clock=lambda: self.time.now, sleep=self.time.sleep)
-            slots = asyncio.Semaphore(concurrency)
             forgets = options.get("simulated", False)
-            doors[provider.name] = Door(provider=provider, endpoint=endpoint, slots=slots, gate=gate, forgets=forgets)
+            doors[provider.name] = Door(provider=provider, endpoint=endpoint, gate=gate, forgets=forgets)
         return Performer(
             run=run,
             ledger=ledger,

@@ -170,7 +170,7 @@ def _close(arguments: argparse.Namespace, path: Path, session: "Session", result
 def _next(arguments: argparse.Namespace, path: Path, session: "Session", result: "RunResult") -> str:
     """The one command that goes on from here; nothing where all is done and written down."""
     from flowrunner.call import Billed
-    from flowrunner.scheduler import Status
+    from flowrunner.ended import Status
     from flowrunner.store.records import RunStatus
 
     if result.status is RunStatus.WAITING:

@@ -9,11 +9,11 @@ from flowrunner import escape, money
 from flowrunner.call import Billed
 from flowrunner.checks.verdict import Result, Verdict, of
 from flowrunner.decisions import Choice, Decision
+from flowrunner.ended import CellResult, Status
 from flowrunner.events import Waits
 from flowrunner.progress.facts import Facts
 from flowrunner.report.groups import plural
 from flowrunner.report.text import remedy
-from flowrunner.scheduler import CellResult, Status
 
 if TYPE_CHECKING:
     from flowrunner.result import Drift, RunResult

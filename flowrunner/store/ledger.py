@@ -340,8 +340,9 @@ class Ledger:
 
     @property
     def is_as_found(self) -> bool:
-        """Whether nobody else has written to it since it was opened."""
-        return self._seen() == self._version
+        """Whether nobody else has written to it since it was opened. Not told once writes were shared: what is read
+        then goes another way."""
+        return self._sharing is None and self._seen() == self._version
 
     def _seen(self) -> int:
         row = self._database.row("PRAGMA data_version")

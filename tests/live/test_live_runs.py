@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 
 from flowrunner import api
+from flowrunner.ended import Status
 from flowrunner.errors import RunRefused
-from flowrunner.scheduler import Status
 from flowrunner.store.records import RunStatus
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -11,8 +11,8 @@ from shop import Shop, one_file
 from wire import Wire
 
 from flowrunner import picking
+from flowrunner.ended import Status
 from flowrunner.planning import Decision, Plan
-from flowrunner.scheduler import Status
 from flowrunner.store.records import RunStatus
 
 AXES = {"p": ("lamp", "vase"), "q": ("wide", "tall")}

@@ -7,8 +7,8 @@ import pytest
 
 from flowrunner import api, picking
 from flowrunner.catalog import Catalog
+from flowrunner.ended import Status
 from flowrunner.planning import Decision, Plan
-from flowrunner.scheduler import Status
 from flowrunner.simulator.contract import Simulator
 from flowrunner.simulator.transport import SimulatedTransport
 from flowrunner.store.records import RunStatus

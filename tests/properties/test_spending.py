@@ -20,6 +20,7 @@ from wire import Wire, error, png
 
 from flowrunner.known import Known
 from flowrunner.money import Nano, text
+from flowrunner.providers.registry import PROVIDERS
 from flowrunner.scheduler import Scheduler
 from flowrunner.store.records import Caps, RunStatus
 
@@ -164,7 +165,7 @@ class Spree:
         making.history = Known(self.ledger, simulated=False)
         self.till.images = making.binder.images
         self.till.stop = stop = type(self.till.stop)()
-        performer = self.till.performer(self.ledger, self.run, self.case.caps, self.case.concurrency)
+        performer = self.till.performer(self.ledger, self.run, self.case.caps)
         scheduler = Scheduler(
             graph=making.graph,
             planner=making,
@@ -172,6 +173,7 @@ class Spree:
             stop=stop,
             emit=self.till.events.append,
             timeout_of=lambda _: 300.0,
+            slots=dict.fromkeys(PROVIDERS, self.case.concurrency),
         )
         await scheduler.run(list(making.graph.cells))
         self.hold()
