@@ -160,6 +160,38 @@ def leads_to_hidden(path: Path, root: Path) -> bool:
     return bool(_hidden(inside.parts) - _hidden(path.absolute().parts))
 
 
+def as_named(path: Path, root: Path) -> Path:
+    """The real place of a path that a person names. It may lie anywhere; but a link in the project `root` may have come
+    with a change of somebody else. FileProblem where one leads out, to a hidden file, or to a file of another kind."""
+    real, root = resolved(path), resolved(root)
+    if not _takes_link_of(root, path):
+        return real
+    if not real.is_relative_to(root):
+        raise FileProblem(f"{path} is a link that leads out of the project", "name the file itself")
+    if leads_to_hidden(path, root):
+        raise FileProblem(f"{path} leads to a hidden file", "name the file itself")
+    if real.suffix.lower() != path.suffix.lower():
+        raise FileProblem(f"{path} leads to a file of another kind", "name the file itself")
+    return real
+
+
+def _takes_link_of(root: Path, path: Path) -> bool:
+    """Whether the way to a path, which holds no ring, takes a link that lies below a folder."""
+    here, parts = Path("/"), list(reversed(path.absolute().parts[1:]))
+    while parts:
+        part = parts.pop()
+        try:
+            target = (here / part).readlink()
+        except OSError:  # no link, or nothing
+            here = here.parent if part == ".." else here / part
+            continue
+        if here.is_relative_to(root):
+            return True
+        parts += [part for part in reversed(target.parts) if part != "/"]
+        here = Path("/") if target.is_absolute() else here
+    return False
+
+
 def join(home: str, path: str) -> str:
     """`path` as written in the file `home`, relative to the project root. FileProblem when it leaves the project."""
     if len(path) > LONGEST:

@@ -8,7 +8,7 @@ from typing import Any
 from flowrunner.artifact import Artifact, unseen
 from flowrunner.call import Link
 from flowrunner.errors import FlowError, UsageError
-from flowrunner.files import IMAGE_LIMIT, FileProblem, Files, WorkTree, join, relative
+from flowrunner.files import IMAGE_LIMIT, FileProblem, Files, WorkTree, as_named, join, relative
 from flowrunner.imagehead import artifact
 from flowrunner.loading.document import decode, parse
 from flowrunner.loading.fields import did_you_mean
@@ -77,12 +77,12 @@ class _Written:
 
 
 def _file(path: Path, root: Path, files: Files | None) -> dict[str, Any]:
-    place = path.resolve()
     try:
+        place = as_named(path, root)
         if files is not None and place.is_relative_to(root):
             data = files.read(place.relative_to(root).as_posix())
         else:
-            data = WorkTree(place.parent).read(path.name)
+            data = WorkTree(place.parent).read(place.name)
         nodes = parse(decode(data, str(path)))
     except FileProblem as fault:
         raise UsageError(f"--inputs: {fault.message}", fault.hint) from None
@@ -190,12 +190,12 @@ class _Work:
             return Value(data=text, image=Link(text)), text
         try:
             path = home / Path(text).expanduser()
+            real = as_named(path, self.root)
             inside = self._inside(path)
             if inside is not None:
                 self.linked |= os.path.normpath(path.absolute()) != str(self.root / inside)
                 # As text it is what one would write in the pipeline itself.
                 return Value(data=relative(inside, self.pipeline.file), path=inside), inside
-            real = path.resolve()
             data = WorkTree(real.parent).read(real.name, IMAGE_LIMIT)
             image = artifact(data)
         except (OSError, ValueError, RuntimeError):  # a home that nobody has, a NUL, a ring of links

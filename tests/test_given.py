@@ -231,6 +231,63 @@ def test_an_inputs_file_that_is_not_there_is_told(desk: Desk) -> None:
         desk.give(file=desk.root / "nowhere.yaml")
 
 
+# Links
+
+
+@pytest.mark.parametrize(
+    "named", ["shows/logo.png", "photos/outside.png", "shows/deep/outside.png", "../own.png", "shows/../../own.png"]
+)
+def test_a_link_of_the_project_does_not_lead_out_of_it(desk: Desk, named: str) -> None:
+    """Whoever names it means the project's file; the link may have come with somebody else's change."""
+    (desk.root / "shows/logo.png").symlink_to("../../outside.png")
+    (desk.root / "photos").symlink_to("..")
+    (desk.root / "shows/deep").symlink_to("../photos")
+    (desk.root.parent / "own.png").symlink_to(desk.root / "shows/logo.png")
+    with pytest.raises(UsageError, match="is a link that leads out of the project"):
+        desk.give({"logo": named})
+    with pytest.raises(UsageError, match="is a link that leads out of the project"):
+        desk.give(file=Path(named))
+
+
+@pytest.mark.parametrize("named", ["{elsewhere}/own.png", "../own.png", "shows/../../own.png"])
+@pytest.mark.parametrize("target", ["outside.png", "{elsewhere}/outside.png"])
+def test_a_link_of_ones_own_may_lead_anywhere(desk: Desk, target: str, named: str) -> None:
+    elsewhere = desk.root.parent
+    (elsewhere / "own.png").symlink_to(target.format(elsewhere=elsewhere))
+    found = desk.give({"logo": named.format(elsewhere=elsewhere)})
+    assert found.record == {"logo": f"sha256:{sha256(desk.outside.read_bytes())}"}
+
+
+@pytest.mark.parametrize("named", ["shows/link.png", "{elsewhere}/alias/shows/link.png"])
+def test_a_link_that_stays_in_the_project_is_the_file_that_it_leads_to(desk: Desk, named: str) -> None:
+    (desk.root / "shows/link.png").symlink_to("assets/logo.png")
+    (desk.root.parent / "alias").symlink_to("project")
+    assert desk.give({"logo": named.format(elsewhere=desk.root.parent)}).record == {"logo": "shows/assets/logo.png"}
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        (".env", "leads to a hidden file"),
+        ("key.txt", "leads to a file of another kind"),
+        ("lamp.yaml", "not a usable path"),
+    ],
+)
+def test_what_a_link_of_the_project_leads_to_is_not_shown(desk: Desk, target: str, says: str) -> None:
+    (desk.root / ".env").write_text("KEY: [sk-secret")
+    (desk.root / "key.txt").write_text("KEY: [sk-secret")
+    (desk.root / "lamp.yaml").symlink_to(target)
+    with pytest.raises(UsageError, match=says) as told:
+        desk.give(file=Path("lamp.yaml"))
+    assert "secret" not in f"{told.value.message} {told.value.hint}"
+
+
+def test_an_inputs_file_of_ones_own_is_read_by_way_of_a_link(desk: Desk) -> None:
+    (desk.root.parent / "today.yaml").write_text("word: wild")
+    (desk.root.parent / "latest").symlink_to("today.yaml")
+    assert desk.give(file=desk.root.parent / "latest").record == {"word": "wild"}
+
+
 # Trials
 
 
