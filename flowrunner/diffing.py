@@ -38,7 +38,7 @@ from flowrunner.settings import at as settings_at
 from flowrunner.slotted import dataclass, field, replace
 from flowrunner.store import lockread
 from flowrunner.store.ledger import Ledger
-from flowrunner.store.locked import Lock
+from flowrunner.store.locked import LIMIT, Lock
 from flowrunner.store.lockfile import LockFile
 from flowrunner.store.workspace import STATE, Edition, find_root
 
@@ -123,7 +123,7 @@ class _Tree:
             return as_on_disk(lock_file)
         if not self.revision.has(lock_file.name):
             return Lock()
-        data = self.revision.read(lock_file.name, lockread.LIMIT)
+        data = self.revision.read(lock_file.name, LIMIT)
         lock, problems = lockread.parse(document.decode(data, lock_file.name))
         return lock if self.lenient else sound(lock, problems)
 

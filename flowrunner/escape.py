@@ -1,6 +1,5 @@
 """Text from outside, made safe for a terminal line, Markdown and HTML."""
 
-import html
 import re
 import unicodedata
 from itertools import accumulate
@@ -54,7 +53,9 @@ def markdown(text: str) -> str:
 
 def markup(text: str) -> str:
     """Literal text inside an HTML element or a quoted attribute."""
-    return html.escape(visible(text), quote=True)
+    from html import escape
+
+    return escape(visible(text), quote=True)
 
 
 def exposed(text: str) -> str:
@@ -95,7 +96,9 @@ def _script(character: str) -> str:
 
 def summary(text: str) -> str:
     """Literal text inside an HTML element that stands in Markdown, kept from notice as in `markdown`."""
-    return html.escape(_LIVE.sub("\\g<0>\0", visible(text)), quote=True).replace("\0", "<wbr>")
+    from html import escape
+
+    return escape(_LIVE.sub("\\g<0>\0", visible(text)), quote=True).replace("\0", "<wbr>")
 
 
 def annotation(text: str, *, inside: str = "message") -> str:

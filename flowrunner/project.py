@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowrunner.artifact import Artifact
 from flowrunner.asked import Asked, Noting
@@ -12,35 +12,31 @@ from flowrunner.binding import Binder
 from flowrunner.call import File
 from flowrunner.catalog import Catalog
 from flowrunner.catalog import load as catalog_load
-from flowrunner.checks.judge import Judge
 from flowrunner.credentials import Operator
-from flowrunner.digest import tagged
 from flowrunner.errors import InvalidPipeline, UsageError
 from flowrunner.files import TEXT_LIMIT, Files, WorkTree, leads_to_hidden, resolved
 from flowrunner.given import Given, given
 from flowrunner.graph import Graph, draw
-from flowrunner.known import Known
 from flowrunner.loading import LOCK_SUFFIXES, read
 from flowrunner.loading.document import uncollected
 from flowrunner.loading.fields import MOST, too_many
 from flowrunner.loading.scope import Scope
-from flowrunner.missing import standing
 from flowrunner.pipeline import Pipeline
-from flowrunner.planning import Judges, Plan, Planner, plan
-from flowrunner.previews import Previews, Read, Shown, folder_of
 from flowrunner.problems import Problem, error, strict, tidy
 from flowrunner.providers.registry import PROVIDERS
 from flowrunner.publish import check_outputs
-from flowrunner.selection import selected, with_needs
 from flowrunner.settings import Settings
 from flowrunner.settings import load as settings_load
 from flowrunner.slotted import dataclass, field, replace
-from flowrunner.store.durable import explained
-from flowrunner.store.flocks import held
-from flowrunner.store.ledger import Ledger
 from flowrunner.store.locked import Lock
 from flowrunner.store.lockfile import LockFile
 from flowrunner.store.workspace import Edition, Workspace, find_root, trial_id
+
+if TYPE_CHECKING:
+    from flowrunner.checks.judge import Judge
+    from flowrunner.planning import Judges, Plan, Planner
+    from flowrunner.previews import Read, Shown
+    from flowrunner.store.ledger import Ledger
 
 SUFFIXES = (".yaml", ".yml")
 _KEY = re.compile(r"""^["']?(flowrunner|steps)["']?\s*:""", re.MULTILINE)
@@ -167,10 +163,16 @@ class Opened:
         """The cells that `--only` names and what they need; None for all."""
         if not self.options.only:
             return None
+        from flowrunner.selection import selected, with_needs
+
         return with_needs(self.graph, selected(self.graph, self.options.only))
 
     def forced(self) -> frozenset[str]:
-        return frozenset(selected(self.graph, self.options.force)) if self.options.force else frozenset()
+        if not self.options.force:
+            return frozenset()
+        from flowrunner.selection import selected
+
+        return frozenset(selected(self.graph, self.options.force))
 
 
 def open_pipeline(project: Project, path: Path, options: Options | None = None) -> Opened:
@@ -308,8 +310,10 @@ def _accepted(opened: Opened) -> list[Problem]:
     ]
 
 
-def judge(opened: Opened, *, keep: bool) -> Judge:
+def judge(opened: Opened, *, keep: bool) -> "Judge":
     """Holds pictures against checks; `keep` writes what it finds below the state."""
+    from flowrunner.checks.judge import Judge
+
     objects, asked = opened.project.workspace.objects(), opened.project.asked
 
     def bytes_of(artifact: Artifact) -> bytes:
@@ -322,13 +326,17 @@ def judge(opened: Opened, *, keep: bool) -> Judge:
     return Judge(state=state, root=root, read=bytes_of, keep=keep, looked=lambda path: asked.files.add(str(path)))
 
 
-def looking(opened: Opened, ledger: Ledger) -> Planner:
+def looking(opened: Opened, ledger: "Ledger") -> "Planner":
     """A planner that holds pictures against the checks of their steps, and writes nothing."""
     return planner(opened, ledger, judge(opened, keep=False).verdict)
 
 
-def planner(opened: Opened, ledger: Ledger, judges: Judges | None = None) -> Planner:
+def planner(opened: Opened, ledger: "Ledger", judges: "Judges | None" = None) -> "Planner":
     """A planner over what is known here. Without `judges` nobody looks at a picture: the lock says which passed."""
+    from flowrunner.known import Known
+    from flowrunner.missing import standing
+    from flowrunner.planning import Planner
+
     options, asked = opened.options, opened.project.asked
     history = Known(ledger, simulated=options.simulate, resend=options.resend, asked=asked.keys)
     return Planner(
@@ -344,8 +352,10 @@ def planner(opened: Opened, ledger: Ledger, judges: Judges | None = None) -> Pla
 
 
 @uncollected()
-def planned(opened: Opened, making: Planner, *, bytes_needed: bool = True) -> Plan:
+def planned(opened: Opened, making: "Planner", *, bytes_needed: bool = True) -> "Plan":
     """The plan. UsageError while an input has no value; InvalidPipeline for a faulty request."""
+    from flowrunner.planning import plan
+
     missing = opened.graph.scope.missing
     if missing:
         listed = " and ".join(spec.name for spec in missing)
@@ -367,9 +377,14 @@ def planned(opened: Opened, making: Planner, *, bytes_needed: bool = True) -> Pl
     return found
 
 
-def previewed(opened: Opened, read: Read, shown: Shown) -> str:
+def previewed(opened: Opened, read: "Read", shown: "Shown") -> str:
     """Brings the previews beside the lock up to date; their folder, from the project's root, where any changed. A trial
     has none: nobody reviews it."""
+    from flowrunner.digest import tagged
+    from flowrunner.previews import Previews, folder_of
+    from flowrunner.store.durable import explained
+    from flowrunner.store.flocks import held
+
     workspace, lock = opened.project.workspace, opened.lock_file.path
     folder = folder_of(lock)
     side = opened.pipeline.previews

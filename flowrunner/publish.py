@@ -17,14 +17,13 @@ from flowrunner.loading.cells import Cell
 from flowrunner.loading.params import template_problem
 from flowrunner.pipeline import OutputSpec, Selector, Template
 from flowrunner.problems import Problem, error
-from flowrunner.provenance import origins
 from flowrunner.slotted import dataclass, field
 from flowrunner.store.durable import explained, make_folder, replace
 from flowrunner.templates import TemplateProblem, UsesUnknown
-from flowrunner.xmp import Origin, carrying
 
 if TYPE_CHECKING:
     from flowrunner.ended import CellResult
+    from flowrunner.xmp import Origin
 
 _TYPES = {**{suffix: media for media, suffix in SUFFIXES.items()}, "jpeg": "image/jpeg"}
 
@@ -73,6 +72,8 @@ class Publisher:
         """All candidates, contact sheets for open choices, and the outputs. `whole`: results of every cell are there,
         so files of earlier runs that nothing made this time are removed, unless somebody changed them. Whoever calls
         holds a lock over the folder."""
+        from flowrunner.provenance import origins
+
         work = _Work(self, _manifest(self.manifest) if self.manifest else {}, origins(results))
         for result in results.values():
             work.cell(result)
@@ -85,7 +86,7 @@ class Publisher:
 class _Work:
     """One publishing: what was there, what is written, what became of it."""
 
-    def __init__(self, publisher: Publisher, before: dict[str, Entry], made: Mapping[str, Origin]) -> None:
+    def __init__(self, publisher: Publisher, before: dict[str, Entry], made: "Mapping[str, Origin]") -> None:
         self.publisher = publisher
         self.before = before
         self.made = made
@@ -162,6 +163,8 @@ class _Work:
         origin = self.made.get(artifact.sha256)
         if origin is None:
             return self._put(place, artifact.sha256, partial(self.publisher.read, artifact))
+        from flowrunner.xmp import carrying
+
         made_of = f"{artifact.sha256} {origin.key} {origin.source}"
         return self._put(place, made_of, lambda: carrying(self.publisher.read(artifact), origin))
 

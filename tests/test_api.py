@@ -13,7 +13,7 @@ from wire import Wire, error, png, reply
 from flowrunner import api, exchange, picking
 from flowrunner.errors import InvalidPipeline, RunRefused, UsageError
 from flowrunner.planning import Decision
-from flowrunner.store.lockfile import Lock
+from flowrunner.store.locked import Lock
 from flowrunner.store.workspace import Edition
 
 CHAIN = """

@@ -74,6 +74,13 @@ def test_a_command_loads_only_what_it_needs(tmp_path: Path, line: str) -> None:
     assert _loaded(line, tmp_path) & HEAVY <= ALLOWED[line]
 
 
+def test_a_check_before_paying_loads_nothing_of_what_comes_after(tmp_path: Path) -> None:
+    project(tmp_path, {"one.yaml": CHAIN})
+    later = ["checks.judge", "imaging.sheet", "planning", "previews", "report", "running", "simulator", "xmp"]
+    later += ["store.ledger", "store.lockread", "store.locktext"]
+    assert not {f"flowrunner.{name}" for name in later} & _loaded("validate one.yaml", tmp_path)
+
+
 @pytest.mark.parametrize("line", ["", "-h", "--help", "--version"])
 def test_what_needs_no_command_loads_nothing(tmp_path: Path, line: str) -> None:
     assert _loaded(line, tmp_path) == {"flowrunner", "flowrunner.cli"}

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from http import HTTPStatus
 from typing import Any
 
 from flowrunner.providers.base import Fate, Refused, Response
@@ -187,6 +186,8 @@ def _message(response: Response, said: str) -> str:
 
 def _phrase(status: int) -> str:
     try:
+        from http import HTTPStatus
+
         return HTTPStatus(status).phrase
     except ValueError:
         return ""

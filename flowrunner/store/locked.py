@@ -8,6 +8,9 @@ from flowrunner.digest import tagged
 from flowrunner.money import Nano
 from flowrunner.slotted import dataclass, field
 
+LIMIT = 32 * 1024 * 1024
+"""Bytes of a lock."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedSample:

@@ -5,6 +5,7 @@ import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowrunner.errors import InvalidPipeline, StoreError
 from flowrunner.loading import document
@@ -12,12 +13,10 @@ from flowrunner.problems import Problem
 from flowrunner.source import Source, Span
 from flowrunner.store.durable import explained, make_folder, replace
 from flowrunner.store.flocks import held
-from flowrunner.store.locked import Lock, LockedCell, LockedSample, Pick, cell_key
-from flowrunner.store.lockread import LIMIT, parse, too_large
-from flowrunner.store.locktext import Written, dump
+from flowrunner.store.locked import LIMIT, Lock
 
-__all__ = ["LIMIT", "Lock", "LockFile", "LockedCell", "LockedSample", "Pick", "cell_key", "dump", "parse"]
-
+if TYPE_CHECKING:
+    from flowrunner.store.locktext import Written
 
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
@@ -45,6 +44,8 @@ class LockFile:
         data = self._bytes()
         if data == self._known[0]:
             return self._known[1], []
+        from flowrunner.store.lockread import parse, too_large
+
         if len(data) > LIMIT:
             return Lock(), [too_large(Span(Source(self.name, ""), 0, 0))]
         try:
@@ -66,6 +67,8 @@ class LockFile:
     def update(self, change: Callable[[Lock], Lock]) -> bool:
         """Reads it again, lets `change` make the new lock of it, and writes that: whether there was anything to write.
         InvalidPipeline, and nothing is written, when it has problems."""
+        from flowrunner.store.locktext import dump
+
         with held(self._guard):
             lock, problems = self.read()
             if problems:

@@ -16,10 +16,7 @@ from flowrunner.slotted import dataclass, replace
 from flowrunner.source import Source, Span
 from flowrunner.store import lockdecode, lockwritten
 from flowrunner.store.lockdecode import SECTIONS, Found, conflict
-from flowrunner.store.locked import Lock
-
-LIMIT = 32 * 1024 * 1024
-"""Bytes of a lock."""
+from flowrunner.store.locked import LIMIT, Lock
 
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 _EVENTS_PER_DIGEST, _EVENTS = 50, 10_000

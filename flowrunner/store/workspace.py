@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowrunner.digest import sha256, tagged
 from flowrunner.errors import StoreError
@@ -12,9 +12,11 @@ from flowrunner.roots import MARKS, root_of
 from flowrunner.slotted import dataclass, field
 from flowrunner.store.durable import explained, make_folder, replace
 from flowrunner.store.flocks import held
-from flowrunner.store.ledger import Ledger
 from flowrunner.store.lockfile import LockFile
 from flowrunner.store.objects import Objects
+
+if TYPE_CHECKING:
+    from flowrunner.store.ledger import Ledger
 
 STATE = ".flowrunner"
 """The folder below the project's root for everything that is not checked in."""
@@ -116,7 +118,9 @@ class Workspace:
     def objects(self) -> Objects:
         return Objects(self.store, read_only=self.is_read_only)
 
-    def ledger(self, *, create: bool) -> Ledger:
+    def ledger(self, *, create: bool) -> "Ledger":
+        from flowrunner.store.ledger import Ledger
+
         if self.is_read_only:
             return Ledger.read_only(self.store)
         return Ledger.open(self.store, create=create)

@@ -18,7 +18,8 @@ from unittest import mock
 import store_sweeps
 
 from flowrunner.errors import StoreError
-from flowrunner.store.lockfile import Lock, LockFile
+from flowrunner.store.locked import Lock
+from flowrunner.store.lockfile import LockFile
 from flowrunner.store.objects import Objects
 
 CHANGES = ("open", "write", "fchmod", "fsync", "link", "rename", "unlink", "mkdir", "rmdir")

@@ -8,7 +8,9 @@ from flowrunner.artifact import Artifact
 from flowrunner.digest import sha256
 from flowrunner.problems import Problem
 from flowrunner.source import Source
-from flowrunner.store.lockfile import Lock, LockedCell, LockedSample, LockFile, Pick, cell_key, parse
+from flowrunner.store.locked import Lock, LockedCell, LockedSample, Pick, cell_key
+from flowrunner.store.lockfile import LockFile
+from flowrunner.store.lockread import parse
 
 
 def hexed(*words: object) -> str:

@@ -10,8 +10,8 @@ import pytest
 from store_locks import cell, hexed, lock, read
 
 from flowrunner.problems import Problem
-from flowrunner.store.locked import Acceptance
-from flowrunner.store.lockfile import Lock, Pick, dump
+from flowrunner.store.locked import Acceptance, Lock, Pick
+from flowrunner.store.locktext import dump
 
 Merge = Callable[[Lock, Lock, Lock], tuple[Lock, list[Problem]]]
 

@@ -14,7 +14,8 @@ from store_locks import added, cell, lock, lock_file
 from store_processes import add_cells, in_processes
 
 from flowrunner.errors import InvalidPipeline, StoreError
-from flowrunner.store.lockfile import Lock, dump
+from flowrunner.store.locked import Lock
+from flowrunner.store.locktext import dump
 
 NEW = dump(store_faults.NEW)
 

@@ -6,7 +6,9 @@ from store_locks import cell, hexed, lock, read, sample
 from flowrunner.problems import Problem, as_text
 from flowrunner.source import Source
 from flowrunner.store import lockread
-from flowrunner.store.lockfile import Lock, Pick, dump, parse
+from flowrunner.store.locked import Lock, Pick
+from flowrunner.store.lockread import parse
+from flowrunner.store.locktext import dump
 
 KEY = hexed("key")
 CELL = f"""  scene/lamp:

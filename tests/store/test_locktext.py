@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from store_locks import cell, hexed, lock, read, sample
 
-from flowrunner.store.locked import Acceptance
-from flowrunner.store.lockfile import Lock, LockedCell, LockedSample, Pick, dump
-from flowrunner.store.locktext import Written, flow, text
+from flowrunner.store.locked import Acceptance, Lock, LockedCell, LockedSample, Pick
+from flowrunner.store.locktext import Written, dump, flow, text
 
 GOLDEN = Path(__file__).with_name("spring.lock.yaml")
 

@@ -12,7 +12,8 @@ from flowrunner.loading import document
 from flowrunner.loading.fields import Fields
 from flowrunner.source import Source
 from flowrunner.store import lockdecode
-from flowrunner.store.lockfile import Lock, LockedCell, dump
+from flowrunner.store.locked import Lock, LockedCell
+from flowrunner.store.locktext import dump
 from flowrunner.store.lockwritten import cells
 
 GOLDEN = Path(__file__).with_name("spring.lock.yaml").read_text(encoding="utf-8")

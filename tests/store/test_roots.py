@@ -9,7 +9,7 @@ from store_locks import cell, hexed, lock, lock_file
 
 from flowrunner.errors import StoreError
 from flowrunner.store import branches
-from flowrunner.store.lockfile import LIMIT, Pick
+from flowrunner.store.locked import LIMIT, Pick
 from flowrunner.store.roots import named_by_locks
 from flowrunner.store.workspace import STATE, Workspace
 
