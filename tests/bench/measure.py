@@ -46,8 +46,8 @@ class Figure:
         return median(self.peaks)
 
 
-Once = Callable[[], Took]
-"""Brings everything into the state before, and runs the command."""
+Part = tuple[Callable[[], Took], Callable[[Took], float]]
+"""What brings everything into the state before and runs a command, and what of it counts."""
 
 
 def launch(
@@ -86,17 +86,27 @@ def printed(took: Took) -> float:
         raise Unmeasured(f"no figure, but: {_last(took.said)}") from None
 
 
-def in_turn(parts: Sequence[tuple[Once, Callable[[Took], float]]], repeat: int) -> list[Figure]:
-    """A figure for each part; every round runs each of them once."""
-    rounds = [[once() for once, _ in parts] for _ in range(repeat)]
-    return [
-        Figure(
-            values=tuple(value(took) for took in takes),
-            peaks=tuple(took.peak_mb for took in takes),
-            curve=takes[-1].curve,
-        )
-        for (_, value), takes in zip(parts, zip(*rounds, strict=True), strict=True)
-    ]
+def in_turn(parts: Sequence[Part], repeat: int) -> list[Figure | Unmeasured]:
+    """A figure for each part, or why there is none; every round runs each of them once."""
+    takes: list[list[tuple[float, Took]] | Unmeasured] = [[] for _ in parts]
+    for _ in range(repeat):
+        for number, (once, value) in enumerate(parts):
+            found = takes[number]
+            if isinstance(found, list):
+                try:
+                    took = once()
+                    found.append((value(took), took))
+                except Unmeasured as reason:
+                    takes[number] = reason
+    return [found if isinstance(found, Unmeasured) else _figure(found) for found in takes]
+
+
+def _figure(takes: list[tuple[float, Took]]) -> Figure:
+    return Figure(
+        values=tuple(value for value, _ in takes),
+        peaks=tuple(took.peak_mb for _, took in takes),
+        curve=takes[-1][1].curve,
+    )
 
 
 def _last(text: str) -> str:

@@ -1,55 +1,12 @@
 """The rows of the table, as literally as can be: what is run, where, beside which floor, and what is hoped for."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from flowrunner.cli import COMMANDS
 
-from .inside import QUOTA
-from .measure import TIMEOUT
 from .places import FILE, STARTED, Project, State
-from .servers import Served
-from .table import Unit
-
-LONG = 600
-"""Seconds of one command that may take its time."""
-
-
-THREE = Project("chain", 3)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """A command. `words` begin with a program of the clean environment; with `printed` its last line is the figure,
-    else its seconds are."""
-
-    words: tuple[str, ...]
-    project: Project = THREE
-    state: State = State.DONE
-    codes: tuple[int, ...] = (0,)
-    printed: bool = False
-    served: Served | None = None
-    """Which provider listens meanwhile."""
-    samples: int = 0
-    """How many values of its memory over time are shown."""
-    warm: bool = False
-    """It is run once before it counts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """`repeat` is how often each of both is run; `cells` says among how many cells the figure is shared."""
-
-    group: str
-    name: str
-    work: Probe
-    floor: Probe | None = None
-    unit: Unit = Unit.SECONDS
-    cells: int = 0
-    megabytes: float = 0.0
-    target: str = ""
-    repeat: int = 5
-    timeout: int = TIMEOUT
+from .probes import BARE, LONG, Probe, Row, flow, inside
+from .working import carried, parts, waited
 
 
 def rows() -> Iterator[Row]:
@@ -61,24 +18,9 @@ def rows() -> Iterator[Row]:
             yield from _cells(Project(shape, count))
     yield from _larger()
     yield from _shown()
-    yield from _waits()
-    yield from _bytes()
-
-
-def flow(*words: str) -> tuple[str, ...]:
-    return ("flowrunner", *words)
-
-
-def inside(*words: str) -> tuple[str, ...]:
-    return ("python", "-m", "bench.inside", *words)
-
-
-def wires(name: str, count: int, slots: int) -> tuple[str, ...]:
-    return ("python", "-m", "bench.wires", name, str(count), str(slots))
-
-
-_RUN = ("run", FILE, "--concurrency")
-BARE = Probe(words=("python", "-c", "pass"))
+    yield from waited()
+    yield from carried()
+    yield from parts()
 
 
 def _starts() -> Iterator[Row]:
@@ -190,39 +132,6 @@ def _larger() -> Iterator[Row]:
                 )
 
 
-def _waits() -> Iterator[Row]:
-    group = "Waiting, times the shortest possible, inside the run: floor bare asyncio"
-    for kind, project, name, target in (
-        ("waits", Project("wide", 200), "200 calls of 0.2 s at 50", "≤ 1.03"),
-        ("uneven", Project("uneven", 6), "an uneven diamond of 6 × 6", "≤ 1.03"),
-        ("beside", Project("beside", 10), "a chain of 10 behind 40 others, at 5", "≤ 1.03"),
-        ("quota", Project("wide", QUOTA), f"{QUOTA:,} calls of 0.1 s at 256", "≤ 1.3"),
-    ):
-        yield Row(
-            group=group,
-            name=name,
-            unit=Unit.TIMES,
-            work=Probe(words=inside("waiting", kind), project=project, state=State.NEW, printed=True),
-            floor=Probe(words=inside("floor-waiting", kind), printed=True),
-            target=target,
-        )
-    tiny = Served(1_000, 0.1, inline=True)
-    yield Row(
-        group=group,
-        name=f"{QUOTA:,} calls of 0.1 s at 256, over sockets (floor: one httpx client)",
-        unit=Unit.TIMES,
-        work=Probe(
-            words=inside("waiting", "quota"),
-            project=Project("wide", QUOTA),
-            state=State.NEW,
-            printed=True,
-            served=tiny,
-        ),
-        floor=Probe(words=wires("calls", QUOTA, 256), printed=True, served=tiny),
-        target="≤ 1.3",
-    )
-
-
 def _shown() -> Iterator[Row]:
     """What people look at, of a thousand cells that are done."""
     project = Project("wide", 1_000)
@@ -235,64 +144,3 @@ def _shown() -> Iterator[Row]:
     ):
         work = Probe(words=flow(*line.split()), project=project, state=state)
         yield Row(group="Report and diff of 1,000 cells", name=line, work=work, floor=BARE, cells=1_000)
-
-
-def _bytes() -> Iterator[Row]:
-    """Whole processes; the provider is one of its own on loopback."""
-    group = "Bytes, whole process"
-    photo = Served(1_500_000)
-    work = Probe(words=flow(*_RUN, "64"), project=Project("wide", 500), state=State.NEW, served=photo)
-    for floor, slots, name, target in (
-        ("threads", 64, "threads of http.client", ""),
-        ("client", 64, "one httpx client", "≥ 3"),
-    ):
-        yield Row(
-            group=group,
-            name=f"500 downloads of 1.5 MB at 64 (floor: {name})",
-            unit=Unit.RATE,
-            megabytes=750,
-            work=work,
-            floor=Probe(words=wires(floor, 500, slots), served=photo),
-            target=target,
-            repeat=3,
-            timeout=LONG,
-        )
-    yield Row(
-        group=group,
-        name="500 pictures of 1.5 MB within replies, as b64_json, at 16",
-        unit=Unit.RATE,
-        megabytes=750,
-        work=replace(work, words=flow(*_RUN, "16"), served=Served(1_500_000, inline=True)),
-        repeat=3,
-        timeout=LONG,
-    )
-    yield Row(
-        group=group,
-        name="64 uploads of 4 MB at 8, as data URIs (floor: threads of http.client)",
-        unit=Unit.RATE,
-        megabytes=256,
-        work=Probe(words=flow(*_RUN, "8"), project=Project("edits", 64), state=State.NEW, served=Served(1_000)),
-        floor=Probe(words=wires("uploads", 64, 8), project=Project("edits", 64), state=State.NEW, served=Served(1_000)),
-        repeat=3,
-        timeout=LONG,
-    )
-    yield Row(
-        group=group,
-        name="64 downloads of 20 MB at 64",
-        unit=Unit.RATE,
-        megabytes=1_280,
-        work=replace(work, project=Project("wide", 64), served=Served(20_000_000)),
-        target="≤ 200 MB",
-        repeat=1,
-        timeout=LONG,
-    )
-    yield Row(
-        group=group,
-        name="2,000 pictures of 0.25 MB at 16, its memory in tenths of its time",
-        unit=Unit.RATE,
-        megabytes=500,
-        work=replace(work, words=flow(*_RUN, "16"), project=Project("wide", 2_000), served=Served(250_000), samples=10),
-        target="as flat as can be",
-        repeat=1,
-        timeout=LONG,
-    )

@@ -4,11 +4,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 from support import golden, project
 
+from bench.contest import Work, row
 from bench.dags import beside, longest, pipeline, uneven
 from bench.measure import Figure, Took, Unmeasured, checked, in_turn, launch, printed
 from bench.rows import rows
@@ -105,10 +107,16 @@ def test_the_command_and_its_floor_take_turns(tmp_path: Path) -> None:
         order.append(name)
         return replace(took, seconds=float(len(order)))
 
-    parts = [(partial(once, name), lambda took: float(took.seconds)) for name in ("work", "floor")]
-    work, floor = in_turn(parts, 2)
-    assert order == ["work", "floor", "work", "floor"]
-    assert (work.values, floor.values) == ((1.0, 3.0), (2.0, 4.0))
+    def fails() -> Took:
+        order.append("fails")
+        raise Unmeasured("no")
+
+    once_each = (partial(once, "work"), fails, partial(once, "floor"))
+    work, failed, floor = in_turn([(part, attrgetter("seconds")) for part in once_each], 2)
+    assert order == ["work", "fails", "floor", "work", "floor"]
+    assert isinstance(work, Figure)
+    assert isinstance(floor, Figure)
+    assert (work.values, floor.values, str(failed)) == ((1.0, 4.0), (3.0, 5.0), "no")
 
 
 def test_the_table() -> None:
@@ -123,3 +131,11 @@ def test_the_table() -> None:
         Line(group="Cells", name="waits", unit=Unit.TIMES, figure=times, floor=times, target="≤ 1.03"),
     ]
     golden(HERE / "table.md", markdown(lines))
+
+
+def test_a_row_of_the_contest_says_how_many_times_the_floor_it_took() -> None:
+    floors = dict.fromkeys(Work, Figure(values=(0.02,), peaks=(9.0,)))
+    figures: dict[Work, Figure | Unmeasured] = dict.fromkeys(Work, Figure(values=(0.3,), peaks=(40.0,)))
+    figures[Work.AGAIN] = Unmeasured("more than 600 s")
+    text = "| doit 1 | 300 ms (15×) | 300 ms (15×) | 300 ms (15×) | more than 600 s | 40 |"
+    assert row("doit 1", figures, floors) == text
