@@ -70,6 +70,11 @@ def main(words: "Sequence[str] | None" = None) -> int:
         from flowrunner.commands import ending
 
         return ending.told(fault)
+    finally:
+        if words is None:  # the process ends, and need not look for garbage among all that it holds
+            import gc
+
+            gc.freeze()
     return code
 
 
