@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
+from flowrunner.digest import tagged
 from flowrunner.money import Nano
 from flowrunner.slotted import dataclass, field
 
@@ -90,8 +92,11 @@ class Model:
     """The file it was read from, for messages."""
     trusted: bool = True
     """Whether it came with flowrunner; the schemas of others are judged before they are compiled."""
-    digest: str = ""
-    """sha256 of the canonical request and stricter schemas: what the lock records."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical request and stricter schemas: what the lock records."""
+        return _digest(self)
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -108,3 +113,8 @@ class Model:
         """The id as messages use it, without the maker: `flux-2-edit`; a local operation keeps its `image/`."""
         maker, slash, rest = self.id.partition("/")
         return rest if slash and maker != self.provider else self.id
+
+
+@lru_cache(maxsize=512)
+def _digest(model: Model) -> str:
+    return tagged("model/1", {"request": model.request, "stricter": model.stricter})

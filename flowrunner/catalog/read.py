@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from flowrunner import money
 from flowrunner.catalog.model import Basis, Counted, Model, Per, Price
-from flowrunner.digest import tagged
 from flowrunner.errors import InvalidPipeline
 from flowrunner.problems import Problem
 from flowrunner.source import Source, Span
@@ -107,7 +106,6 @@ def of(record: Any, name: str = "", *, trusted: bool = False) -> Model:
     _known_keys(record, (*_KEYS, *_MORE_KEYS), "")
     if not trusted:  # half a character, or an infinite number, cannot be written again
         json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
-    request, stricter = _get(record, "request", _schema), _get(record, "stricter", _mapping, {})
     found = Model(
         id=_get(record, "id", _matching(_ID)),
         provider=_get(record, "provider", _matching(_PROVIDER)),
@@ -115,8 +113,8 @@ def of(record: Any, name: str = "", *, trusted: bool = False) -> Model:
         path=_get(record, "path", _matching(_PATH), ""),
         send=_get(record, "send", _mapping, {}),
         under=_get(record, "under", _text, None),
-        request=request,
-        stricter=stricter,
+        request=_get(record, "request", _schema),
+        stricter=_get(record, "stricter", _mapping, {}),
         images=_get(record, "images", _texts, ()),
         files=_get(record, "files", _texts, ()),
         count=_get(record, "count", _text, None),
@@ -126,7 +124,6 @@ def of(record: Any, name: str = "", *, trusted: bool = False) -> Model:
         sources=_get(record, "sources", _sources, ()),
         file=name,
         trusted=trusted,
-        digest=tagged("model/1", {"request": request, "stricter": stricter}),
     )
     _names_fields(found)
     return found
