@@ -181,10 +181,11 @@ def test_ten_thousand_cells_fit_on_a_screen(tmp_path: Path) -> None:
     assert "10,000 cells" in result.out
 
 
-def test_a_plan_writes_nothing_and_reads_no_key(folder: Path) -> None:
+def test_a_plan_writes_nothing_but_what_it_said_and_reads_no_key(folder: Path) -> None:
     before = sorted(folder.rglob("*"))
     cli("plan", "chain.yaml", cwd=folder, env={"AIMLAPI_API_KEY": "bad key"})
-    assert sorted(folder.rglob("*")) == before
+    assert [path for path in sorted(folder.rglob("*")) if ".flowrunner" not in path.parts] == before
+    assert not list((folder / ".flowrunner").rglob("*.db"))
 
 
 def test_an_input_without_a_value_is_asked_for(folder: Path) -> None:
