@@ -8,7 +8,7 @@ from flowrunner.graph import Graph
 from flowrunner.pipeline import PickRule
 from flowrunner.planning import Decision
 from flowrunner.slotted import replace
-from flowrunner.store.locked import Acceptance, Lock, LockedCell, LockedSample, Pick, cell_key
+from flowrunner.store.locked import Acceptance, Lock, LockedCell, LockedSample, Pick
 
 BY_CHECK = "check"
 """Whoever chose, in the lock, where it was no person."""
@@ -55,9 +55,8 @@ def _cell(result: CellResult, before: LockedCell | None) -> LockedCell | None:
     ]
     if before is not None and result.planned.decision is Decision.REUSE:
         samples = [_kept(sample, before) for sample in samples]
-    key = cell_key([call.key for call in bound.calls])
     call = bound.calls[0]
-    return LockedCell(cell=result.cell.id, model=call.model, with_=call.shown, samples=tuple(samples), key=key)
+    return LockedCell(cell=result.cell.id, model=call.model, with_=call.shown, samples=tuple(samples), key=bound.key)
 
 
 def _kept(made: LockedSample, before: LockedCell) -> LockedSample:

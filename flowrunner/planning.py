@@ -75,6 +75,9 @@ class Planner:
     planned: dict[str, PlannedCell] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
     """Cells whose checks fail, and in a plan those that would be skipped for it."""
+    before: Mapping[str, tuple[PlannedCell, Settled]] = field(default_factory=dict)
+    """What another planner of the same graph and lock decided to reuse: it stands where the request is the same."""
+    _reused: dict[str, tuple[PlannedCell, Settled]] = field(default_factory=dict)
     _locked: dict[str, Outcome] = field(default_factory=dict)
     _picks: dict[str, LockedPick] = field(default_factory=dict)
     _accepted: Mapping[str, Accepted] = field(default_factory=dict)
@@ -85,6 +88,20 @@ class Planner:
                 self._locked[sample.key] = Outcome(key=sample.key, artifacts=sample.images, paid=sample.paid)
         self._picks = {pick.for_: pick for pick in self.lock.picks.values() if pick.for_}
         self._accepted = accepted(self.lock)
+
+    def again(self, judges: Judges | None) -> "Planner":
+        """A planner for the run that does what this one has planned."""
+        return Planner(
+            graph=self.graph,
+            binder=self.binder,
+            lock=self.lock,
+            history=self.history,
+            prices=self.prices,
+            force=self.force,
+            frozen=self.frozen,
+            judges=judges,
+            before=self._reused,
+        )
 
     def decide(self, cell: Cell) -> PlannedCell:
         """What becomes of a cell, given what is settled. Its outcomes are settled here if all are known."""
@@ -143,7 +160,7 @@ class Planner:
 
     def stands(self, bound: Bound) -> Accepted | None:
         """The locked result that was accepted for these very calls, unless the lock has one of their own."""
-        return None if self.is_locked(bound) else self._accepted.get(cell_key([call.key for call in bound.calls]))
+        return None if self.is_locked(bound) else self._accepted.get(bound.key)
 
     def is_locked(self, bound: Bound) -> bool:
         """Whether the lock has the results of these very calls."""
@@ -174,12 +191,14 @@ class Planner:
     def settle(self, cell: Cell, bound: Bound, outcomes: Sequence[Outcome | None]) -> Settled:
         """Records what a cell's samples gave, in order; None stands for a failed sample. What was accepted keeps the
         key that it was made for, and with it its pick."""
-        pairs = zip(bound.calls, outcomes, strict=True)
-        key = cell_key([outcome.key if outcome else call.key for call, outcome in pairs])
+        keys = [outcome.key if outcome else call.key for call, outcome in zip(bound.calls, outcomes, strict=True)]
+        key = bound.key if all(call.key == own for call, own in zip(bound.calls, keys, strict=True)) else cell_key(keys)
         slots = slots_of(bound, outcomes)
         verdicts = judged(self.judges, cell, bound, slots)
         pick = self._choice(cell, key, slots, verdicts)
-        settled = Settled(key=key, candidates=tuple(slots), pick=pick, verdicts=verdicts)
+        return self._settled(cell, Settled(key=key, candidates=tuple(slots), pick=pick, verdicts=verdicts))
+
+    def _settled(self, cell: Cell, settled: Settled) -> Settled:
         self.settled[cell.id] = settled
         self.failing.discard(cell.id)
         if settled.failure:
@@ -208,6 +227,10 @@ class Planner:
         bound = self.binder.bind(cell, self.known)
         if not bound.calls or bound.pending:
             return self._waiting(cell, bound)
+        planned, settled = self.before.get(cell.id, (None, None))
+        if planned is not None and settled is not None and planned.bound is bound:
+            self._settled(cell, settled)
+            return planned
         forced = cell.id in self.force
         stands = None if forced else self.stands(bound)
         if stands is not None:
@@ -217,9 +240,11 @@ class Planner:
             settled = self.settle(cell, bound, outcomes)
             calls = tuple(PlannedCall(key=call.key, decision=Decision.REUSE, call=call) for call in bound.calls)
             reason = self._why_reused(cell, settled)
-            return PlannedCell(
+            planned = PlannedCell(
                 cell=cell, bound=bound, decision=Decision.REUSE, reason=reason, calls=calls, pick=settled.pick
             )
+            self._reused[cell.id] = planned, settled
+            return planned
         return self._to_run(cell, bound, outcomes, forced=forced)
 
     def _standing(self, cell: Cell, bound: Bound, stands: Accepted) -> PlannedCell:
@@ -246,7 +271,6 @@ class Planner:
         price = self.price(cell.model, bound)
         found = changes(self._locked_cell(cell), cell, bound, self.graph.scope)
         reason = "forced" if forced else self._why_run(cell, sent, len(calls), found)
-        key = cell_key([call.key for call in bound.calls])
         return PlannedCell(
             cell=cell,
             bound=bound,
@@ -255,7 +279,7 @@ class Planner:
             because=() if forced else self._gave(cell, found),
             calls=calls,
             estimate=None if price is None else price * sent,
-            pick=self._open_pick(cell, key),
+            pick=self._open_pick(cell, bound.key),
             changes=found,
         )
 

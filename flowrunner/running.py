@@ -22,7 +22,7 @@ from flowrunner.limits import own_limit, refusal
 from flowrunner.locking import locked
 from flowrunner.patience import Patience
 from flowrunner.perform import Performer
-from flowrunner.planning import Decision, Plan, PlannedCell
+from flowrunner.planning import Decision, Plan, PlannedCell, Planner
 from flowrunner.previews import shown
 from flowrunner.project import Opened, judge, planned, planner, previewed
 from flowrunner.providers.registry import LOCAL, PROVIDERS
@@ -79,8 +79,8 @@ class Run:
             if confirm is not None and not confirm(found):
                 raise RunRefused("declined", command="plan")
             if self.read_only:  # and nothing is to be made: what is there is published
-                return self._ended("", found, await self._walked(Nobody(), ledger, found))
-            return await self._run(ledger, found, keys)
+                return self._ended("", found, await self._walked(Nobody(), making, found))
+            return await self._run(ledger, making, found, keys)
 
     def _check_faults(self) -> None:
         if not self.options.faults:
@@ -115,7 +115,9 @@ class Run:
         hint = f"export {credential.variable}=…, or try it for nothing with --simulate"
         raise RunRefused(message, hint, command="run --simulate")
 
-    async def _run(self, ledger: Ledger, found: Plan, keys: Mapping[str, Mapping[str, str]]) -> RunResult:
+    async def _run(
+        self, ledger: Ledger, making: Planner, found: Plan, keys: Mapping[str, Mapping[str, str]]
+    ) -> RunResult:
         pipeline = self.opened.pipeline
         for data in self.opened.given.outside.values():
             self.objects.put(data)
@@ -124,7 +126,7 @@ class Run:
         status = RunStatus.INTERRUPTED
         document: dict[str, Any] | None = None
         try:
-            scheduler = await self._scheduled(run, ledger, found, keys)
+            scheduler = await self._scheduled(run, ledger, making, found, keys)
             result = self._ended(run, found, scheduler)
             status = result.status
             document = run_document(result)
@@ -154,24 +156,24 @@ class Run:
         return base if base is not None and usable else PROVIDERS[name].base_url
 
     async def _scheduled(
-        self, run: str, ledger: Ledger, found: Plan, keys: Mapping[str, Mapping[str, str]]
+        self, run: str, ledger: Ledger, making: Planner, found: Plan, keys: Mapping[str, Mapping[str, str]]
     ) -> Scheduler:
         if not found.of(Decision.RUN, Decision.AWAIT):
-            return await self._walked(Nobody(), ledger, found)
+            return await self._walked(Nobody(), making, found)
         with self.project.operator.masked_logs():
-            return await self._connected(run, ledger, found, keys)
+            return await self._connected(run, ledger, making, found, keys)
 
     async def _connected(
-        self, run: str, ledger: Ledger, found: Plan, keys: Mapping[str, Mapping[str, str]]
+        self, run: str, ledger: Ledger, making: Planner, found: Plan, keys: Mapping[str, Mapping[str, str]]
     ) -> Scheduler:
         async with self._connections() as connections:
             calls = sum(cell.to_send for cell in found.of(Decision.RUN, Decision.AWAIT))
-            return await self._walked(self._performer(run, ledger, keys, connections, calls), ledger, found)
+            return await self._walked(self._performer(run, ledger, keys, connections, calls), making, found)
 
-    async def _walked(self, performer: Performs, ledger: Ledger, found: Plan) -> Scheduler:
+    async def _walked(self, performer: Performs, making: Planner, found: Plan) -> Scheduler:
         scheduler = Scheduler(
             graph=self.opened.graph,
-            planner=planner(self.opened, ledger, self.judge.known),
+            planner=making.again(self.judge.known),
             judge=self.judge.verdict,
             performer=performer,
             stop=self.stop,

@@ -15,7 +15,7 @@ from flowrunner.jobs import Job, Stop
 from flowrunner.loading.cells import Cell
 from flowrunner.planning import Decision, PlannedCell, Planner
 from flowrunner.providers.registry import LOCAL
-from flowrunner.settled import Judges, to_judge
+from flowrunner.settled import Judges, Settled, to_judge
 from flowrunner.slotted import dataclass, field, replace
 
 T = TypeVar("T")
@@ -307,8 +307,7 @@ class Scheduler:
     def _with_pick(
         self, cell: Cell, planned: PlannedCell, outcomes: Sequence[Outcome | None], status: Status
     ) -> CellResult:
-        assert planned.bound is not None
-        settled = self.planner.settle(cell, planned.bound, outcomes)
+        settled = self._settled(planned, outcomes)
         picked = 0 if settled.pick.is_open else settled.pick.number
         reason = planned.reason
         if settled.pick.is_open:
@@ -330,6 +329,13 @@ class Scheduler:
             verdicts=settled.verdicts,
             outcomes=tuple(outcomes),
         )
+
+    def _settled(self, planned: PlannedCell, outcomes: Sequence[Outcome | None]) -> Settled:
+        """Anew, where more is known of it than when it was decided: of its calls, or of its pictures."""
+        assert planned.bound is not None
+        if planned.decision is Decision.REUSE and not planned.bound.checks:
+            return self.planner.settled[planned.cell.id]
+        return self.planner.settle(planned.cell, planned.bound, outcomes)
 
     def _looked_at(
         self, planned: PlannedCell, outcomes: Sequence[Outcome | None], finish: Callable[[], CellResult]

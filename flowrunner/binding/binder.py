@@ -5,7 +5,7 @@ from typing import Any
 
 from flowrunner.artifact import Artifact
 from flowrunner.binding import checking, pictures, values
-from flowrunner.binding.bound import NOTHING, Bound, Known, PendingSize, Size, pending_in, size_of, walk
+from flowrunner.binding.bound import NOTHING, Bound, Known, PendingSize, Said, Size, pending_in, size_of, walk
 from flowrunner.binding.judging import judge
 from flowrunner.binding.work import Work
 from flowrunner.call import Call
@@ -17,7 +17,7 @@ from flowrunner.catalog.model import Model
 from flowrunner.catalog.sizes import output_size, planned_images
 from flowrunner.errors import InvalidPipeline
 from flowrunner.files import Files
-from flowrunner.graph import FromOutside, Graph
+from flowrunner.graph import FromCell, FromOutside, Graph
 from flowrunner.images import Images
 from flowrunner.loading import data
 from flowrunner.loading.cells import MAX_VALUES, Cell, undeclared_names
@@ -53,11 +53,23 @@ class Binder:
         self._text = 0
 
     def bind(self, cell: Cell, known: Known) -> Bound:
-        """The cell's calls as far as `known` tells its images. InvalidPipeline where the requests grow too large."""
+        """The cell's calls as far as `known` tells its images: the same value again while that tells the same.
+        InvalidPipeline where the requests grow too large."""
+        before = self.bound.get(cell.id)
+        if before is not None and all(self.said(target, known) == said for target, said in before.asked.items()):
+            return before
         bound = _bound(Work(self, cell, known))
         self.bound[cell.id] = bound
         self._weigh(bound)
         return bound
+
+    def said(self, target: FromCell, known: Known) -> Said:
+        """What a cell that needs another one is told of it."""
+        images, upstream = known(target), self.bound.get(target.cell)
+        shown = None if images is None else tuple(images)
+        if upstream is None:
+            return Said(candidates=1, counted=False, size=None, images=shown)
+        return Said(candidates=upstream.candidates, counted=upstream.counted, size=upstream.size, images=shown)
 
     def _weigh(self, bound: Bound) -> None:
         """A small file can ask for more text than there is memory."""
@@ -122,6 +134,7 @@ def _bound(work: Work) -> Bound:
     wants = pending_in(params)
     bound.checks = tuple(checking.bind(work, bound)) if cell.step.checks else ()
     bound.pending = tuple(dict.fromkeys((*wants, *checking.pending(bound.checks))))
+    bound.asked = work.asked
     bound.problems = [_told(work, problem) for problem in work.fields.problems]
     sound = not work.untold and not any(problem.is_error for problem in bound.problems)
     if model is not None and sound and not wants:

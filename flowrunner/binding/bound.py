@@ -11,6 +11,7 @@ from flowrunner.pipeline import Template
 from flowrunner.problems import Problem
 from flowrunner.slotted import dataclass, field
 from flowrunner.source import Span
+from flowrunner.store.locked import cell_key
 
 if TYPE_CHECKING:
     from flowrunner.binding.checking import BoundCheck
@@ -19,6 +20,20 @@ Path: TypeAlias = tuple[str | int, ...]
 Size: TypeAlias = tuple[int, int]
 Known: TypeAlias = Callable[[FromCell], Sequence[Artifact] | None]
 """The images that a target means, None while they are not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What is known of a cell that another one needs: of its request, and its `images`, None while they are not there.
+    How many candidates it is planned to give, whether that is certain, and the size that it asks for."""
+
+    candidates: int
+    counted: bool
+    size: Size | None
+    images: tuple[Artifact, ...] | None
+
+
+Asked: TypeAlias = dict[FromCell, Said]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,15 @@ class Bound:
     """Size that the result is asked to have, where that is known."""
     checks: "tuple[BoundCheck, ...]" = ()
     """What its picture is to be held against."""
+    asked: Asked = field(default_factory=dict)
+    """What it follows from, of other cells."""
+    _key: str = field(init=False, default="")
+
+    @property
+    def key(self) -> str:
+        """The cell's key, of all its calls. It is made once: many ask for it."""
+        self._key = self._key or cell_key([call.key for call in self.calls])
+        return self._key
 
     @property
     def awaited(self) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class BoundCheck:
 def bind(work: Work, bound: Bound) -> Iterator[BoundCheck]:
     """The checks of a cell, those left out whose picture or value is null. Faults join those of the cell."""
     for check in work.cell.step.checks:
-        own = Work(work.binder, work.cell, work.known)
+        own = Work(work.binder, work.cell, work.known, work.asked)
         params = _params(own, check, ASSERTIONS[check.name])
         problems = own.fields.problems
         if params is not None and not any(problem.is_error for problem in problems):

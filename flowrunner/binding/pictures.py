@@ -136,23 +136,20 @@ def referred(work: Work, ref: ImageRef, path: Path) -> list[Any]:
 def _target(work: Work, target: Target, ref: ImageRef, path: Path) -> list[Any]:
     if isinstance(target, FromOutside):
         return outside(work, target, ref.span, path)
-    upstream = work.binder.bound.get(target.cell)
-    planned = upstream.candidates if upstream else 1
-    counted = upstream is not None and upstream.counted
-    if target.selector is Selector.CANDIDATE and target.number > planned and counted:
+    said = work.ask(target)
+    planned = said.candidates
+    if target.selector is Selector.CANDIDATE and target.number > planned and said.counted:
         step = target.cell.partition("/")[0]
         message = f"{ref} is candidate {target.number}; {step} has {planned}"
         work.fields.add("candidate", message, ref.span, f"choose 1 to {planned}" if planned > 1 else "leave it out")
         return _untold(work, path)
     count = planned if target.selector is Selector.IMAGES else 1
     _label(work, target, count)
-    known = work.known(target)
-    if known is not None:
-        return list(known)
-    size = upstream.size if upstream else None
+    if said.images is not None:
+        return list(said.images)
     if target.selector is Selector.IMAGES:
-        return [Pending(target.cell, size, number) for number in range(1, count + 1)]
-    return [Pending(target.cell, size, target.number)]
+        return [Pending(target.cell, said.size, number) for number in range(1, count + 1)]
+    return [Pending(target.cell, said.size, target.number)]
 
 
 def _label(work: Work, target: FromCell, count: int) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowrunner.binding.bound import NOTHING, Known, Path
+from flowrunner.binding.bound import NOTHING, Asked, Known, Path, Said
+from flowrunner.graph import FromCell
 from flowrunner.loading.cells import Cell
 from flowrunner.loading.fields import Fields
 from flowrunner.loading.params import template_problem
@@ -23,10 +24,12 @@ _STAND_INS: Mapping[str, Any] = {"integer": 1, "number": 1.0, "boolean": True}
 class Work:
     """One cell being bound."""
 
-    def __init__(self, binder: "Binder", cell: Cell, known: Known) -> None:
+    def __init__(self, binder: "Binder", cell: Cell, known: Known, asked: Asked | None = None) -> None:
         self.binder = binder
         self.cell = cell
         self.known = known
+        self.asked: Asked = {} if asked is None else asked
+        """What was said of the cells that it needs: all that may change from one binding to the next."""
         self.scope = binder.graph.scope
         self.names = self.scope.at(cell.at)
         self.fields = Fields(binder.meter)
@@ -60,6 +63,10 @@ class Work:
             if node is not None:
                 self._places(node, path)
         return NOTHING if value is None else plain(value)
+
+    def ask(self, target: FromCell) -> Said:
+        """What is known of a cell that this one needs."""
+        return self.asked.setdefault(target, self.binder.said(target, self.known))
 
     def unknown(self, path: Path, kind: str = "") -> Any:
         """A stand-in of the right type for a value of which no more can be said."""
