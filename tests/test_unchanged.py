@@ -417,7 +417,7 @@ def test_telling_it_again_loads_next_to_nothing(folder: Path) -> None:
     done = loaded(folder, "from flowrunner.cli import main; assert main(sys.argv[1:]) == 0")
     ours = {name for name in done if name.startswith("flowrunner")}
     assert not {"yaml", "jsonschema", "jinja2", "networkx", "sqlite3"} & done
-    names = ("cli", "unchanged", "roots", "files", "lfs", "digest", "errors", "problems", "source", "escape")
+    names = ("cli", "unchanged", "roots", "files", "lfs", "digest", "errors", "problems", "source", "escape", "slotted")
     assert ours <= {"flowrunner", *(f"flowrunner.{name}" for name in names)}
 
 
