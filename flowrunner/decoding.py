@@ -38,6 +38,11 @@ def decoded(data: bytes) -> "Image":
         raise Undecodable(f"the picture cannot be decoded: {fault}") from None
 
 
+def know_webp() -> None:
+    """Pillow begins with five formats and, asked for another one, loads its forty others."""
+    from PIL import WebPImagePlugin  # noqa: F401
+
+
 @contextmanager
 def strict() -> Iterator[None]:
     """Pillow's warnings, of broken metadata say, are errors in here."""
@@ -65,6 +70,8 @@ def _opened(data: bytes, seen: Head) -> "Image":
     """The size that Pillow finds must be the one judged."""
     from PIL import Image
 
+    if seen.media_type == "image/webp":
+        know_webp()
     with strict():
         image = Image.open(io.BytesIO(bare(data)), formats=[_NAMES[seen.media_type]])
     judged = (seen.height, seen.width) if seen.orientation >= 5 else (seen.width, seen.height)

@@ -5,16 +5,24 @@ import binascii
 
 from flowrunner.artifact import Artifact, unseen
 from flowrunner.call import File, Link
+from flowrunner.digest import sha256
 from flowrunner.errors import FlowError, RunRefused
 from flowrunner.files import IMAGE_LIMIT, Away, FileProblem, Files, join
 from flowrunner.imagehead import artifact, simulated
 from flowrunner.slotted import dataclass, field
+from flowrunner.store.objects import Absent, Objects
 
 
 class NoImage(FlowError):
     """A text that names no usable image."""
 
     exit_code = 2
+
+
+class Missing(FlowError):
+    """Bytes that a call needs are not at hand."""
+
+    exit_code = 3
 
 
 class Pretended(RunRefused):
@@ -110,3 +118,27 @@ _BARE = {"iVBORw0KGgo": "png", "/9j/": "jpeg", "UklGR": "webp"}
 """How PNG, JPEG and WEBP files begin as base64."""
 _SHORTEST = 40
 """Characters: no picture is shorter, and hardly a path that begins so is longer."""
+
+
+def read(leaf: Artifact | File, images: Images, objects: Objects, *, live: bool) -> bytes:
+    """The bytes of a project's file, a data: URI or a result, hashed anew. Missing or Damaged where they are not, and
+    Pretended where a `live` run would take a simulated picture for a real one."""
+    data = _bytes(leaf, images, objects)
+    if live and isinstance(leaf, Artifact) and simulated(data):
+        raise Pretended(images.paths.get(leaf.sha256, f"picture {leaf.sha256[:12]}"))
+    return data
+
+
+def _bytes(leaf: Artifact | File, images: Images, objects: Objects) -> bytes:
+    if leaf.sha256 in images.inline:
+        return images.inline[leaf.sha256]
+    path = images.paths.get(leaf.sha256)
+    if path is not None:
+        data = images.files.read(path, IMAGE_LIMIT)
+        if sha256(data) == leaf.sha256:
+            return data
+        raise Missing(f"{path} changed while the run was going on", "run again")
+    try:
+        return objects.read(leaf.sha256)
+    except Absent:
+        raise Missing(f"picture {leaf.sha256[:12]} is not in the store") from None

@@ -1,22 +1,15 @@
-"""Jobs: one call to perform, the door to whoever performs it, the bytes that it needs, and the word that ends a run."""
+"""Jobs: one call to perform, the door to whoever performs it and the word that ends a run."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from flowrunner.artifact import Artifact
-from flowrunner.call import Call, Failure, File
+from flowrunner.call import Call, Failure
 from flowrunner.catalog.model import Model
-from flowrunner.digest import sha256
-from flowrunner.errors import FlowError
 from flowrunner.exchange import Endpoint, Gate
-from flowrunner.files import IMAGE_LIMIT
-from flowrunner.imagehead import simulated
-from flowrunner.images import Images, Pretended
 from flowrunner.money import Nano
 from flowrunner.providers.base import Provider
 from flowrunner.slotted import dataclass, field
-from flowrunner.store.objects import Absent, Objects
 
 INTERRUPTED = "interrupted"
 """The reason of a Stop that a person asked for."""
@@ -88,33 +81,3 @@ class Again:
 def declined(job: Job, reason: str) -> Failure:
     """Flowrunner itself did not send it."""
     return Failure(key=job.call.key, error=f"not sent: {reason}", refused=True)
-
-
-class Missing(FlowError):
-    """Bytes that a call needs are not at hand."""
-
-    exit_code = 3
-
-
-def read(leaf: Artifact | File, images: Images, objects: Objects, *, live: bool) -> bytes:
-    """The bytes of a project's file, a data: URI or a result, hashed anew. Missing or Damaged where they are not, and
-    Pretended where a `live` run would take a simulated picture for a real one."""
-    data = _bytes(leaf, images, objects)
-    if live and isinstance(leaf, Artifact) and simulated(data):
-        raise Pretended(images.paths.get(leaf.sha256, f"picture {leaf.sha256[:12]}"))
-    return data
-
-
-def _bytes(leaf: Artifact | File, images: Images, objects: Objects) -> bytes:
-    if leaf.sha256 in images.inline:
-        return images.inline[leaf.sha256]
-    path = images.paths.get(leaf.sha256)
-    if path is not None:
-        data = images.files.read(path, IMAGE_LIMIT)
-        if sha256(data) == leaf.sha256:
-            return data
-        raise Missing(f"{path} changed while the run was going on", "run again")
-    try:
-        return objects.read(leaf.sha256)
-    except Absent:
-        raise Missing(f"picture {leaf.sha256[:12]} is not in the store") from None

@@ -11,8 +11,8 @@ from flowrunner.errors import FlowError, RunRefused, StoreError
 from flowrunner.events import Event, Sent
 from flowrunner.exchange import Clock
 from flowrunner.imagehead import simulated
-from flowrunner.images import Images
-from flowrunner.jobs import Job, Missing, Stop, declined, read
+from flowrunner.images import Images, Missing, read
+from flowrunner.jobs import Job, Stop, declined
 from flowrunner.slotted import dataclass
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Objects

@@ -18,8 +18,8 @@ from flowrunner.downloads import Downloads
 from flowrunner.errors import RunRefused
 from flowrunner.events import Event, Noted, Retried, Sent
 from flowrunner.files import FileProblem
-from flowrunner.images import Images
-from flowrunner.jobs import Again, Door, Job, Missing, Stop, declined
+from flowrunner.images import Images, Missing
+from flowrunner.jobs import Again, Door, Job, Stop, declined
 from flowrunner.keeping import Keeper, NotKept
 from flowrunner.known import forbidden
 from flowrunner.local import LocalPerformer

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from flowrunner import exchange, network
 from flowrunner.artifact import SUFFIXES, Artifact
 from flowrunner.call import Failure, File, Input, Link
-from flowrunner.images import Images
-from flowrunner.jobs import Again, Door, Job, read
+from flowrunner.images import Images, read
+from flowrunner.jobs import Again, Door, Job
 from flowrunner.providers.base import Delivery, Fate, Refused, Response, Transport
 from flowrunner.slotted import dataclass, field
 from flowrunner.store.ledger import Ledger

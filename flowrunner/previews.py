@@ -112,8 +112,10 @@ def preview(data: bytes, side: int, digest: str) -> bytes:
     for what cannot be decoded."""
     from PIL import Image
 
+    from flowrunner.decoding import know_webp
     from flowrunner.imaging.picture import decode
 
+    know_webp()
     image = decode(data)
     size = _scaled(image.width, image.height, side)
     small: Image.Image = image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)

@@ -317,7 +317,7 @@ def judge(opened: Opened, *, keep: bool) -> "Judge":
     objects, asked = opened.project.workspace.objects(), opened.project.asked
 
     def bytes_of(artifact: Artifact) -> bytes:
-        from flowrunner.jobs import read as bytes_at
+        from flowrunner.images import read as bytes_at
 
         asked.files.add(str(objects.path(artifact.sha256)))
         return bytes_at(artifact, opened.binder.images, objects, live=not opened.options.simulate)

@@ -16,8 +16,8 @@ from flowrunner.downloads import Downloads
 from flowrunner.ended import CellResult, Status
 from flowrunner.errors import RunRefused, StoreError, UsageError
 from flowrunner.events import Begun, Event, Noted, Waits
-from flowrunner.images import Pretended
-from flowrunner.jobs import INTERRUPTED, Door, Job, Stop, read
+from flowrunner.images import Pretended, read
+from flowrunner.jobs import INTERRUPTED, Door, Job, Stop
 from flowrunner.limits import own_limit, refusal
 from flowrunner.locking import locked
 from flowrunner.patience import Patience

@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -85,3 +87,15 @@ def test_pillow_sees_no_byte_of_a_picture_that_is_cut(kind: str, monkeypatch: py
     for length in range(len(data)):
         with pytest.raises(BadImage):
             decoded(data[:length])
+
+
+@pytest.mark.parametrize("media_type", ["image/png", "image/jpeg", "image/webp"])
+def test_pillow_loads_no_format_but_those_of_pictures(media_type: str) -> None:
+    script = (
+        "import sys\nfrom PIL import Image\nfrom flowrunner.imaging.picture import decode, encode\n"
+        f"decode(encode(Image.new('RGB', (4, 4)), {media_type!r}))\n"
+        "print(*(name for name in sys.modules if name.startswith('PIL.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "PIL.PngImagePlugin" in done.stdout.split()
+    assert "PIL.PdfImagePlugin" not in done.stdout.split()

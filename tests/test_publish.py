@@ -16,8 +16,8 @@ from flowrunner.digest import sha256
 from flowrunner.ended import CellResult
 from flowrunner.graph import draw
 from flowrunner.imagehead import artifact
+from flowrunner.images import Missing
 from flowrunner.imaging.picture import decode, pixels
-from flowrunner.jobs import Missing
 from flowrunner.loading import read as read_pipeline
 from flowrunner.loading.scope import Scope
 from flowrunner.publish import Published, Publisher, check_outputs

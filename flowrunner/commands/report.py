@@ -101,7 +101,7 @@ def _reader(opened: "Opened") -> "Read":
     objects = opened.project.workspace.objects()
 
     def bytes_of(artifact: "Artifact") -> bytes | None:
-        from flowrunner.jobs import read
+        from flowrunner.images import read
 
         try:
             return read(artifact, opened.binder.images, objects, live=False)

@@ -5,7 +5,7 @@ import io
 from typing import TYPE_CHECKING
 
 from flowrunner import imagehead
-from flowrunner.decoding import Undecodable, decoded
+from flowrunner.decoding import Undecodable, decoded, know_webp
 from flowrunner.digest import canonical
 from flowrunner.imaging.errors import OperationError
 
@@ -43,6 +43,7 @@ def encode(image: "Image", media_type: str = "image/png", quality: int = 90) -> 
     elif media_type == "image/jpeg":
         image.save(out, "JPEG", quality=quality, subsampling=0, optimize=True)
     else:
+        know_webp()
         image.save(out, "WEBP", quality=quality, method=4)
     return out.getvalue()
 

@@ -10,7 +10,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from flowrunner.decoding import Undecodable, decoded, strict
+from flowrunner.decoding import Undecodable, decoded, know_webp, strict
 from flowrunner.digest import canonical
 from flowrunner.imagehead import BadImage, mark, simulated
 from flowrunner.imageparts import PNG_BEGIN
@@ -134,6 +134,7 @@ def _noted(data: bytes) -> Any:
 
     if not simulated(data):
         return None
+    know_webp()
     try:
         with strict():
             return Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")).getexif().get(_NOTE)
@@ -172,6 +173,7 @@ def _encoded(image: "Image", frame: Frame, lineage: _Lineage) -> bytes:
     exif[_NOTE] = lineage.note
     if frame.media_type == "image/png":
         return mark(_png(image, exif.tobytes().removeprefix(b"Exif\0\0")))
+    know_webp()
     buffer = io.BytesIO()
     options = {"method": 1} if frame.media_type == "image/webp" else {}
     image.save(buffer, _FORMATS[frame.media_type], exif=exif, quality=frame.quality, **options)
