@@ -1,19 +1,23 @@
 """Fetching a file that somebody else's URL names: judged, pinned, bounded in size, time and hops."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import urljoin
 
-from flowrunner.exchange import CONNECT_S, HEADERS, Body, Broken, Clock, Random, Sleep, declared, jitter, reason
+from flowrunner.bodies import Body, Broken, Sink, declared
+from flowrunner.exchange import CONNECT_S, HEADERS, Clock, Random, Sleep, jitter, reason
 from flowrunner.files import IMAGE_LIMIT
 from flowrunner.network import Judged, Refusal, same
-from flowrunner.slotted import dataclass
+from flowrunner.slotted import dataclass, field
 
 if TYPE_CHECKING:
     import httpx
 
 DOWNLOAD_S = 120.0
 """Seconds for one file, all attempts together."""
+AT_ONCE = 64
+"""Downloads under way: each may hold a few pieces of its body in memory."""
 ATTEMPTS = 5
 HOPS = 3
 SLOWEST = 1024
@@ -27,9 +31,13 @@ Judge: TypeAlias = Callable[[str], Awaitable[Judged | Refusal]]
 """`network.judge` with the run's own origins and resolver bound to it."""
 
 
+S = TypeVar("S", bound=Sink)
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A complete download. The content type is the server's word and proves nothing."""
+    """A complete download. The content type is the server's word and proves nothing; `data` is empty where it went
+    elsewhere."""
 
     data: bytes
     content_type: str = ""
@@ -55,13 +63,20 @@ class Downloads:
     sleep: Sleep
     random: Random
     limit_bytes: int = IMAGE_LIMIT
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
-    async def get(self, url: str, *, deadline_s: float = DOWNLOAD_S) -> Fetched | FetchFailed:
+    async def get(
+        self, url: str, *, deadline_s: float = DOWNLOAD_S, into: Callable[[], Sink] | None = None
+    ) -> Fetched | FetchFailed:
         """`once`, up to five times within one deadline: a file that is paid for is worth some patience."""
+        async with self.slots:
+            return await self._repeated(url, deadline_s, into)
+
+    async def _repeated(self, url: str, deadline_s: float, into: Callable[[], Sink] | None) -> Fetched | FetchFailed:
         end = self.clock() + deadline_s
         attempt = 0
         while True:
-            found = await self.once(url, deadline_s=end - self.clock())
+            found = await self.once(url, deadline_s=end - self.clock(), into=into)
             if isinstance(found, Fetched) or not found.retryable or attempt + 1 == ATTEMPTS:
                 return found
             wait = jitter(attempt, self.random)
@@ -70,28 +85,40 @@ class Downloads:
             await self.sleep(wait)
             attempt += 1
 
-    async def once(self, url: str, *, deadline_s: float = DOWNLOAD_S) -> Fetched | FetchFailed:
-        """One GET, with at most three redirects. Every hop is judged, and only a judged address is connected to."""
-        import asyncio
+    async def save(self, url: str, opened: Callable[[], S], *, deadline_s: float = DOWNLOAD_S) -> S | FetchFailed:
+        """`get`, but into a sink: `opened` gives one for each body that begins, and the one of a whole body comes back.
+        What a sink raises ends it."""
+        sinks: list[S] = []
 
+        def begun() -> S:
+            sinks.append(opened())
+            return sinks[-1]
+
+        found = await self.get(url, deadline_s=deadline_s, into=begun)
+        return sinks[-1] if isinstance(found, Fetched) else found
+
+    async def once(
+        self, url: str, *, deadline_s: float = DOWNLOAD_S, into: Callable[[], Sink] | None = None
+    ) -> Fetched | FetchFailed:
+        """One GET, with at most three redirects. Every hop is judged, and only a judged address is connected to."""
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._followed(url)
+                return await self._followed(url, into)
         except TimeoutError:
             return FetchFailed(reason=f"not complete within {deadline_s:g} s", retryable=True)
 
-    async def _followed(self, url: str) -> Fetched | FetchFailed:
+    async def _followed(self, url: str, into: Callable[[], Sink] | None) -> Fetched | FetchFailed:
         for _ in range(HOPS + 1):
             place = await self.judge(url)
             if isinstance(place, Refusal):
                 return FetchFailed(reason=place.reason, retryable=place.temporary)
-            found = await self._got(place)
+            found = await self._got(place, into)
             if not isinstance(found, str):
                 return found
             url = found
         return FetchFailed(reason=f"more than {HOPS} redirects")
 
-    async def _got(self, place: Judged) -> Fetched | FetchFailed | str:
+    async def _got(self, place: Judged, into: Callable[[], Sink] | None) -> Fetched | FetchFailed | str:
         """A file, or why not, or the URL to go on with. Addresses are tried in turn, as any client would."""
         import httpx
 
@@ -100,7 +127,7 @@ class Downloads:
             try:
                 answer = await self.transport.handle_async_request(_pinned(place, address))
                 try:
-                    return _elsewhere(answer, address) or await self._file(answer, place)
+                    return _elsewhere(answer, address) or await self._file(answer, place, into)
                 finally:
                     await answer.aclose()
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -111,7 +138,9 @@ class Downloads:
                 return FetchFailed(reason=reason(error), retryable=True)
         return failed
 
-    async def _file(self, answer: "httpx.Response", place: Judged) -> Fetched | FetchFailed | str:
+    async def _file(
+        self, answer: "httpx.Response", place: Judged, into: Callable[[], Sink] | None
+    ) -> Fetched | FetchFailed | str:
         status, location = answer.status_code, answer.headers.get("location")
         if status in {301, 302, 303, 307, 308} and location:
             try:
@@ -121,11 +150,22 @@ class Downloads:
         if status != 200:
             again = status in {404, 408, 425, 429} or status >= 500
             return FetchFailed(reason=f"HTTP {status}", status=status, gone=status in {403, 404, 410}, retryable=again)
-        return await self._body(answer)
-
-    async def _body(self, answer: "httpx.Response") -> Fetched:
         if (declared(answer) or 0) > self.limit_bytes:
             raise Broken(f"larger than {self.limit_bytes // 1024 // 1024} MiB", final=True)
+        return await self._body(answer, into() if into else None)
+
+    async def _body(self, answer: "httpx.Response", sink: Sink | None) -> Fetched:
+        body = Body(self.limit_bytes, sink)
+        try:
+            await body.fill(answer, self._pace())
+        except BaseException:
+            if sink is not None:
+                sink.discard()
+            raise
+        return Fetched(bytes(body.data), answer.headers.get("content-type", ""))
+
+    def _pace(self) -> Callable[[int], None]:
+        """What raises Broken where a body comes too slowly."""
         start = self.clock()
 
         def watch(received: int) -> None:
@@ -133,7 +173,7 @@ class Downloads:
             if seconds > STEADY_S and received < SLOWEST * seconds:
                 raise Broken(f"slower than {SLOWEST} bytes a second")
 
-        return Fetched(await Body(self.limit_bytes).fill(answer, watch), answer.headers.get("content-type", ""))
+        return watch
 
 
 def _elsewhere(answer: "httpx.Response", address: str | None) -> FetchFailed | None:

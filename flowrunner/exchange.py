@@ -7,13 +7,13 @@ and h11 quote headers, and with them keys.
 import asyncio
 import json
 import re
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from flowrunner import network
+from flowrunner.bodies import Body, Broken
 from flowrunner.errors import RunRefused, UsageError
 from flowrunner.providers.base import Credential, Request, Response
 from flowrunner.slotted import dataclass, field
@@ -220,63 +220,12 @@ async def send(
         return trail.ended(reason(error))
 
 
-class Broken(Exception):
-    """A body that is not what its head says, or is larger than allowed (`final`: it will be so again)."""
-
-    def __init__(self, reason: str, *, final: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.final = final
-
-
 class _Held(Exception):
     """The request was kept back at the last moment."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-class Body:
-    """A body as it arrives, decoded, and never longer than its limit: a small gzip may hold gigabytes."""
-
-    def __init__(self, limit: int) -> None:
-        self.data = bytearray()
-        self.received = 0
-        """Bytes as they came, before decoding."""
-        self._limit = limit
-        self._inflate: Any = None
-
-    async def fill(self, answer: "httpx.Response", watch: Callable[[int], None] | None = None) -> bytes:
-        """Everything; what came so far is in `data` also when it breaks. `watch` sees the count after each piece, and
-        may raise Broken."""
-        if answer.is_stream_consumed:  # of a transport in this process: complete, and decoded, from the start
-            return bytes(self._take(answer.content))
-        if answer.headers.get("content-encoding", "").strip().lower() in {"gzip", "x-gzip", "deflate"}:
-            self._inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, as its head says
-        async for piece in answer.aiter_raw():
-            self.received += len(piece)
-            self._take(piece)
-            if watch:
-                watch(self.received)
-        return self._whole(declared(answer))
-
-    def _take(self, piece: bytes) -> bytearray:
-        room = self._limit - len(self.data)
-        try:
-            self.data += self._inflate.decompress(piece, room + 1) if self._inflate else piece[: room + 1]
-        except zlib.error:
-            raise Broken("its compression is broken") from None
-        if len(self.data) > self._limit:
-            raise Broken(f"larger than {self._limit // 1024 // 1024} MiB", final=True)
-        return self.data
-
-    def _whole(self, length: int | None) -> bytes:
-        if length not in (None, self.received):
-            raise Broken(f"cut after {self.received} of {length} bytes")
-        if self._inflate and not self._inflate.eof:
-            raise Broken("its compression is cut")
-        return bytes(self.data)
 
 
 class _Trail:
@@ -369,13 +318,8 @@ def _below(base_url: str, path: str) -> str:
 async def _complete(answer: "httpx.Response", trail: _Trail) -> Response:
     trail.status = answer.status_code
     trail.headers = {name.lower(): value for name, value in answer.headers.items()}
-    return Response(trail.status, trail.headers, await trail.body.fill(answer))
-
-
-def declared(answer: "httpx.Response") -> int | None:
-    """The body's length in bytes as the head of a reply states it, unless chunks say it themselves (RFC 9112, 6.3)."""
-    text = "" if "transfer-encoding" in answer.headers else answer.headers.get("content-length", "")
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+    await trail.body.fill(answer)
+    return Response(trail.status, trail.headers, bytes(trail.body.data))
 
 
 def reason(error: BaseException) -> str:

@@ -2,17 +2,28 @@
 for and is no picture is set aside, for whoever asks for the money back."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 from flowrunner import imagehead
 from flowrunner.artifact import Artifact
-from flowrunner.digest import sha256
+from flowrunner.decoding import probe
 from flowrunner.downloads import Downloads, FetchFailed
 from flowrunner.errors import FlowError, StoreError
 from flowrunner.jobs import Stop
 from flowrunner.providers.base import Delivery
 from flowrunner.slotted import dataclass, field, replace
-from flowrunner.store.objects import Objects
+from flowrunner.store.objects import Objects, Writer
+
+ROOM = 64 * 1024 * 1024
+"""Bytes of pictures, as files and decoded, that are looked at at once; the largest one alone takes 400 MB."""
+SEATS = 4
+"""Pictures that are looked at at once."""
+SMALL = 16 * 1024 * 1024
+"""Bytes, as a file and decoded, that a picture may always take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +36,52 @@ class NotKept:
     aside: str = ""
 
 
+class Desk:
+    """Where pictures are looked at: `SEATS` at once, of `ROOM` bytes together; a larger one lies there alone. Who comes
+    first is served first."""
+
+    def __init__(self, room: int = ROOM, seats: int = SEATS) -> None:
+        self._room = self._free = room
+        self._seats = seats
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def place(self, size: int) -> AsyncIterator[None]:
+        """Room for so many bytes, as long as the block lasts."""
+        size = min(size, self._room)
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, turn))
+        self._call()
+        try:
+            await turn
+            yield
+        finally:
+            if not turn.cancelled():
+                self._free += size
+                self._seats += 1
+            self._call()
+
+    def _call(self) -> None:
+        while self._waiting and self._seats and self._waiting[0][0] <= self._free:
+            size, turn = self._waiting.popleft()
+            if not turn.cancelled():
+                self._free -= size
+                self._seats -= 1
+                turn.set_result(None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What a draft is: a picture, by whom, and how many bytes it takes to decode it, where that is still to be done."""
+
+    image: Artifact
+    simulated: bool
+    needed: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeper:
-    """Keeps the pictures of one run."""
+    """Keeps the pictures of one run. Their bytes lie in drafts of the store, and are read and decoded in threads."""
 
     simulated: bool
     objects: Objects
@@ -35,81 +89,99 @@ class Keeper:
     stop: Stop
     mask: Callable[[str], str] = str
     """Takes every key out of a text: what a stranger sends is written down."""
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
-    """Pictures that are decoded at once: the largest one takes 400 MB."""
+    desk: Desk = field(default_factory=Desk)
 
     async def keep(self, delivery: Delivery, attempt: int) -> Artifact | NotKept:
         """The picture in the store, or why it cannot be had; `attempt` is the ledger's number of what was paid for."""
-        unfit: list[bytes] = []
-        found = await self._had(delivery, unfit)
-        if isinstance(found, Artifact):
-            return found
-        aside = await asyncio.to_thread(self._set_aside, unfit, attempt)
-        return NotKept(reason=found.reason, gone=found.gone, aside=aside)
+        with ExitStack() as drafts:
+            unfit: list[Writer] = []
+            try:
+                found = await self._had(delivery, drafts, unfit)
+            except StoreError as fault:  # the next picture would be paid for in vain, too
+                self.stop.request(fault.message)
+                found = FetchFailed(reason=fault.message)
+            if isinstance(found, Artifact):
+                return found
+            aside = await asyncio.to_thread(self._set_aside, unfit, attempt)
+            return NotKept(reason=found.reason, gone=found.gone, aside=aside)
 
-    async def _had(self, delivery: Delivery, unfit: list[bytes]) -> Artifact | FetchFailed:
-        """Notes in `unfit` what came and is no picture."""
+    async def _had(self, delivery: Delivery, drafts: ExitStack, unfit: list[Writer]) -> Artifact | FetchFailed:
+        """Notes in `drafts` what is begun, and in `unfit` what came and is no picture."""
         if delivery.data is not None:
-            return await self._stored(delivery.data, await self._judged(delivery.data, unfit))
+            draft = self._begun(drafts)
+            await asyncio.to_thread(draft.write, delivery.data)
+            return await self._stored(draft, await self._judged(draft, unfit))
         if delivery.url is None:
             return FetchFailed(reason="the reply names no picture")
-        return await self._downloaded(delivery.url, unfit)
+        return await self._downloaded(delivery.url, drafts, unfit)
 
-    async def _downloaded(self, url: str, unfit: list[bytes]) -> Artifact | FetchFailed:
+    def _begun(self, drafts: ExitStack) -> Writer:
+        draft = self.objects.writer()
+        drafts.callback(draft.discard)
+        return draft
+
+    async def _downloaded(self, url: str, drafts: ExitStack, unfit: list[Writer]) -> Artifact | FetchFailed:
         """A file that is no picture is fetched once more: a gateway's page, a stale edge. The same bytes are final."""
-        found = await self.downloads.get(url)
+        found = await self.downloads.save(url, partial(self._begun, drafts))
         if isinstance(found, FetchFailed):
             return found
-        judged = await self._judged(found.data, unfit)
-        if isinstance(judged, Artifact):
-            return await self._stored(found.data, judged)
-        again = await self.downloads.get(url)
+        judged = await self._judged(found, unfit)
+        if isinstance(judged, _Seen):
+            return await self._stored(found, judged)
+        again = await self.downloads.save(url, partial(self._begun, drafts))
         if isinstance(again, FetchFailed):
             return again
-        if sha256(again.data) == sha256(found.data):
+        if again.sha256 == found.sha256:
             return replace(judged, reason=f"{judged.reason}; fetched again, it is the same")
-        return await self._stored(again.data, await self._judged(again.data, unfit))
+        return await self._stored(again, await self._judged(again, unfit))
 
-    async def _judged(self, data: bytes, unfit: list[bytes]) -> Artifact | FetchFailed:
+    async def _judged(self, draft: Writer, unfit: list[Writer]) -> _Seen | FetchFailed:
         try:
-            image = imagehead.artifact(data)
-            async with self.slots:
-                await asyncio.to_thread(_decoded, data)
+            room = max(2 * draft.size, SMALL)
+            async with self.desk.place(room):
+                seen = await asyncio.to_thread(_looked_at, draft, room)
+            if seen.needed:
+                async with self.desk.place(seen.needed):
+                    await asyncio.to_thread(lambda: probe(draft.read(), seen.needed))
+        except StoreError:
+            raise
         except FlowError as fault:
-            unfit.append(data)
+            unfit.append(draft)
             return FetchFailed(reason=fault.message)
-        return image
+        return seen
 
-    def _set_aside(self, unfit: Sequence[bytes], attempt: int) -> str:
+    def _set_aside(self, unfit: Sequence[Writer], attempt: int) -> str:
         """Where evidence lies, in a clause; a disk that does not take it changes nothing for the money."""
         places = []
-        for data in filter(None, unfit):
-            # Latin-1 leaves every byte as it is, and a key has ASCII characters only.
-            masked = self.mask(data.decode("latin-1")).encode("latin-1")
+        for draft in unfit:
             try:
-                with self.objects.writer() as writer:
-                    writer.write(masked)
-                    places.append(writer.set_aside(attempt))
+                places += [self._aside(draft, attempt)] if draft.size else []
             except StoreError as fault:
                 return f"what came cannot be set aside: {fault.message}"
         more = f", and {len(places) - 1} more" if len(places) > 1 else ""
         return f"what came was set aside as {places[0]}{more}" if places else ""
 
-    async def _stored(self, data: bytes, image: Artifact | FetchFailed) -> Artifact | FetchFailed:
-        if isinstance(image, FetchFailed):
-            return image
-        if imagehead.simulated(data) and not self.simulated:
+    def _aside(self, draft: Writer, attempt: int) -> Path:
+        data = draft.read()
+        # Latin-1 leaves every byte as it is, and a key has ASCII characters only.
+        masked = self.mask(data.decode("latin-1")).encode("latin-1")
+        if masked == data:
+            return draft.set_aside(attempt)
+        with self.objects.writer() as writer:
+            writer.write(masked)
+            return writer.set_aside(attempt)
+
+    async def _stored(self, draft: Writer, seen: _Seen | FetchFailed) -> Artifact | FetchFailed:
+        if isinstance(seen, FetchFailed):
+            return seen
+        if seen.simulated and not self.simulated:
             return FetchFailed(reason="it carries the mark of the simulator, and this is a live run")
-        try:
-            await asyncio.to_thread(self.objects.put, data)
-        except StoreError as fault:  # the next picture would be paid for in vain, too
-            self.stop.request(fault.message)
-            return FetchFailed(reason=fault.message)
-        return image
+        await asyncio.to_thread(draft.commit)
+        return seen.image
 
 
-def _decoded(data: bytes) -> None:
-    """OperationError for what no viewer could show either: a right frame around wrong pixels."""
-    from flowrunner.imaging.picture import decode
-
-    decode(data)
+def _looked_at(draft: Writer, room: int) -> _Seen:
+    """BadImage or Undecodable for what is no picture."""
+    data = draft.read()
+    image = imagehead.artifact(data, draft.sha256)
+    return _Seen(image=image, simulated=imagehead.simulated(data), needed=probe(data, room))

@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowrunner import network
-from flowrunner.downloads import Downloads, Fetched, FetchFailed
+from flowrunner.bodies import BLOCK
+from flowrunner.downloads import AT_ONCE, Downloads, Fetched, FetchFailed
+from flowrunner.errors import StoreError
 from flowrunner.exchange import Connections
 from flowrunner.network import Judged, Refusal
 
@@ -294,3 +297,116 @@ def test_silence_ends_with_the_deadline() -> None:
 def test_no_path_makes_a_download_stumble(path: str) -> None:
     assert isinstance(Desk(GOOD).get(f"https://cdn.example/{path}", once=True), Fetched | FetchFailed)
     assert isinstance(Desk(redirect(f"/{path}".encode("ascii", "replace").decode())).get(once=True), FetchFailed)
+
+
+class Basin:
+    """Takes a body, and says which thread wrote."""
+
+    def __init__(self, trouble: Exception | None = None) -> None:
+        self.chunks: list[bytes] = []
+        self.threads: set[int] = set()
+        self.discarded = False
+        self.trouble = trouble
+
+    def write(self, chunk: bytes) -> None:
+        self.threads.add(threading.get_ident())
+        if self.trouble:
+            raise self.trouble
+        self.chunks.append(chunk)
+
+    def discard(self) -> None:
+        self.discarded = True
+
+
+def saved(handler: Handler, *basins: Basin, **limits: Any) -> tuple[Basin | FetchFailed, Desk]:
+    desk, rest = Desk(handler), list(basins)
+
+    async def once() -> Basin | FetchFailed:
+        downloads = desk.downloads(httpx.MockTransport(desk.note), limits.pop("limit_bytes", 2**20))
+        return await downloads.save(URL, lambda: rest.pop(0), **limits)
+
+    return asyncio.run(once()), desk
+
+
+def test_a_body_goes_into_its_sink_in_blocks_and_off_the_event_loop() -> None:
+    pieces = [bytes([at]) * 1000 for at in range(200)] * 3
+    basin = Basin()
+    found, _ = saved(replying(*pieces), basin)
+    assert found is basin
+    assert b"".join(basin.chunks) == b"".join(pieces)
+    assert max(map(len, basin.chunks)) < BLOCK + 1000
+    assert len(basin.chunks) == 3
+    assert threading.get_ident() not in basin.threads
+    assert not basin.discarded
+
+
+def test_a_compressed_body_is_inflated_on_its_way_block_by_block() -> None:
+    basin = Basin()
+    found, _ = saved(replying(gzip.compress(bytes(2**20)), content_encoding="gzip"), basin)
+    assert (found, sum(map(len, basin.chunks)), max(map(len, basin.chunks))) == (basin, 2**20, BLOCK)
+
+
+def test_each_body_has_a_sink_of_its_own_and_those_of_broken_ones_are_discarded() -> None:
+    basins = [Basin(), Basin(), Basin()]
+    cut, short = replying(b"x" * BLOCK, httpx.ReadError("x")), replying(b"abc", content_length="10")
+    found, desk = saved(in_turn(replying(status=503), cut, short, GOOD), *basins)
+    assert found is basins[2]
+    assert [basin.discarded for basin in basins] == [True, True, False]
+    assert [b"".join(basin.chunks) for basin in basins] == [b"x" * BLOCK, b"abc", b"\x89PNG"]
+    assert len(desk.asked) == 4
+
+
+@pytest.mark.parametrize(
+    "handler", [replying(bytes(600)), replying(gzip.compress(bytes(10**7)), content_encoding="gzip")]
+)
+def test_no_more_than_the_limit_goes_into_a_sink(handler: Handler) -> None:
+    basin = Basin()
+    found, desk = saved(handler, basin, limit_bytes=512)
+    assert isinstance(found, FetchFailed)
+    assert (basin.discarded, sum(map(len, basin.chunks)) <= 512, len(desk.asked)) == (True, True, 1)
+
+
+def test_a_stated_length_over_the_limit_opens_no_sink() -> None:
+    found, _ = saved(replying(b"", content_length="2000"), limit_bytes=512)
+    assert isinstance(found, FetchFailed)
+
+
+def test_a_sink_that_cannot_take_it_ends_the_download() -> None:
+    """Another attempt would meet the same disk."""
+    basin = Basin(StoreError("the disk is full"))
+    with pytest.raises(StoreError):
+        saved(GOOD, basin)
+    assert basin.discarded
+
+
+def test_a_download_that_is_cancelled_leaves_no_sink() -> None:
+    basin = Basin()
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"x" * BLOCK
+        await asyncio.Event().wait()
+
+    handler: Handler = lambda _: httpx.Response(200, content=stuck())  # noqa: E731
+    found, _ = saved(handler, basin, deadline_s=0.05)
+    assert found == FetchFailed(reason="not complete within 0.05 s", retryable=True)
+    assert basin.discarded
+
+
+def test_no_more_than_a_few_are_under_way_and_waiting_for_a_turn_takes_none_of_the_deadline() -> None:
+    under_way = most = 0
+
+    async def slow(_: httpx.Request) -> httpx.Response:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.02)
+        under_way -= 1
+        return httpx.Response(200, stream=Stream(b"x"))
+
+    async def all_of_them() -> list[Fetched | FetchFailed]:
+        desk = Desk(GOOD)
+        downloads = desk.downloads(httpx.MockTransport(slow))
+        return await asyncio.gather(*(downloads.get(URL, deadline_s=0.5) for _ in range(3 * AT_ONCE)))
+
+    found = asyncio.run(all_of_them())
+    assert (set(map(type, found)), most) == ({Fetched}, AT_ONCE)

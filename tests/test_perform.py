@@ -24,7 +24,7 @@ from flowrunner.events import Event, Retried
 from flowrunner.perform import ATTEMPTS
 from flowrunner.providers import aimlapi
 from flowrunner.store.ledger import Ledger
-from flowrunner.store.objects import Objects
+from flowrunner.store.objects import Writer
 from flowrunner.store.records import Caps
 
 
@@ -48,7 +48,7 @@ def test_each_step_is_written_down_before_the_next_is_done(till: Till, monkeypat
 
     for name in ("reserve", "replied", "committed"):
         watched(Ledger, name)
-    watched(Objects, "put")
+    watched(Writer, "commit")
 
     def answer(asked: dict[str, Any]) -> httpx.Response:
         till.trail.append("sent")
@@ -56,7 +56,7 @@ def test_each_step_is_written_down_before_the_next_is_done(till: Till, monkeypat
 
     till.wire.answer = answer
     assert isinstance(till.one(job()), Outcome)
-    assert till.trail == ["reserve", "sent", "replied", "put", "committed"]
+    assert till.trail == ["reserve", "sent", "replied", "commit", "committed"]
 
 
 def test_an_outcome_holds_the_pictures_and_what_was_paid(till: Till) -> None:
@@ -321,7 +321,7 @@ def test_an_answered_call_is_never_sent_again_though_its_picture_was_lost(till: 
 
 def test_a_full_disk_loses_no_reply(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(Objects, "put", _full)
+        patched.setattr(Writer, "write", _full)
         assert till.one(job()).billed is Billed.YES
     assert isinstance(till.one(job()), Outcome)
     assert len(till.wire.sent) == 1

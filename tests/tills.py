@@ -20,7 +20,7 @@ from flowrunner.money import Nano
 from flowrunner.perform import Performer
 from flowrunner.providers import aimlapi, onemin
 from flowrunner.store.ledger import Ledger
-from flowrunner.store.objects import Objects
+from flowrunner.store.objects import Objects, Writer
 from flowrunner.store.records import Caps, RunStatus
 
 if TYPE_CHECKING:
@@ -40,15 +40,14 @@ class Fetches:
         self.coming: list[bytes] = []
         self.asked: list[str] = []
 
-    async def get(self, url: str) -> Any:
+    async def save(self, url: str, opened: Callable[[], Writer]) -> Writer | FetchFailed:
         self.asked.append(url)
         data = self.coming.pop(0) if self.coming else self.pictures.get(url)
-        return FetchFailed(reason="gone", gone=True) if data is None else _Fetched(data)
-
-
-@dataclass
-class _Fetched:
-    data: bytes
+        if data is None:
+            return FetchFailed(reason="gone", gone=True)
+        draft = opened()
+        draft.write(data)
+        return draft
 
 
 class Till:

@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -211,48 +212,67 @@ class Objects:
 
 
 class Writer:
-    """A draft that becomes an object with `commit`; leaving the block without it leaves nothing."""
+    """A draft that becomes an object with `commit`; leaving the block without it, or `discard`, leaves nothing. Its
+    file is made by the first write, and any thread may write or discard."""
 
     def __init__(self, objects: Objects, limit: int) -> None:
+        self.size = 0
         self._objects = objects
         self._limit = limit
-        self._size = 0
         self._hash = hashlib.sha256()
         self._draft = objects.root / DRAFTS / f"{os.getpid()}-{os.urandom(8).hex()}"
         self._handle: int | None = None
+        self._over = False
+        self._turn = threading.Lock()
 
     def __enter__(self) -> Self:
-        with explained("written", self._draft):
-            self._objects.make_folder(self._draft.parent)
-            self._handle = os.open(self._draft, NEW, 0o600)
+        with self._turn:
+            self._open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
-        with explained("written", self._draft):
+        with self._turn, explained("written", self._draft):
             self._close()
             self._draft.unlink(missing_ok=True)
 
+    @property
+    def sha256(self) -> str:
+        """Digest of what was written."""
+        return self._hash.hexdigest()
+
+    def discard(self) -> None:
+        """Ends it without a word: what a disk does not give up is cleared away by the next sweep."""
+        with suppress(StoreError):
+            self.__exit__(None, None, None)
+
     def write(self, chunk: bytes) -> None:
         """TooLarge when the limit is passed; StoreError when the disk does not take it."""
-        self._size += len(chunk)
-        if self._size > self._limit:
-            raise TooLarge(f"more than {self._limit:,} bytes came", path=str(self._draft))
-        self._hash.update(chunk)
-        with explained("written", self._draft, self._size):
-            write_all(self._open(), chunk)
+        with self._turn:
+            self.size += len(chunk)
+            if self.size > self._limit:
+                raise TooLarge(f"more than {self._limit:,} bytes came", path=str(self._draft))
+            self._hash.update(chunk)
+            handle = self._open()
+            with explained("written", self._draft, self.size):
+                write_all(handle, chunk)
+
+    def read(self) -> bytes:
+        """What was written, as it lies on the disk."""
+        with explained("read", self._draft):
+            return plain_bytes(self._draft) or b"" if self.size else b""
 
     def commit(self) -> str:
         """The digest, once the object is durable under it. An fsync that fails is final: this draft is given up."""
-        digest = self._hash.hexdigest()
-        with explained("written", self._objects.path(digest), self._size):
+        digest = self.sha256
+        with self._turn, explained("written", self._objects.path(digest), self.size):
             self._seal()
             self._objects.adopt(self._draft, digest)
         return digest
 
     def set_aside(self, attempt: int) -> Path:
         """Keeps the draft as evidence of what a paid attempt gave: where it is. The same bytes lie there once."""
-        path = evidence.place(self._objects.root, self._hash.hexdigest(), attempt)
-        with explained("written", path, self._size):
+        path = evidence.place(self._objects.root, self.sha256, attempt)
+        with self._turn, explained("written", path, self.size):
             self._seal()
             self._objects.make_folder(path.parent)
             self._draft.rename(path)
@@ -266,12 +286,17 @@ class Writer:
         self._close()
 
     def _open(self) -> int:
-        if self._handle is None:
+        if self._over:
             raise ValueError("the writer is closed")
+        if self._handle is None:
+            with explained("written", self._draft):
+                self._objects.make_folder(self._draft.parent)
+                self._handle = os.open(self._draft, NEW, 0o600)
         return self._handle
 
     def _close(self) -> None:
         handle, self._handle = self._handle, None
+        self._over = True
         if handle is not None:
             os.close(handle)
 
