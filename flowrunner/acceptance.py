@@ -30,7 +30,8 @@ class Accepted:
 def accepted(lock: Lock) -> Mapping[str, Accepted]:
     """What stands in a lock, by the cell key of the changed request. As with picks the key counts, not the name: a
     renamed step keeps its acceptance."""
-    cells = {cell.key: cell for cell in lock.cells.values() if is_whole(cell)}
+    stand = {one.stands for one in lock.accepts.values()}
+    cells = {cell.key: cell for cell in lock.cells.values() if cell.key in stand and is_whole(cell)}
     return {
         one.for_: Accepted(said=one, locked=cells[one.stands]) for one in lock.accepts.values() if one.stands in cells
     }

@@ -13,7 +13,7 @@ from flowrunner.call import File, Outcome
 from flowrunner.decisions import Decision, PlannedCell
 from flowrunner.graph import Graph
 from flowrunner.slotted import dataclass, field, replace
-from flowrunner.store.locked import Lock, LockedSample
+from flowrunner.store.locked import Lock, LockedCell, LockedSample
 
 Present: TypeAlias = Callable[[Artifact | File], bool]
 """Whether the bytes of an artifact are at hand."""
@@ -93,6 +93,10 @@ def standing(lock: Lock, outcome: Callable[[str], Outcome | None], has: Callable
     """The lock with the local pictures that are here: where one was made again, its file may be packed in another way,
     and the same pixels stand for it."""
 
+    def among(cell: LockedCell) -> LockedCell:
+        samples = tuple(map(here, cell.samples))
+        return cell if samples == cell.samples else replace(cell, samples=samples)
+
     def here(sample: LockedSample) -> LockedSample:
         if not all(image.pixels for image in sample.images) or all(has(image.sha256) for image in sample.images):
             return sample
@@ -100,5 +104,5 @@ def standing(lock: Lock, outcome: Callable[[str], Outcome | None], has: Callable
         other = replace(sample, images=made.artifacts) if made else sample
         return other if sample.looks_like(other) else sample
 
-    cells = {name: replace(cell, samples=tuple(map(here, cell.samples))) for name, cell in lock.cells.items()}
+    cells = {name: among(cell) for name, cell in lock.cells.items()}
     return lock if cells == lock.cells else replace(lock, cells=cells)

@@ -8,6 +8,7 @@ ends with a line of its own that stays when the entry changes, so that neighbour
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from flowrunner import money
@@ -85,7 +86,7 @@ def written(cell: LockedCell) -> str:
 def _cell(cell: LockedCell) -> Iterator[str]:
     yield f"  {text(cell.cell)}:"
     yield f"    model: {text(cell.model)}"
-    yield f"    with: {flow(_sorted(cell.with_))}"
+    yield f"    with: {flow(ordered(cell.with_))}"
     yield "    samples:" if cell.samples else "    samples: []"
     for sample in cell.samples:
         yield f"      - {flow(_sample(sample))}"
@@ -117,20 +118,20 @@ def _image(image: Artifact) -> dict[str, Any]:
     return record | ({"pixels": f"sha256:{image.pixels}"} if image.pixels else {})
 
 
-def _sorted(value: Any) -> Any:
+def ordered(value: Any) -> Any:
     """Mappings in the order of their keys; the shapes above have an order of their own."""
-    if isinstance(value, Mapping):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(item) for item in value] if _is_list(value) else value
+    if isinstance(value, dict | Mapping):
+        return {key: ordered(value[key]) for key in sorted(value)}
+    return [ordered(item) for item in value] if _is_list(value) else value
 
 
 def flow(value: Any) -> str:
     """A JSON value on one line, mappings in the order they have."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{text(key)}: {flow(item)}" for key, item in value.items()) + "}"
-    if _is_list(value):
-        return "[" + ", ".join(flow(item) for item in value) + "]"
-    return text(value) if isinstance(value, str) else _number(value)
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, dict | Mapping):
+        return "{" + ", ".join([f"{_name(key)}: {flow(item)}" for key, item in value.items()]) + "}"
+    return "[" + ", ".join(map(flow, value)) + "]" if _is_list(value) else _number(value)
 
 
 def text(value: str) -> str:
@@ -138,6 +139,10 @@ def text(value: str) -> str:
     if _PLAIN.fullmatch(value) and not _means_something(value):
         return value
     return '"' + _ESCAPED.sub(lambda found: _escape(found[0]), value) + '"'
+
+
+_name = lru_cache(maxsize=1024)(text)
+"""The names of parameters: few, and written often."""
 
 
 def _means_something(value: str) -> bool:
@@ -160,4 +165,4 @@ def _escape(character: str) -> str:
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
+    return isinstance(value, list | Sequence) and not isinstance(value, str)

@@ -10,6 +10,7 @@ from store_locks import cell, hexed, lock, read, sample
 
 from flowrunner.loading import document
 from flowrunner.loading.fields import Fields
+from flowrunner.slotted import replace
 from flowrunner.source import Source
 from flowrunner.store import lockdecode
 from flowrunner.store.locked import Lock, LockedCell
@@ -54,6 +55,19 @@ def test_both_ways_read_the_same(params: dict[str, Any], name: str, count: int) 
     assert found is None or found == thorough(text).cells
 
 
+@pytest.mark.parametrize("digest", ["0b" + "1" * 62, "7" * 64, "1" * 30 + "e" + "2" * 33, "0" * 64, "e" * 64])
+def test_digests_that_look_like_numbers_are_read_fast_where_they_stand_in_quotes(digest: str) -> None:
+    made = cell("a")
+    (one, *_) = made.samples
+    image = replace(one.images[0], sha256=digest, pixels=digest)
+    made = replace(made, key=digest, samples=(replace(one, key=digest, images=(image, image)),))
+    text = dump(lock(made))
+    assert fast(text) == thorough(text).cells == {"a": made}
+    if f'"{digest}"' in text:
+        for old in (f'sha256: "{digest}"', f'key: "{digest}"'):
+            assert fast(text.replace(old, old.replace('"', ""))) is None
+
+
 @pytest.mark.parametrize("prompt", ["a desk", "soft light: 5 o'clock", 'a "quiet" room\n', "ä, ö", "12", "\x07\u200b"])
 def test_usual_prompts_are_read_fast(prompt: str) -> None:
     text = dump(lock(cell("scene/lamp", prompt), cell("scene/vase", prompt)))
@@ -80,6 +94,11 @@ def test_usual_prompts_are_read_fast(prompt: str) -> None:
         ("bytes: 1400", "bytes: 1e3"),
         ("    key: ", "    key: 0"),
         ("a desk", '"\\uD800"'),
+        ("    key: ", "      - {}\n    key: "),
+        ("}\n    key: ", "}\x0b      - {images: []}\n    key: "),
+        ("images: [{", "images: [ {"),
+        ("    # end of a", "    # end of b"),
+        ("    # end of a\n", "    # end of a"),
     ],
 )  # fmt: skip
 def test_whatever_was_not_written_so_is_left_to_the_thorough_way(old: str, new: str) -> None:
