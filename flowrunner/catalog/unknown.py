@@ -3,7 +3,6 @@
 Published schemas allow unknown fields, and a published example sends one, so only what is surely wrong is an error.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -52,7 +51,9 @@ def _imageless(model: Model, name: str, takers: Sequence[Model]) -> Fault:
 
 
 def _like(model: Model, others: Sequence[Model]) -> Model:
-    return max(others, key=lambda other: difflib.SequenceMatcher(None, model.id[:100], other.id[:100]).ratio())
+    from difflib import SequenceMatcher
+
+    return max(others, key=lambda other: SequenceMatcher(None, model.id[:100], other.id[:100]).ratio())
 
 
 def _inside(model: Model, path: Path, value: Any, parts: Sequence[Mapping[str, Any]]) -> Iterator[Fault]:
