@@ -90,7 +90,7 @@ def review(pipeline: str | Path | PipelineFile, **options: Any) -> "Review":
 
 
 def _judges(opened: Opened) -> "Judges | None":
-    if not any(step.checks for step in opened.pipeline.steps.values()):
+    if not opened.has_checks:
         return None
     opened.project.workspace.prepare()
     return judge(opened, keep=True).verdict

@@ -159,6 +159,10 @@ class Opened:
     def lock_name(self) -> str:
         return self.lock_file.name
 
+    @property
+    def has_checks(self) -> bool:
+        return any(step.checks for step in self.pipeline.steps.values())
+
     def wanted(self) -> set[str] | None:
         """The cells that `--only` names and what they need; None for all."""
         if not self.options.only:
@@ -328,7 +332,7 @@ def judge(opened: Opened, *, keep: bool) -> "Judge":
 
 def looking(opened: Opened, ledger: "Ledger") -> "Planner":
     """A planner that holds pictures against the checks of their steps, and writes nothing."""
-    return planner(opened, ledger, judge(opened, keep=False).verdict)
+    return planner(opened, ledger, judge(opened, keep=False).verdict if opened.has_checks else None)
 
 
 def planner(opened: Opened, ledger: "Ledger", judges: "Judges | None" = None) -> "Planner":

@@ -74,6 +74,11 @@ def test_a_command_loads_only_what_it_needs(tmp_path: Path, line: str) -> None:
     assert _loaded(line, tmp_path) & HEAVY <= ALLOWED[line]
 
 
+def test_a_plan_without_checks_loads_nothing_that_measures_pictures(tmp_path: Path) -> None:
+    project(tmp_path, {"one.yaml": CHAIN})
+    assert {"flowrunner.checks.judge", "flowrunner.report.markdown"} & _loaded("plan one.yaml", tmp_path) == set()
+
+
 def test_a_check_before_paying_loads_nothing_of_what_comes_after(tmp_path: Path) -> None:
     project(tmp_path, {"one.yaml": CHAIN})
     later = ["checks.judge", "imaging.sheet", "planning", "previews", "report", "running", "simulator", "xmp"]

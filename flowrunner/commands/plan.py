@@ -82,11 +82,12 @@ def _show(
     spent: money.Nano,
     refused: "RunRefused | None",
 ) -> None:
-    from flowrunner.report.markdown import plan_markdown
     from flowrunner.report.text import plan_text
 
     simulated = opened.options.simulate
     if arguments.format == "markdown":
+        from flowrunner.report.markdown import plan_markdown
+
         print(plan_markdown(found, simulated=simulated, cells=arguments.cells))
         if refused:
             ending.told(refused, spent=ending.NOTHING)
