@@ -1,24 +1,21 @@
 """Publishing: results under readable names, below `outputs/`."""
 
-import json
-import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowrunner.artifact import SUFFIXES, Artifact
 from flowrunner.checks.verdict import Result, Verdicts, of
-from flowrunner.digest import sha256
-from flowrunner.errors import FlowError, StoreError
+from flowrunner.errors import FlowError
 from flowrunner.graph import FromCell, FromOutside, Graph, Target
 from flowrunner.loading.cells import Cell
 from flowrunner.loading.params import template_problem
+from flowrunner.outputs import NotPublished, Outputs
 from flowrunner.pipeline import OutputSpec, Selector, Template
 from flowrunner.problems import Problem, error
 from flowrunner.slotted import dataclass, field
-from flowrunner.store.durable import explained, make_folder, replace
 from flowrunner.templates import TemplateProblem, UsesUnknown
 
 if TYPE_CHECKING:
@@ -42,19 +39,6 @@ class Published:
     failures: list[str] = field(default_factory=list)
 
 
-class NotPublished(FlowError):
-    """An output that cannot be written under its name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One file that was written: its digest, what it was made of, and how the disk saw it then."""
-
-    sha256: str
-    made_of: str
-    stamp: tuple[int, ...]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publisher:
     """Writes into one folder. `manifest` names what was written before: a file that is as it was left is not made
@@ -74,24 +58,31 @@ class Publisher:
         holds a lock over the folder."""
         from flowrunner.provenance import origins
 
-        work = _Work(self, _manifest(self.manifest) if self.manifest else {}, origins(results))
-        for result in results.values():
-            work.cell(result)
-        for spec in graph.pipeline.outputs.values():
-            work.done.outputs[spec.name] = work.output(spec, graph, results)
-        work.tidy(whole=whole)
-        return work.done
+        outputs = Outputs(root=self.root, folder=self.folder, manifest=self.manifest)
+        made = origins(results)
+        done = _Work(self, outputs, made).walked(graph, results)
+        if not outputs.is_whole:
+            outputs.make()
+            done = _Work(self, outputs, made).walked(graph, results)
+        outputs.tidy(whole=whole)
+        return done
 
 
 class _Work:
-    """One publishing: what was there, what is written, what became of it."""
+    """One walk over all results: which files they are, and what became of them."""
 
-    def __init__(self, publisher: Publisher, before: dict[str, Entry], made: "Mapping[str, Origin]") -> None:
+    def __init__(self, publisher: Publisher, outputs: Outputs, made: "Mapping[str, Origin]") -> None:
         self.publisher = publisher
-        self.before = before
+        self.outputs = outputs
         self.made = made
-        self.written: dict[str, Entry] = {}
         self.done = Published()
+
+    def walked(self, graph: Graph, results: "Mapping[str, CellResult]") -> Published:
+        for result in results.values():
+            self.cell(result)
+        for spec in graph.pipeline.outputs.values():
+            self.done.outputs[spec.name] = self.output(spec, graph, results)
+        return self.done
 
     def cell(self, result: "CellResult") -> None:
         """The picked picture as `<cell>.<ext>`; where there are several candidates, each as `<cell>.N.<ext>`."""
@@ -126,7 +117,7 @@ class _Work:
         made_of = " ".join([*(f"{number}:{artifact.sha256}" for number, artifact in shown), *captions])
         with suppress(FlowError):
             place = f"{result.cell.id}/candidates.png"
-            self.done.sheets[result.cell.id] = self._put(place, f"sheet {SHEET} {made_of}", drawn)
+            self.done.sheets[result.cell.id] = self.outputs.file(place, f"sheet {SHEET} {made_of}", drawn)
 
     def output(self, spec: OutputSpec, graph: Graph, results: "Mapping[str, CellResult]") -> list[str]:
         paths = []
@@ -162,77 +153,21 @@ class _Work:
         """An output leaves the project, so it says what made it; the copy beside its cell stays as the store has it."""
         origin = self.made.get(artifact.sha256)
         if origin is None:
-            return self._put(place, artifact.sha256, partial(self.publisher.read, artifact))
+            return self.outputs.file(place, artifact.sha256, partial(self.publisher.read, artifact))
         from flowrunner.xmp import carrying
 
         made_of = f"{artifact.sha256} {origin.key} {origin.source}"
-        return self._put(place, made_of, lambda: carrying(self.publisher.read(artifact), origin))
+        return self.outputs.file(place, made_of, lambda: carrying(self.publisher.read(artifact), origin))
 
     def _copy(self, artifact: Artifact, place: str) -> str:
         try:
-            return self._put(place, artifact.sha256, partial(self.publisher.read, artifact))
+            return self.outputs.file(place, artifact.sha256, partial(self.publisher.read, artifact))
         except NotPublished as fault:
             self.done.failures.append(fault.message)
             return ""
         except FlowError:
             self.done.left_out += 1
             return ""
-
-    def _put(self, place: str, made_of: str, make: Callable[[], bytes]) -> str:
-        path = self.publisher.folder / place
-        known = self.before.get(place)
-        if known is None or known.made_of != made_of or known.stamp != _stamp(path):
-            data = make()
-            if not _holds(path, data):
-                self._make_folder(path.parent)
-                self._write(path, data)
-            known = Entry(sha256=sha256(data), made_of=made_of, stamp=_stamp(path))
-        self.written[place] = known
-        root = self.publisher.root
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-
-    def _write(self, path: Path, data: bytes) -> None:
-        try:
-            with explained("written", path, len(data)):
-                replace(path, data)
-        except StoreError as fault:
-            raise NotPublished(fault.message, fault.hint) from None
-
-    def _make_folder(self, folder: Path) -> None:
-        """The folder of a file; a link on the way to it must not lead out of where results are to lie."""
-        publisher = self.publisher
-        base = publisher.root if publisher.folder.is_relative_to(publisher.root) else publisher.folder
-        if not folder.resolve().is_relative_to(base.resolve()):
-            raise NotPublished(f"{folder} leads out of {base}", "remove the link")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as fault:
-            raise NotPublished(f"{folder} cannot be made: {fault.strerror}") from None
-
-    def tidy(self, *, whole: bool) -> None:
-        """Removes what nothing makes any more, and writes the manifest where it changed."""
-        for place, entry in self.before.items() if whole else ():
-            path = self.publisher.folder / place
-            if place not in self.written and path.is_file() and sha256(path.read_bytes()) == entry.sha256:
-                with explained("removed", path):
-                    path.unlink()
-                self._prune(path.parent)
-        kept = self.written if whole else {**self.before, **self.written}
-        note = self.publisher.manifest
-        if kept != self.before and note is not None:
-            record = {place: [entry.sha256, entry.made_of, *entry.stamp] for place, entry in sorted(kept.items())}
-            with explained("written", note):
-                make_folder(note.parent)
-                replace(note, json.dumps(record, indent=0).encode())
-
-    def _prune(self, folder: Path) -> None:
-        """Folders that are empty now."""
-        while folder != self.publisher.folder and folder.is_relative_to(self.publisher.folder):
-            try:
-                folder.rmdir()
-            except OSError:
-                return
-            folder = folder.parent
 
 
 SHEET = 1
@@ -246,32 +181,6 @@ def _caption(verdicts: Verdicts) -> str:
         names = [verdict.check for verdict in of(verdicts, result)]
         lines += [f"{word}: {', '.join(dict.fromkeys(names))}"] if names else []
     return "; ".join(lines) or "passes its checks"
-
-
-def _manifest(path: Path) -> dict[str, Entry]:
-    """What was written before; nothing where that cannot be read: then everything is looked at."""
-    try:
-        found: Any = json.loads(path.read_bytes())
-        return {place: _entry(entry) for place, entry in found.items() if ".." not in PurePosixPath(place).parts}
-    except (OSError, ValueError, AttributeError, TypeError, IndexError):
-        return {}
-
-
-def _entry(record: Any) -> Entry:
-    return Entry(sha256=str(record[0]), made_of=str(record[1]), stamp=tuple(int(part) for part in record[2:]))
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    try:
-        status = path.lstat()
-    except OSError:
-        return ()
-    return (status.st_ino, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else ()
-
-
-def _holds(path: Path, data: bytes) -> bool:
-    stamp = _stamp(path)
-    return bool(stamp) and stamp[1] == len(data) and path.read_bytes() == data
 
 
 def name_of(spec: OutputSpec, graph: Graph, cell: Cell, number: int, suffix: str) -> str:

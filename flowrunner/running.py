@@ -20,13 +20,14 @@ from flowrunner.images import Pretended, read
 from flowrunner.jobs import INTERRUPTED, Door, Job, Stop
 from flowrunner.limits import own_limit, refusal
 from flowrunner.locking import locked
+from flowrunner.outputs import NotPublished
 from flowrunner.patience import Patience
 from flowrunner.perform import Performer
 from flowrunner.planning import Decision, Plan, PlannedCell, Planner
 from flowrunner.previews import shown
 from flowrunner.project import Opened, judge, planned, planner, previewed
 from flowrunner.providers.registry import LOCAL, PROVIDERS
-from flowrunner.publish import NotPublished, Published, Publisher
+from flowrunner.publish import Published, Publisher
 from flowrunner.result import RunResult
 from flowrunner.scheduler import Performs, Scheduler
 from flowrunner.slotted import dataclass

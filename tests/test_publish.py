@@ -1,6 +1,7 @@
 """Results under readable names."""
 
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Shelf:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.gone: set[str] = set()
+        self.read_count = 0
 
     def publish(self, show: Show, results: Mapping[str, CellResult] | None = None, **options: Any) -> Published:
         making = show.planner()
@@ -51,6 +53,7 @@ class Shelf:
         return publisher.publish(making.graph, found, **{"whole": True, **options})
 
     def bytes_of(self, image: Artifact) -> bytes:
+        self.read_count += 1
         if image.sha256 in self.gone:
             raise Missing("not here")
         return {**BYTES, sha256(PHOTO): PHOTO}[image.sha256]
@@ -67,6 +70,43 @@ class Shelf:
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
     return Shelf(tmp_path)
+
+
+# What lies there already
+
+
+def test_a_file_that_was_changed_at_once_is_made_again(shelf: Shelf) -> None:
+    show = Show(f"steps: {{a: {pro()}}}")
+    shelf.publish(show)
+    path = shelf.root / "outputs" / "show" / "a.png"
+    data = path.read_bytes()
+    with path.open("r+b") as file:  # as long as it was, in the same place, before any clock ticks
+        file.write(b"changed!")
+    shelf.publish(show)
+    assert path.read_bytes() == data
+
+
+def test_what_somebody_put_there_just_now_is_looked_at_once_more(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    show = Show(f"steps: {{a: {pro()}}}")
+    shelf.publish(show)
+    path = shelf.root / "outputs" / "show" / "a.png"
+    path.write_bytes(path.read_bytes())
+    shelf.read_count = 0
+    shelf.publish(show)
+    shelf.publish(show)
+    assert shelf.read_count == 2
+    os.utime(path, ns=(0, 10**18))
+    shelf.publish(show)
+    shelf.publish(show)
+    assert shelf.read_count == 3
+
+
+def test_nothing_is_read_where_nothing_changed(shelf: Shelf) -> None:
+    show = Show(f"{AXES}steps: {{a: {pro()}, b: {pro(', across: [p, s]')}}}\noutputs: {{all: $b.*}}")
+    shelf.publish(show)
+    shelf.read_count = 0
+    shelf.publish(show)
+    assert shelf.read_count == 0
 
 
 # Names

@@ -90,7 +90,15 @@ def write_all(handle: int, data: bytes) -> None:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Puts `data` under `path` in one step. Whoever calls holds a lock that keeps others from doing the same.
+    """Puts `data` under `path` in one step, name and all. Whoever calls holds a lock that keeps others from doing the
+    same."""
+    put(path, data)
+    sync_folder(path.parent)
+
+
+def put(path: Path, data: bytes, *, dated: int | None = None) -> os.stat_result:
+    """The same, but for the name, which is durable with its folder. `dated` is the time that the file has, in
+    nanoseconds since 1970, where it is not the present.
 
     The draft has one fixed name beside the file, so that what a crash leaves is cleared by the next attempt. A file
     that exists keeps its mode; a link in its place is replaced, never followed."""
@@ -101,7 +109,10 @@ def replace(path: Path, data: bytes) -> None:
         try:
             write_all(handle, data)
             _keep_mode(path, handle)
+            if dated is not None:
+                os.utime(handle, ns=(dated, dated))
             os.fsync(handle)
+            status = os.fstat(handle)
         finally:
             os.close(handle)
         draft.rename(path)
@@ -109,7 +120,7 @@ def replace(path: Path, data: bytes) -> None:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    return status
 
 
 def _keep_mode(path: Path, handle: int) -> None:

@@ -1,0 +1,191 @@
+"""The files of an outputs folder: what lies there already, what is made now, what goes away.
+
+Files are made several at a time, for their bytes are hashed again and wait for the disk; each is durable before it has
+its name, so that a crash leaves the old one or the new one, and the names of a folder are made durable together.
+"""
+
+import json
+import os
+import stat
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
+
+from flowrunner.digest import sha256
+from flowrunner.errors import FlowError, StoreError
+from flowrunner.slotted import dataclass
+from flowrunner.store.durable import explained, make_folder, put, replace, sync_folder
+
+Make: TypeAlias = Callable[[], bytes]
+_WRITERS = 8
+_AGE = 1_000_000_000
+"""Nanoseconds that a file is dated back when it is made: whoever changes it afterwards leaves another time, however
+coarse the clock of its disk."""
+_RECENT = 2 * _AGE
+
+
+class NotPublished(FlowError):
+    """A file that cannot be written under its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One file that was written: its digest, what it was made of, and how the disk saw it then."""
+
+    sha256: str
+    made_of: str
+    stamp: tuple[int, ...]
+
+
+class Outputs:
+    """One folder below `root`, or anywhere else. `manifest` names what was written before; None where nothing may be
+    noted: then nothing is removed either."""
+
+    def __init__(self, *, root: Path, folder: Path, manifest: Path | None) -> None:
+        self.folder = folder
+        self._manifest = manifest
+        self._base = root if folder.is_relative_to(root) else folder
+        self._shown = folder.relative_to(root).as_posix() if self._base is root else str(folder)
+        self._before = _entries(manifest) if manifest else {}
+        self._kept: dict[str, Entry] = {}
+        self._lacking: dict[str, tuple[str, Make]] = {}
+        self._failed: dict[str, FlowError] = {}
+        self._folders: dict[Path, NotPublished | None] = {}
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every file that was asked for is there."""
+        return not self._lacking
+
+    def file(self, place: str, made_of: str, make: Make) -> str:
+        """The path, as it is shown, of a file that is made of this: it is there, or will be once all is made. What kept
+        it from being made is raised then."""
+        if place in self._failed:
+            raise self._failed[place]
+        entry = self._kept.get(place) or self._before.get(place)
+        if entry is None or entry.made_of != made_of or (place not in self._kept and entry.stamp != self._stamp(place)):
+            self._lacking[place] = made_of, make
+        else:
+            self._kept[place] = entry
+        return f"{self._shown}/{place}"
+
+    def make(self) -> None:
+        """Makes what lacks. The same questions then have their answers."""
+        lacking, self._lacking = self._lacking, {}
+        with ThreadPoolExecutor(min(_WRITERS, len(lacking)), "outputs") as pool:
+            made = pool.map(lambda place: self._made(place, *lacking[place]), lacking)
+            for place, found in zip(lacking, made, strict=True):
+                if isinstance(found, FlowError):
+                    self._failed[place] = found
+                else:
+                    self._kept[place] = found
+        self._sync()
+
+    def tidy(self, *, whole: bool) -> None:
+        """Removes what nothing makes any more, and writes the manifest where it changed."""
+        for place, entry in self._before.items() if whole else ():
+            path = self.folder / place
+            if place not in self._kept and path.is_file() and sha256(path.read_bytes()) == entry.sha256:
+                with explained("removed", path):
+                    path.unlink()
+                self._prune(path.parent)
+        kept = self._kept if whole else {**self._before, **self._kept}
+        note = self._manifest
+        if kept != self._before and note is not None:
+            record = {place: [entry.sha256, entry.made_of, *entry.stamp] for place, entry in sorted(kept.items())}
+            with explained("written", note):
+                make_folder(note.parent)
+                replace(note, json.dumps(record, indent=0).encode())
+
+    def _made(self, place: str, made_of: str, make: Make) -> Entry | FlowError:
+        path = self.folder / place
+        try:
+            data = make()
+            stamp = self._settled(place) if _holds(path, data) else self._written(path, data)
+        except FlowError as fault:
+            return fault
+        return Entry(sha256=sha256(data), made_of=made_of, stamp=stamp)
+
+    def _written(self, path: Path, data: bytes) -> tuple[int, ...]:
+        self._make_folder(path.parent)
+        try:
+            with explained("written", path, len(data)):
+                return _seen(put(path, data, dated=time.time_ns() - _AGE))
+        except StoreError as fault:
+            raise NotPublished(fault.message, fault.hint) from None
+
+    def _make_folder(self, folder: Path) -> None:
+        """The folder of a file; a link on the way to it must not lead out of where results are to lie."""
+        if folder not in self._folders:
+            self._folders[folder] = self._unusable(folder)
+        fault = self._folders[folder]
+        if fault is not None:
+            raise fault
+
+    def _unusable(self, folder: Path) -> NotPublished | None:
+        if not folder.resolve().is_relative_to(self._base.resolve()):
+            return NotPublished(f"{folder} leads out of {self._base}", "remove the link")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            return NotPublished(f"{folder} cannot be made: {fault.strerror}")
+        return None
+
+    def _sync(self) -> None:
+        """The names that were given; what may be lost with the power was not published."""
+        for folder in (folder for folder, fault in self._folders.items() if fault is None):
+            try:
+                with explained("written", folder):
+                    sync_folder(folder)
+            except StoreError as fault:
+                for place in [place for place in self._kept if (self.folder / place).parent == folder]:
+                    del self._kept[place]
+                    self._failed[place] = NotPublished(fault.message, fault.hint)
+
+    def _prune(self, folder: Path) -> None:
+        """Folders that are empty now."""
+        while folder != self.folder and folder.is_relative_to(self.folder):
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
+
+    def _stamp(self, place: str) -> tuple[int, ...]:
+        try:
+            return _seen(os.lstat(f"{self.folder}/{place}"))
+        except OSError:
+            return ()
+
+    def _settled(self, place: str) -> tuple[int, ...]:
+        """How the disk sees a file that somebody else may have written just now: not at all, while a change might not
+        show."""
+        stamp = self._stamp(place)
+        return stamp if stamp and stamp[-1] < time.time_ns() - _RECENT else ()
+
+
+def _entries(path: Path) -> dict[str, Entry]:
+    """What was written before; nothing where that cannot be read: then everything is looked at."""
+    try:
+        found: Any = json.loads(path.read_bytes())
+        return {place: _entry(entry) for place, entry in found.items() if ".." not in PurePosixPath(place).parts}
+    except (OSError, ValueError, AttributeError, TypeError, IndexError):
+        return {}
+
+
+def _entry(record: Any) -> Entry:
+    return Entry(sha256=str(record[0]), made_of=str(record[1]), stamp=tuple(int(part) for part in record[2:]))
+
+
+def _seen(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_ino, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else ()
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        status = path.lstat()
+        return stat.S_ISREG(status.st_mode) and status.st_size == len(data) and path.read_bytes() == data
+    except OSError:
+        return False
