@@ -1,11 +1,13 @@
 """What stands in the way of a run before anything is sent: `--frozen`, budgets, prices that nobody knows."""
 
+from collections.abc import Collection
+
 from flowrunner import money
 from flowrunner.binding import input_artifacts
 from flowrunner.decisions import Cost, Decision, Plan, cost
 from flowrunner.errors import RunRefused
 from flowrunner.images import Pretended
-from flowrunner.project import Opened, names
+from flowrunner.project import Opened
 from flowrunner.report.groups import plural
 from flowrunner.report.text import price
 from flowrunner.store.objects import READ_ONLY
@@ -138,3 +140,10 @@ def _unpriced(opened: Opened, found: Plan) -> RunRefused | None:
             hint = f'{allow}, or a price in flowrunner.toml: [prices] "{model.provider}:{model.id}"'
             return RunRefused(message, hint, command=f"run {allow}")
     return None
+
+
+def names(cells: Collection[str], limit: int = 3) -> str:
+    """A few cell ids for a sentence: `a, b, c and 4 more`."""
+    listed = list(cells)
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -398,10 +398,3 @@ def previewed(opened: Opened, read: "Read", shown: "Shown") -> str:
     with held(workspace.state / "locks" / tagged("previews/1", opened.lock_name)), explained("written", folder):
         changed = previews.write(opened.graph, shown)
     return folder.relative_to(opened.project.root).as_posix() if changed else ""
-
-
-def names(cells: Collection[str], limit: int = 3) -> str:
-    """A few cell ids for a sentence: `a, b, c and 4 more`."""
-    listed = list(cells)
-    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return ", ".join(listed[:limit]) + more

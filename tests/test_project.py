@@ -9,8 +9,9 @@ from wire import Wire
 
 from flowrunner import api
 from flowrunner.errors import InvalidPipeline, UsageError
+from flowrunner.limits import names
 from flowrunner.planning import Decision
-from flowrunner.project import Options, names, open_pipeline, open_project, pipelines_below
+from flowrunner.project import Options, open_pipeline, open_project, pipelines_below
 from flowrunner.store.workspace import Edition
 
 STEP = "steps: {a: {model: blackforestlabs/flux-2, with: {prompt: x}}}\n"

@@ -112,7 +112,7 @@ def _head(found: "Inspection") -> str:
 
 def _tail(arguments: argparse.Namespace, path: Path, found: "Inspection") -> list[str]:
     """What could not be looked at, and what to do about it."""
-    from flowrunner.project import names
+    from flowrunner.limits import names
     from flowrunner.report.groups import plural
 
     lines = []
