@@ -5,7 +5,6 @@ and h11 quote headers, and with them keys.
 """
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from enum import StrEnum
@@ -13,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from flowrunner import network
-from flowrunner.bodies import Body, Broken
+from flowrunner.bodies import Body, Broken, Outgoing, outgoing
 from flowrunner.errors import RunRefused, UsageError
 from flowrunner.providers.base import Credential, Request, Response
 from flowrunner.slotted import dataclass, field
@@ -33,8 +32,6 @@ REPLY_LIMIT = 16 * 1024 * 1024
 HEADERS: Mapping[str, str] = MappingProxyType(
     {"User-Agent": "flowrunner", "Accept": "*/*", "Accept-Encoding": "identity"}
 )
-PIECE = 64 * 1024
-"""Bytes of a request's body that are handed to the network at once."""
 PARTIAL_LIMIT = 64 * 1024
 """Bytes of a broken reply that are kept as evidence."""
 _SENTENCES = {
@@ -268,39 +265,25 @@ def _prepared(to: Endpoint, request: Request, trail: _Trail) -> "httpx.Request":
     import httpx
 
     sent = {**HEADERS, **request.headers, **to.headers}
-    content = files = None
-    if request.json is not None:
-        sent["Content-Type"] = "application/json"
-        content = json.dumps(request.json, allow_nan=False, separators=(",", ":")).encode()
-    elif request.file is not None:
-        name, media_type, data = request.file
-        files = {request.part: (name, data, media_type)}
+    body = outgoing(request)
+    if body is not None:
+        trail.total = body.length
+        sent |= {"Content-Type": body.content_type, "Content-Length": str(trail.total)}
     limits = httpx.Timeout(None, connect=CONNECT_S, write=WRITE_S, pool=CONNECT_S)
-    made = httpx.Request(
-        "GET" if content is None and files is None else "POST",
+    return httpx.Request(
+        "GET" if body is None else "POST",
         _below(to.base_url, request.path),
-        content=content,
-        files=files,
+        content=None if body is None else _counted(body, trail),
         headers=sent,
         extensions={"trace": trail.note, "timeout": limits.as_dict()},
     )
-    trail.total = len(made.read())
-    made.stream = _counted(made.content, trail)
-    return made
 
 
-def _counted(body: bytes, trail: _Trail) -> "httpx.AsyncByteStream":
+async def _counted(body: Outgoing, trail: _Trail) -> AsyncIterator[bytes]:
     """The body in pieces, so that it is known how much of it went before a connection broke."""
-    import httpx
-
-    class Counted(httpx.AsyncByteStream):
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            for at in range(0, len(body), PIECE):
-                piece = body[at : at + PIECE]
-                trail.left = at + len(piece)
-                yield piece
-
-    return Counted()
+    for piece in body.pieces():
+        trail.left += len(piece)
+        yield piece
 
 
 def _below(base_url: str, path: str) -> str:

@@ -13,6 +13,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, assert_never
 
 from flowrunner import exchange, failures
+from flowrunner.bodies import apart
 from flowrunner.call import Billed, Failure, Input, Outcome
 from flowrunner.downloads import Downloads
 from flowrunner.errors import RunRefused
@@ -339,7 +340,8 @@ class Performer:
             failure = Failure(key=job.call.key, error=error, hint=hint)
             await self.ledger.durably(self.ledger.failed, receipt.call, failure)
             return failure
-        reading = door.provider.read(Response(receipt.status, receipt.headers, receipt.body))
+        reply = Response(receipt.status, receipt.headers, receipt.body)
+        reading = await apart(len(reply.body), door.provider.read, reply)
         match reading:
             case Finished():
                 return await self._finish(job, door, receipt, reading, begun)

@@ -1,7 +1,6 @@
 """Placing inputs: the text by which a provider takes an image, be it a handle that it gave, a data URI or an upload."""
 
 import asyncio
-import base64
 from collections.abc import Callable, Iterable
 
 from flowrunner import exchange, network
@@ -9,7 +8,7 @@ from flowrunner.artifact import SUFFIXES, Artifact
 from flowrunner.call import Failure, File, Input, Link
 from flowrunner.images import Images, read
 from flowrunner.jobs import Again, Door, Job
-from flowrunner.providers.base import Delivery, Fate, Refused, Response, Transport
+from flowrunner.providers.base import Delivery, Fate, Inline, Refused, Response, Transport
 from flowrunner.slotted import dataclass, field
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Objects
@@ -40,7 +39,7 @@ class Placer:
         if isinstance(leaf, Link):
             return leaf.text
         if door.provider.transport is not Transport.UPLOAD:
-            return self._handle(leaf, door) or self._data_uri(leaf)
+            return self._handle(leaf, door) or Inline(_media_type(leaf), await self._read(leaf))
         # Cells that share an input upload it once.
         async with self._turns.setdefault((door.provider.name, leaf.sha256), asyncio.Lock()):
             return self._handle(leaf, door) or await self._uploaded(leaf, job, door)
@@ -56,7 +55,9 @@ class Placer:
 
     def masked(self, reply: Response) -> Response:
         """The reply without any key in it."""
-        body = self.mask(reply.body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        text = reply.body.decode("utf-8", "surrogateescape")
+        masked = self.mask(text)
+        body = reply.body if masked == text else masked.encode("utf-8", "surrogateescape")
         headers = {self.mask(name): self.mask(value) for name, value in reply.headers.items()}
         return Response(reply.status, headers, body)
 
@@ -67,17 +68,14 @@ class Placer:
     def _handle(self, leaf: Artifact | File, door: Door) -> str | None:
         return self.ledger.handle(self._remote(door), leaf.sha256, self.wall())
 
-    def _read(self, leaf: Artifact | File) -> bytes:
-        return read(leaf, self.images, self.objects, live=not self.simulated)
-
-    def _data_uri(self, leaf: Artifact | File) -> str:
-        data = base64.b64encode(self._read(leaf)).decode()
-        return f"data:{_media_type(leaf)};base64,{data}"
+    async def _read(self, leaf: Artifact | File) -> bytes:
+        """Off the event loop: what is sent is hashed again."""
+        return await asyncio.to_thread(lambda: read(leaf, self.images, self.objects, live=not self.simulated))
 
     async def _uploaded(self, leaf: Artifact | File, job: Job, door: Door) -> str | Failure | Again:
         media_type = _media_type(leaf)
         name = f"{leaf.sha256[:16]}.{SUFFIXES.get(media_type, 'bin')}"
-        request = door.provider.upload(name, media_type, self._read(leaf))
+        request = door.provider.upload(name, media_type, await self._read(leaf))
         reply = await exchange.send(door.endpoint, request, deadline_s=job.timeout)
         if not isinstance(reply, Response):
             return Again(_not_uploaded(job, reply.reason))

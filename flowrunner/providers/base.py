@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 from flowrunner.call import Call, Input
 from flowrunner.catalog.model import Model
@@ -38,10 +38,24 @@ class Transport(StrEnum):
     LOCAL = "local"
 
 
+class Inline(str):
+    """A data URI whose bytes become base64 on their way out: a picture of megabytes is no text before that. As a text
+    it is its beginning only, `data:image/png;base64,`."""
+
+    __slots__ = ("data",)
+    data: bytes
+
+    def __new__(cls, media_type: str, data: bytes) -> Self:
+        made = super().__new__(cls, f"data:{media_type};base64,")
+        made.data = data
+        return made
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request below the provider's origin. Either `json` or `file` (name, media type, bytes; sent as
-    multipart/form-data under the field `part`) is the body. Credentials are added where it is sent."""
+    """One HTTP request below the provider's origin. Either `json`, with texts that may be `Inline`, or `file` (name,
+    media type, bytes; sent as multipart/form-data under the field `part`) is the body. Credentials are added where it
+    is sent."""
 
     path: str
     json: Mapping[str, Any] | None = None

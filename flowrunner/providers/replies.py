@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from flowrunner.providers.base import Fate, Refused, Response
+from flowrunner.providers.enclosed import Base64, with_pictures, without_pictures
 
 DEPTH = 64
 """Levels of a reply's JSON."""
@@ -36,10 +37,12 @@ class Unreadable(ValueError):
 
 def parse(body: bytes) -> Any:
     """The JSON of a reply, fractions as Decimal: money is never a float. Unreadable also for what two readers could
-    take differently: a key given twice, NaN, more than 64 levels, half a surrogate pair."""
+    take differently: a key given twice, NaN, more than 64 levels, half a surrogate pair. A long text that is base64
+    comes as `Base64`."""
+    rest, found = without_pictures(body)
     try:
         value = json.loads(
-            body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_number, object_pairs_hook=_once
+            rest.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_number, object_pairs_hook=_once
         )
     except Unreadable:
         raise
@@ -50,7 +53,7 @@ def parse(body: bytes) -> Any:
     except (ValueError, ArithmeticError):  # a fraction with an exponent beyond all bounds is the latter
         raise Unreadable(_instead(body)) from None
     _vet(value, DEPTH)
-    return value
+    return with_pictures(value, found) if found else value
 
 
 def _instead(body: bytes) -> str:
@@ -148,6 +151,8 @@ def decoded(text: str) -> bytes | None:
     from base64 import b64decode
     from binascii import Error
 
+    if isinstance(text, Base64):
+        return text.data
     if text.startswith("data:"):
         head, _, text = text.partition(",")
         if not head.endswith(";base64"):

@@ -3,10 +3,11 @@ import re
 
 import pytest
 
+from flowrunner.artifact import Artifact
 from flowrunner.call import Call
 from flowrunner.call import name as name_of
 from flowrunner.catalog.model import Model
-from flowrunner.providers.base import Finished, Refused, Response
+from flowrunner.providers.base import Finished, Inline, Refused, Response, Transport
 from flowrunner.providers.registry import LOCAL, PROVIDERS
 
 JUNK = [
@@ -41,6 +42,18 @@ def test_a_request_is_json_that_holds_what_the_model_sends(name: str) -> None:
     request = PROVIDERS[name].request(call, model, name_of)
     assert json.loads(json.dumps(request.json)) == {"model": "M", "prompt": "p"}
     assert request.path == "/x"
+
+
+@pytest.mark.parametrize("name", [name for name in PROVIDERS if PROVIDERS[name].transport is Transport.DATA_URI])
+def test_a_picture_that_becomes_a_text_on_its_way_is_handed_on_as_it_is(name: str) -> None:
+    model = Model(id="m", provider=name, title="", path="/x", send={}, request={})
+    image = Artifact(sha256="0" * 64, media_type="image/png", width=1, height=1)
+    params = {"images": [image], "mask": image}
+    call = Call(provider=name, model="m", adapter=PROVIDERS[name].adapter, params=params)
+    inline = Inline("image/png", b"bytes")
+    request = PROVIDERS[name].request(call, model, lambda _: inline)
+    assert request.json is not None
+    assert request.json["mask"] is request.json["images"][0] is inline
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
