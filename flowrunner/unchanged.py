@@ -170,7 +170,7 @@ def _answer_holds(known: "Mapping[str, Any]") -> bool:
         and all(stat.S_ISDIR(os.lstat(path).st_mode) for path in known["folders"])
         and all(digest_of(path) == digest for path, digest in known["files"].items())
         and all(stamp_of(path) == stamp for path, stamp in known["stamps"].items())
-        and tree(os.path.join(known["root"], MODELS)) == known["models"]
+        and all(tree(folder) == found for folder, found in known["trees"].items())
         and _lists_hold(known["root"], known["lists"])
         and all(os.path.isfile(path) == here for path, here in known["pictures"].items())
         and _ledger_holds(known["ledger"])

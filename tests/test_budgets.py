@@ -10,7 +10,7 @@ from wire import Wire, error, png, reply
 
 from flowrunner import api, exchange
 from flowrunner.errors import StoreError
-from flowrunner.store.objects import Objects
+from flowrunner.store.objects import Writer
 from flowrunner.store.records import RunStatus
 
 LIVE = {"AIMLAPI_API_KEY": "sk-1", "HOME": "/nonexistent", "PATH": ""}
@@ -192,7 +192,7 @@ def test_a_kept_reply_is_read_again_for_nothing_though_the_limit_is_reached(
 
     pipeline(tmp_path, ONE)
     with monkeypatch.context() as patched:
-        patched.setattr(Objects, "put", full)
+        patched.setattr(Writer, "commit", full)
         assert ran(tmp_path).exit_code == 1
     assert planned(tmp_path) == ("its reply is kept and is read again, for nothing", "0.00", 0, 0)
     assert (ran(tmp_path).exit_code, len(wire.sent)) == (0, 1)

@@ -397,14 +397,23 @@ print(*sorted(seen), sep="\\n", file=sys.stderr)
 """
 
 
-def test_every_file_that_a_plan_reads_is_asked_again(folder: Path) -> None:
-    words = [sys.executable, "-c", READS, *PLAN]
-    done = subprocess.run(
-        words, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
-    )
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_every_file_that_is_read_is_asked_again(ran: Path, tmp_path: Path, command: str) -> None:
+    folder = Path(shutil.copytree(ran, tmp_path / "copy"))
+    time.sleep(0.03)
+    shutil.rmtree(folder / ".flowrunner" / unchanged.FOLDER)
+    words = [sys.executable, "-c", READS, command, *PLAN[1:]]
+    env = environment(folder)
+    for _ in range(2):  # the first run finds pictures that were copied, and looks at them
+        time.sleep(0.03)
+        done = subprocess.run(
+            words, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+        )
+        if entries(folder):
+            break
     (kept,) = entries(folder)
     (known,) = json.loads(kept.read_bytes().split(b"\n", 1)[1])["answers"]
-    asked = {*known["files"], *known["stamps"], *known["absent"], *known["folders"], str(folder / unchanged.MODELS)}
+    asked = {*known["files"], *known["stamps"], *known["absent"], *known["folders"], *known["trees"]}
     read = {os.path.normpath(folder / line) for line in done.stderr.splitlines() if line}
     own = {path for path in read if path.startswith(f"{folder}/") and not path.startswith(f"{folder}/.flowrunner")}
     assert str(folder / "shows/prompts/scene.md") in own
@@ -419,6 +428,18 @@ def test_telling_it_again_loads_next_to_nothing(folder: Path) -> None:
     assert not {"yaml", "jsonschema", "jinja2", "networkx", "sqlite3"} & done
     names = ("cli", "unchanged", "roots", "files", "lfs", "digest", "errors", "problems", "source", "escape", "slotted")
     assert ours <= {"flowrunner", *(f"flowrunner.{name}" for name in names)}
+
+
+def test_a_ledger_that_lies_as_it_lay_is_not_opened(ran: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ran, tmp_path / "copy"))
+    time.sleep(0.03)
+    for brought in ({"sqlite3"}, set()):
+        assert {"sqlite3"} & loaded(
+            folder, "from flowrunner.cli import main; assert main(sys.argv[1:]) == 0"
+        ) == brought
+    spent(folder)
+    script = "from flowrunner import unchanged; assert unchanged.again(sys.argv[1:]) is None"
+    assert "sqlite3" in loaded(folder, script)
 
 
 def loaded(folder: Path, script: str) -> set[str]:

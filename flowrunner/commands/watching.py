@@ -18,6 +18,7 @@ from flowrunner import unchanged
 from flowrunner.decisions import Decision
 from flowrunner.digest import sha256
 from flowrunner.errors import StoreError
+from flowrunner.previews import folder_of
 from flowrunner.project import SUFFIXES
 from flowrunner.roots import marks, upwards
 from flowrunner.settings import NAME as SETTINGS
@@ -79,16 +80,25 @@ class Watch:
         with suppress(OSError, StoreError):
             shelves = {path: unchanged.shelf(path) for path in self._paths if Path(path).is_dir()}
             places = {path: os.path.realpath(path) for path in self._paths}
+            for answer in self._answers:
+                answer["ledger"]["stamps"] = self._stamps(Path(answer["ledger"]["store"]))
             kept = {"answers": self._answers, "shelves": shelves, "places": places, "said": self._said, "code": code}
             if self._rested(shelves):
                 self._state.prepare()
                 _write(self._state.state / unchanged.FOLDER, self._name, json.dumps(kept).encode())
 
-    def _take(self, opened: "Opened", ledger: "Ledger", run: str = "", made: Collection[str] = ()) -> None:
+    def _take(self, opened: "Opened", ledger: "Ledger", run: str = "", made: Collection[str] | None = None) -> None:
         reading = _Reading(opened, self._since)
         self._state = self._state or opened.project.workspace
         if reading.of(ledger, made):
             self._answers.append(reading.known | {"run": run})
+
+    def _stamps(self, store: Path) -> dict[str, list[int]]:
+        """Those of a ledger that nobody has written to since the command began; nothing where somebody has. It is asked
+        once the ledger is closed: whoever reads it last takes its empty log away."""
+        paths = [str(path) for path in (store / LEDGER, store / f"{LEDGER}-wal")]
+        found = {path: unchanged.stamp_of(path) for path in paths}
+        return found if all(unchanged.is_settled(stamp, self._since) for stamp in found.values()) else {}
 
     def _tells_runs_apart(self) -> bool:
         """Whether the name of each run stands in what was said just once, where it is named."""
@@ -108,12 +118,13 @@ class _Reading:
         self.root = opened.project.root
         self.since = since
         self.absent: list[str] = []
-        self.known: dict[str, Any] = {"root": str(self.root), "absent": self.absent}
+        self.known: dict[str, Any] = {"root": str(self.root), "absent": self.absent, "trees": {}}
 
-    def of(self, ledger: "Ledger", made: Collection[str]) -> bool:
-        """Reads all of it, and the stamps of the files that were `made`; whether it can be asked again."""
+    def of(self, ledger: "Ledger", published: Collection[str] | None) -> bool:
+        """Reads all of it, and the stamps of the files that a run has `published`; whether it can be asked again."""
         if not _is_plain(self.opened):
             return False
+        made = [] if published is None else [*published, *self._previews()]
         project, pipeline = self.opened.project, self.root / self.opened.pipeline.file
         read = [self._place(path) for path in sorted(project.asked.texts)]
         read += [path for name in (SETTINGS, *self._locks()) for path in self._optional(name)] + self._models()
@@ -151,8 +162,15 @@ class _Reading:
 
     def _models(self) -> list[str]:
         """The project's own model files."""
-        self.known["models"] = unchanged.tree(self._place(unchanged.MODELS))
-        return [path for path in self.known["models"] if path.endswith(".json")]
+        folder = self._place(unchanged.MODELS)
+        found = self.known["trees"][folder] = unchanged.tree(folder)
+        return [path for path in found if path.endswith(".json")]
+
+    def _previews(self) -> list[str]:
+        """The small pictures beside the lock, which a run looks after."""
+        folder = str(folder_of(self.opened.lock_file.path))
+        found = self.known["trees"][folder] = unchanged.tree(folder)
+        return found
 
     def _marks(self, pipeline: Path) -> None:
         """What makes its folder the project, and no other one nearer to the pipeline; and no twin beside it."""
@@ -175,12 +193,9 @@ class _Reading:
         store, keys = self.opened.project.workspace.store, sorted(self.opened.project.asked.keys)
         if not ledger.unsettled(simulated=self.opened.options.simulate).isdisjoint(keys):
             return False  # what becomes of it depends on processes, too
-        stamps = {str(path): unchanged.stamp_of(str(path)) for path in (store / LEDGER, store / f"{LEDGER}-wal")}
-        settled = all(unchanged.is_settled(stamp, self.since) for stamp in stamps.values())
         name = self.opened.pipeline.name
         self.known["ledger"] = {
             "store": str(store),
-            "stamps": stamps if settled else {},
             "keys": keys,
             "name": name,
             "answer": ledger.fingerprint(keys, name),
