@@ -157,6 +157,11 @@ class Gate:
         self._sleep = sleep
         self._free = clock()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a turn comes at once."""
+        return self._free <= self._clock()
+
     async def turn(self) -> None:
         """Comes back when the next request may be sent."""
         while (wait := self._free - self._clock()) > 0:

@@ -1,8 +1,7 @@
 """Jobs: one call to perform, the door to whoever performs it and the word that ends a run."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable
 
 from flowrunner.call import Call, Failure
 from flowrunner.catalog.model import Model
@@ -31,7 +30,7 @@ class Stop:
         self.reason = self.reason or reason
         self._heard.set()
 
-    async def outlast(self, waiting: Coroutine[Any, Any, object]) -> None:
+    async def outlast(self, waiting: Awaitable[object]) -> None:
         """Waits, but no longer than until the run is told to stop."""
         waits = asyncio.ensure_future(waiting)
         heard = asyncio.ensure_future(self._heard.wait())

@@ -1,5 +1,7 @@
 """What a ledger tells a planner of a call: its outcome, or why it is not sent again unasked."""
 
+from collections.abc import Sequence
+
 from flowrunner.call import Billed, Outcome
 from flowrunner.decisions import Held
 from flowrunner.providers.base import Fate, Provider, Refused, Response
@@ -15,8 +17,8 @@ def forbidden(receipt: Receipt, provider: Provider) -> Refused | None:
 
 
 class Known:
-    """What a ledger tells a planner: outcomes of one kind of run. `resend`: what may have been billed is sent again;
-    `asked` takes every key that is asked for."""
+    """What a ledger tells a planner: outcomes of one kind of run, each as it was when it was first asked for; whoever
+    performs a call looks again. `resend`: what may have been billed is sent again; `asked` takes every key."""
 
     def __init__(self, ledger: Ledger, *, simulated: bool, resend: bool = False, asked: set[str] | None = None) -> None:
         self._ledger = ledger
@@ -24,10 +26,19 @@ class Known:
         self._resend = resend
         self._asked = set() if asked is None else asked
         self._unsettled: frozenset[str] | None = None
+        self._outcomes: dict[str, Outcome | None] = {}
+
+    def ask(self, keys: Sequence[str]) -> None:
+        """Looks up many outcomes in one question: they will be asked for."""
+        new = [key for key in keys if key not in self._outcomes]
+        found = self._ledger.outcomes(new, simulated=self._simulated) if new else {}
+        self._outcomes.update((key, found.get(key)) for key in new)
 
     def outcome(self, key: str) -> Outcome | None:
         self._asked.add(key)
-        return self._ledger.outcome(key, simulated=self._simulated)
+        if key not in self._outcomes:
+            self._outcomes[key] = self._ledger.outcome(key, simulated=self._simulated)
+        return self._outcomes[key]
 
     def held(self, key: str) -> Held | None:
         """As a performer would decide it. A simulator's reply is not kept: its pictures end with its process."""

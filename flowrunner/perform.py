@@ -134,6 +134,8 @@ class Performer:
 
     async def _known(self, job: Job, door: Door) -> Outcome | Failure | None:
         key = job.call.key
+        if not self.ledger.knows(key, simulated=self.simulated):
+            return None
         receipt = self.ledger.receipt(key, simulated=self.simulated)
         if receipt is not None:
             return await self._reread(job, door, receipt) or self._forbidden(job, door)
@@ -158,7 +160,7 @@ class Performer:
         if not door.endpoint.headers:
             return declined(job, f"there is no key for {job.call.provider}")
         for attempt in range(1, ATTEMPTS + 1):
-            await self.stop.outlast(door.gate.turn())
+            await (door.gate.turn() if door.gate.is_open else self.stop.outlast(door.gate.turn()))
             if self.stop.requested:
                 return declined(job, self.stop.reason)
             found = await self._attempt(job, door, attempt)
@@ -173,7 +175,7 @@ class Performer:
                 return self._given_up(found, job, attempt)
             self._tell_again(job, found, wait, attempt)
             if not found.pauses:
-                await self.stop.outlast(_slept(self.sleep, wait))
+                await self.stop.outlast(self.sleep(wait))
         raise AssertionError("every attempt returns")
 
     def _weighed(self, found: Outcome | Failure, job: Job, attempt: int) -> Outcome | Failure:
@@ -396,7 +398,3 @@ class Performer:
         handles = self.placer.handles(zip(artifacts, finished.images, strict=True), door)
         await self.ledger.durably(self.ledger.committed, receipt.call, outcome, handles)
         return outcome
-
-
-async def _slept(sleep: exchange.Sleep, seconds: float) -> None:
-    await sleep(seconds)

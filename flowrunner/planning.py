@@ -1,8 +1,8 @@
 """Planning: what would run, what is reused, what waits, and why. A plan is a run with the effects withheld."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Protocol
+from typing import Any, Protocol
 
 from flowrunner.acceptance import Accepted, accepted
 from flowrunner.artifact import Artifact
@@ -11,7 +11,7 @@ from flowrunner.call import Outcome
 from flowrunner.catalog.model import Model, Price
 from flowrunner.catalog.price import estimate
 from flowrunner.changes import Change, changes
-from flowrunner.checks.verdict import Result, Verdicts, first_passing, of
+from flowrunner.choices import Choices
 from flowrunner.decisions import Choice, Decision, Held, PickState, Plan, PlannedCall, PlannedCell, held, once, spared
 from flowrunner.graph import FromCell, Graph
 from flowrunner.loading.cells import Cell
@@ -21,7 +21,6 @@ from flowrunner.pipeline import PickRule, Selector
 from flowrunner.settled import Judges, Settled, compared, judged, slots_of, unjudged
 from flowrunner.slotted import dataclass, field, replace
 from flowrunner.store.locked import Lock, LockedCell, cell_key
-from flowrunner.store.locked import Pick as LockedPick
 
 __all__ = [
     "Choice",
@@ -42,18 +41,14 @@ __all__ = [
 class History(Protocol):
     """What the ledger knows by key."""
 
+    def ask(self, keys: Sequence[str]) -> None:
+        """These outcomes will be asked for."""
+
     def outcome(self, key: str) -> Outcome | None:
         """The newest outcome of a call."""
 
     def held(self, key: str) -> Held | None:
         """Why a call without an outcome is not sent again unasked."""
-
-
-_CHANGED = "the request behind the pick has changed"
-
-
-def _stale(why: str) -> PickState:
-    return PickState(choice=Choice.STALE, why=why)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,29 +74,22 @@ class Planner:
     """What another planner of the same graph and lock decided to reuse: it stands where the request is the same."""
     _reused: dict[str, tuple[PlannedCell, Settled]] = field(default_factory=dict)
     _locked: dict[str, Outcome] = field(default_factory=dict)
-    _picks: dict[str, LockedPick] = field(default_factory=dict)
+    _made: dict[str, Outcome] = field(default_factory=dict)
+    _priced: dict[str, tuple[Bound, Nano | None]] = field(default_factory=dict)
+    _choices: Choices = field(init=False)
     _accepted: Mapping[str, Accepted] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for locked in self.lock.cells.values():
             for sample in locked.samples:
                 self._locked[sample.key] = Outcome(key=sample.key, artifacts=sample.images, paid=sample.paid)
-        self._picks = {pick.for_: pick for pick in self.lock.picks.values() if pick.for_}
+        self._choices = Choices(self.lock)
         self._accepted = accepted(self.lock)
 
     def again(self, judges: Judges | None) -> "Planner":
         """A planner for the run that does what this one has planned."""
-        return Planner(
-            graph=self.graph,
-            binder=self.binder,
-            lock=self.lock,
-            history=self.history,
-            prices=self.prices,
-            force=self.force,
-            frozen=self.frozen,
-            judges=judges,
-            before=self._reused,
-        )
+        fresh: dict[str, Any] = {"settled": {}, "planned": {}, "failing": set(), "_reused": {}, "_made": {}}
+        return replace(self, judges=judges, before=self._reused, **fresh)
 
     def decide(self, cell: Cell) -> PlannedCell:
         """What becomes of a cell, given what is settled. Its outcomes are settled here if all are known."""
@@ -147,9 +135,19 @@ class Planner:
             (self.planned[name] for name in names if name in self.planned and self.planned[name].behind_pick), None
         )
 
+    def ask(self, cells: Iterable[Cell]) -> None:
+        """Has the ledger asked at once for the calls of these cells, as far as they are known."""
+        if not self.frozen:
+            bound = (self.binder.bind(cell, self.known) for cell in cells if cell.id not in self.graph.skipped)
+            self.history.ask([call.key for one in bound for call in one.calls if call.key not in self._locked])
+
+    def take(self, made: Outcome) -> None:
+        """The run has an outcome, which no look at the ledger before can have told."""
+        self._made[made.key] = made
+
     def outcome(self, key: str) -> Outcome | None:
         """What is known of a key: the lock's word first, then the ledger's."""
-        found = self._locked.get(key)
+        found = self._locked.get(key) or self._made.get(key)
         return found if found is not None or self.frozen else self.history.outcome(key)
 
     def outcomes(self, planned: PlannedCell) -> Sequence[Outcome | None]:
@@ -195,7 +193,7 @@ class Planner:
         key = bound.key if all(call.key == own for call, own in zip(bound.calls, keys, strict=True)) else cell_key(keys)
         slots = slots_of(bound, outcomes)
         verdicts = judged(self.judges, cell, bound, slots)
-        pick = self._choice(cell, key, slots, verdicts)
+        pick = self._choices.made(cell, key, slots, verdicts)
         return self._settled(cell, Settled(key=key, candidates=tuple(slots), pick=pick, verdicts=verdicts))
 
     def _settled(self, cell: Cell, settled: Settled) -> Settled:
@@ -207,8 +205,12 @@ class Planner:
 
     def price(self, model: Model, bound: Bound) -> Nano | None:
         """Upper bound of one call."""
-        override = self.prices.get(f"{model.provider}:{model.id}")
-        return estimate(model, standing(bound.params), bound.input_sizes, override)
+        before, price = self._priced.get(bound.cell.id, (None, None))
+        if before is not bound:
+            override = self.prices.get(f"{model.provider}:{model.id}")
+            price = estimate(model, standing(bound.params), bound.input_sizes, override)
+            self._priced[bound.cell.id] = bound, price
+        return price
 
     def priced_anew(self, planned: PlannedCell) -> PlannedCell:
         """A missing cell with what it costs to make it anew."""
@@ -279,7 +281,7 @@ class Planner:
             because=() if forced else self._gave(cell, found),
             calls=calls,
             estimate=None if price is None else price * sent,
-            pick=self._open_pick(cell, bound.key),
+            pick=self._choices.open(cell, bound.key),
             changes=found,
         )
 
@@ -301,7 +303,7 @@ class Planner:
             calls=calls,
             estimate=None if price is None else price * samples,
             behind_pick=behind,
-            pick=self._open_pick(cell, ""),
+            pick=self._choices.open(cell, ""),
         )
 
     def _awaited(self, cell: Cell, bound: Bound) -> tuple[PlannedCall, ...]:
@@ -320,38 +322,6 @@ class Planner:
         if settled is not None:
             return settled.pick.is_open
         return planned is not None and planned.pick is not None and planned.pick.is_open
-
-    def _choice(
-        self, cell: Cell, key: str, slots: Sequence[Artifact | None], verdicts: Sequence[Verdicts]
-    ) -> PickState:
-        rule = cell.step.pick
-        pick = self._picks.get(key)
-        if rule.rule is PickRule.CHECK:
-            # Where pictures are not here, or nobody looks at them, what passed before stands in the lock.
-            judged = bool(verdicts) and not any(of(found, Result.MISSING) for found in verdicts)
-            locked = pick.image if pick is not None and pick.image and not judged else 0
-            number = first_passing(verdicts) or (locked if locked <= len(slots) else 0)
-            return PickState(choice=Choice.MADE, number=number)
-        if rule.rule is not PickRule.HUMAN:
-            return PickState(choice=Choice.MADE, number=rule.number)
-        written = self.lock.picks.get(cell.id)
-        if pick is None and written is not None and not written.for_:
-            pick = written  # by hand, for whatever stands here now
-        if pick is None:
-            return _stale(_CHANGED) if written else PickState(choice=Choice.NEW)
-        if pick.image is None:
-            return PickState(choice=Choice.NONE, why=pick.why)
-        slot = slots[pick.image - 1] if 1 <= pick.image <= len(slots) else None
-        if slot is None or (pick.digest and pick.digest.removeprefix("sha256:") != slot.sha256):
-            return _stale(f"candidate {pick.image} is not the picture that was picked")
-        return PickState(choice=Choice.MADE, number=pick.image)
-
-    def _open_pick(self, cell: Cell, key: str) -> PickState | None:
-        """The choice in a cell that has no candidates yet. `key` is empty while its request is not known."""
-        if cell.step.pick.rule is not PickRule.HUMAN:
-            return None
-        written = self.lock.picks.get(cell.id)
-        return _stale(_CHANGED) if written and key and written.for_ not in ("", key) else PickState(choice=Choice.NEW)
 
     def _gave(self, cell: Cell, found: Sequence[Change]) -> tuple[str, ...]:
         """The cells whose new pictures change the request."""
@@ -387,9 +357,10 @@ def plan(planner: Planner, wanted: Collection[str] | None = None, present: Prese
     """The plan of all cells, or of those wanted. `present` says whether an artifact's bytes are at hand: what is
     missing is marked; without it nothing is looked up (a fork's check needs no bytes)."""
     sent: dict[str, str] = {}
-    for cell in planner.graph.cells.values():
-        if wanted is None or cell.id in wanted:
-            planner.foresee(cell, sent)
+    cells = [cell for cell in planner.graph.cells.values() if wanted is None or cell.id in wanted]
+    planner.ask(cell for cell in cells if not planner.graph.needs[cell.id])
+    for cell in cells:
+        planner.foresee(cell, sent)
     if present is not None:
         made = {name: settled.candidates for name, settled in planner.settled.items()}
         search = Search(graph=planner.graph, planned=planner.planned, made=made, present=present)

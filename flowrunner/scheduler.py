@@ -208,6 +208,8 @@ class Scheduler:
     def _ended(self, provider: str, begun: _Begun, index: int, found: _Found) -> None:
         self._lines.free(provider)
         begun.found[index] = found
+        if isinstance(found[0], Outcome):
+            self.planner.take(found[0])
         result = None if begun.is_open else self._performed(begun)
         if result is not None:
             self._settle(result)

@@ -291,6 +291,15 @@ class Ledger:
 
     # What is known of a key
 
+    def knows(self, key: str, *, simulated: bool) -> bool:
+        """Whether a call with this key was ever intended: if not, there is nothing else to ask."""
+        return self._database.row(tables.KNOWN, key, simulated) is not None
+
+    def outcomes(self, keys: Sequence[str], *, simulated: bool) -> dict[str, Outcome]:
+        """What the newest committed attempts of these keys gave, in one question."""
+        rows = self._database.rows(tables.OUTCOMES, json.dumps(keys), simulated)
+        return {row["key"]: tables.outcome(row) for row in rows}
+
     def outcome(self, key: str, *, simulated: bool) -> Outcome | None:
         """What the newest committed attempt gave."""
         row = self._database.row(

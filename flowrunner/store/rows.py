@@ -49,6 +49,12 @@ _RECEIPT = """
 RECEIPT = _RECEIPT.format(states="?")
 REFUSAL = _RECEIPT.format(states="?, ?, ?")
 
+KNOWN = "SELECT 1 FROM calls WHERE key = ? AND simulated = ? LIMIT 1"
+OUTCOMES = """
+    SELECT outcomes.* FROM json_each(?) AS asked CROSS JOIN outcomes ON outcomes.key = asked.value
+    WHERE simulated = ? ORDER BY call
+"""
+
 UNSETTLED = """
     SELECT DISTINCT key FROM calls
     WHERE simulated = ? AND (state IN (?, ?, ?, ?, ?) OR state = ? AND billed = ?)
