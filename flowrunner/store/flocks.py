@@ -5,14 +5,11 @@ Two handles exclude each other even within one process, so the same lock serves 
 
 import fcntl
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flowrunner.store.durable import explained, make_folder
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
-"""Seconds between two looks at a lock that another holds."""
 
 
 def take(path: Path) -> int | None:
@@ -61,26 +58,6 @@ def held(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-@asynccontextmanager
-async def awaited(path: Path, gives_up: Callable[[], bool] = bool) -> AsyncIterator[bool]:
-    """Holds the lock; other tasks go on while this one waits for it. False, without the lock, when it `gives_up`."""
-    import asyncio
-
-    pause = _FIRST_PAUSE
-    with explained("locked", path):
-        make_folder(path.parent)
-        handle = take(path)
-        while handle is None and not gives_up():
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-            handle = take(path)
-    try:
-        yield handle is not None
-    finally:
-        if handle is not None:
-            os.close(handle)
 
 
 def _opened(path: Path) -> int:

@@ -27,7 +27,7 @@ from flowrunner.store import rows as tables
 from flowrunner.store import spare
 from flowrunner.store.database import Database, open_database, open_untouched
 from flowrunner.store.durable import explained, make_folder
-from flowrunner.store.flocks import awaited, is_held, take
+from flowrunner.store.flocks import is_held, take
 from flowrunner.store.inuse import share
 from flowrunner.store.records import (
     Attempt,
@@ -42,6 +42,7 @@ from flowrunner.store.records import (
     RunStatus,
     State,
 )
+from flowrunner.store.turns import Turns
 
 if TYPE_CHECKING:
     import sqlite3
@@ -79,6 +80,7 @@ class Ledger:
         self._database = database
         self._version = self._seen()
         self._sharing: Sharing | None = None
+        self._turns = Turns(root / "locks" / "keys")
         try:
             self._use = share(root) if uses else None
         except BaseException:
@@ -204,7 +206,7 @@ class Ledger:
     def key_lock(self, key: str, gives_up: Callable[[], bool] = bool) -> AbstractAsyncContextManager[bool]:
         """One at a time per key, over all tasks and processes: whoever waited looks again what is known of the key.
         False to one that `gives_up` waiting."""
-        return awaited(self._root / "locks" / "keys" / key[:3], gives_up)
+        return self._turns.turn(key, gives_up)
 
     def reserve(self, intent: Intent, caps: Caps) -> int | OverBudget:
         """Writes the intent down durably and reserves its price, in one step with looking at every limit; the number

@@ -13,11 +13,12 @@ from store_ledgers import answered, begin, intended, outcome, reserve
 from store_locks import added, lock_file
 from store_sweeps import LOCKED, digest, gone, make, png, swept
 
-from flowrunner.store.flocks import awaited, take
+from flowrunner.store.flocks import take
 from flowrunner.store.gc import DAY
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Objects
 from flowrunner.store.records import Caps, Receipt, RunStatus
+from flowrunner.store.turns import Turns
 from flowrunner.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -49,16 +50,18 @@ def count(path: Path) -> int:
     return int(path.read_text())
 
 
-async def add(path: Path, times: int) -> None:
+async def add(turns: Turns, path: Path, times: int) -> None:
     for _ in range(times):
-        async with awaited(path.with_name("lock")):
+        async with turns.turn("key"):
             before = count(path)
             await asyncio.sleep(0)
             path.write_text(str(before + 1))  # noqa: ASYNC240 - a few bytes
 
 
 async def add_in_tasks(path: Path, tasks: int, times: int) -> None:
-    await asyncio.gather(*(add(path, times) for _ in range(tasks)))
+    """Half of them know nothing of the others."""
+    both = Turns(path.with_name("turns")), Turns(path.with_name("turns"))
+    await asyncio.gather(*(add(both[number % 2], path, times) for number in range(tasks)))
 
 
 def add_in_a_process(path: Path, gate: Gate) -> None:

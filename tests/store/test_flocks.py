@@ -1,16 +1,15 @@
 """Kernel locks: one holder at a time over tasks and processes, free when the holder ends."""
 
-import asyncio
 import os
 import signal
 from functools import partial
 from pathlib import Path
 
 import pytest
-from store_processes import add_in_a_process, add_in_tasks, count, hold_and_die, in_processes
+from store_processes import hold_and_die, in_processes
 
 from flowrunner.errors import StoreError
-from flowrunner.store.flocks import awaited, held, is_held, is_shared, shared, take
+from flowrunner.store.flocks import held, is_held, is_shared, shared, take
 
 
 def test_a_lock_has_one_holder_until_it_is_closed(tmp_path: Path) -> None:
@@ -56,39 +55,6 @@ def test_several_share_a_lock_and_nobody_has_it_for_himself_meanwhile(tmp_path: 
 def test_what_is_done_under_a_lock_may_fail_as_it_likes(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="mine"), held(tmp_path / "lock"):
         raise OSError("mine")
-    assert not is_held(tmp_path / "lock")
-
-
-def test_tasks_of_one_process_take_turns(tmp_path: Path) -> None:
-    path = tmp_path / "count"
-    path.write_text("0")
-    asyncio.run(add_in_tasks(path, 5, 4))
-    assert count(path) == 20
-
-
-def test_tasks_of_several_processes_take_turns(tmp_path: Path) -> None:
-    path = tmp_path / "count"
-    path.write_text("0")
-    assert in_processes(*[partial(add_in_a_process, path)] * 2) == [0, 0]
-    assert count(path) == 20
-
-
-async def wait_and_give_up(path: Path) -> bool:
-    async def wait() -> None:
-        async with awaited(path):
-            raise AssertionError
-
-    waiter = asyncio.create_task(wait())
-    await asyncio.sleep(0.02)
-    waiter.cancel()
-    await asyncio.gather(waiter, return_exceptions=True)
-    return waiter.cancelled()
-
-
-def test_a_waiter_blocks_nobody_and_can_give_up(tmp_path: Path) -> None:
-    handle = take(tmp_path / "lock")
-    assert asyncio.run(wait_and_give_up(tmp_path / "lock"))
-    os.close(handle or 0)
     assert not is_held(tmp_path / "lock")
 
 
