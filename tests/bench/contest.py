@@ -33,7 +33,7 @@ FLOORS = {Work.RUN: Probe(words=inside("floor-run", "chain", str(STEPS)))}
 _NOTHING = Unmeasured("–")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One that is measured, and what runs each work once; what it has no command for is not there."""
 
@@ -45,7 +45,7 @@ def table(bench: Bench, cache: Path, folder: Path) -> str:
     """Everyone's medians, and how many times the floor's they are; an environment that cannot be made is told in its
     row. `cache` keeps the environments, `folder` what is run in them."""
     floor = _floor(bench)
-    entries = [floor, *_own(bench), *(_peer(bench, one, cache, folder) for one in PEERS)]
+    entries = [floor, _core(bench), *_own(bench), *(_peer(bench, one, cache, folder) for one in PEERS)]
     figures = dict(_figures(bench, [entry for entry in entries if isinstance(entry, Entry)]))
     floors = {work: figures[floor.name, work] for work in Work}
     lines = ["## Beside its peers", "", f"| | {' | '.join(Work)} | peak MB |", f"|---|{'---:|' * (len(Work) + 1)}"]
@@ -81,8 +81,20 @@ def _field(figure: Figure | Unmeasured, floor: Figure | Unmeasured) -> str:
 
 
 def _floor(bench: Bench) -> Entry:
-    parts = {work: (partial(bench.once, FLOORS.get(work, BARE), LONG), bench.seconds) for work in Work}
-    return Entry(name="bare Python, bare asyncio", parts=parts)
+    return _entry(bench, "bare Python, bare asyncio", {work: FLOORS.get(work, BARE) for work in Work})
+
+
+def _core(bench: Bench) -> Entry:
+    many = Project("chain", STEPS)
+    probes = {
+        Work.RUN: Probe(words=inside("core"), project=many, state=State.NEW),
+        Work.AGAIN: Probe(words=inside("core"), project=many, warm=True),
+    }
+    return _entry(bench, "a core: YAML, keys, journal", probes)
+
+
+def _entry(bench: Bench, name: str, probes: Mapping[Work, Probe]) -> Entry:
+    return Entry(name, {work: (partial(bench.once, probe, LONG), bench.seconds) for work, probe in probes.items()})
 
 
 def _own(bench: Bench) -> Iterator[Entry]:
@@ -95,8 +107,7 @@ def _own(bench: Bench) -> Iterator[Entry]:
             Work.RUN: Probe(words=inside("run", FILE, "--concurrency", "50"), project=many, state=State.NEW),
             Work.AGAIN: Probe(words=flow("run", FILE), project=many, warm=True),
         }
-        parts = {work: (partial(bench.once, probe, LONG), bench.seconds) for work, probe in probes.items()}
-        yield Entry(name=f"**flowrunner**, {shape}", parts=parts)
+        yield _entry(bench, f"**flowrunner**, {shape}", probes)
 
 
 def _peer(bench: Bench, one: Peer, cache: Path, folder: Path) -> Entry | str:
@@ -114,7 +125,7 @@ def _peer(bench: Bench, one: Peer, cache: Path, folder: Path) -> Entry | str:
     parts[Work.RUN] = (partial(_run, environment, one, one.run, own, STEPS, fresh=True), bench.seconds)
     if one.again:
         parts[Work.AGAIN] = (partial(_run, environment, one, one.run, own, STEPS), bench.seconds)
-    return Entry(name=f"{one.name} {version.said.strip()}", parts=parts)
+    return Entry(f"{one.name} {version.said.strip()}", parts)
 
 
 def _version(environment: Environment, one: Peer) -> list[str]:

@@ -21,15 +21,20 @@ def origin() -> str:
     return os.environ["AIMLAPI_BASE_URL"]
 
 
+def pool(count: int, slots: int) -> None:
+    """Downloads with one httpx client whose pool has so many connections, hashed and written."""
+    asyncio.run(_client(count, slots, count))
+
+
 def client(count: int, slots: int) -> None:
-    """Downloads with one httpx client as it comes, hashed and written."""
-    asyncio.run(_client(count, slots))
+    """The same, with no more requests at a time than connections."""
+    asyncio.run(_client(count, slots, slots))
 
 
-async def _client(count: int, slots: int) -> None:
+async def _client(count: int, slots: int, most: int) -> None:
     import httpx
 
-    free = asyncio.Semaphore(slots)
+    free = asyncio.Semaphore(most)
 
     async def one(number: int) -> None:
         async with free, asked.stream("GET", f"{origin()}/pictures/{number}.png") as answer:
@@ -39,7 +44,8 @@ async def _client(count: int, slots: int) -> None:
                     digest.update(piece)
                     file.write(piece)
 
-    async with httpx.AsyncClient(timeout=60) as asked:
+    limits = httpx.Limits(max_connections=slots)
+    async with httpx.AsyncClient(timeout=None, limits=limits) as asked:  # the last one waits for all others
         await asyncio.gather(*(one(number) for number in range(count)))
 
 
@@ -112,6 +118,7 @@ def _file(number: int) -> Path:
 
 
 FLOORS: dict[str, Callable[[int, int], float | None]] = {
+    "pool": pool,
     "client": client,
     "threads": threads,
     "uploads": uploads,

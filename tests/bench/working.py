@@ -50,7 +50,8 @@ def carried() -> Iterator[Row]:
     work = Probe(words=flow(*RUN, "64"), project=Project("wide", 500), state=State.NEW, served=photo)
     for floor, slots, name, target in (
         ("threads", 64, "threads of http.client", ""),
-        ("client", 64, "one httpx client", "≥ 3"),
+        ("client", 64, "one httpx client, asked by 64 at a time", ""),
+        ("pool", 64, "one httpx client of 64 connections, asked by all at once", "≥ 3"),
     ):
         yield Row(
             group=group,
