@@ -1,15 +1,17 @@
-"""Floors of what goes over the wire: `python -m bench.wires NAME COUNT SLOTS`, against a provider that is served."""
+"""What goes over the wire, and its floors: `python -m bench.wires NAME COUNT SLOTS`, with a provider that is served."""
 
 import asyncio
 import base64
 import hashlib
 import http.client
 import os
+import random
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +21,37 @@ PATH = "/v1/images/generations"
 
 def origin() -> str:
     return os.environ["AIMLAPI_BASE_URL"]
+
+
+def own(count: int, slots: int) -> None:
+    """Downloads as a run makes them, hashed and written, each into a draft of its own."""
+    asyncio.run(_own(count, slots))
+
+
+async def _own(count: int, slots: int) -> None:
+    from flowrunner.downloads import Downloads, FetchFailed
+    from flowrunner.exchange import Connections
+    from flowrunner.network import judge
+    from flowrunner.store.objects import Objects
+
+    objects = Objects(Path("store"))
+    async with Connections() as connections:
+        downloads = Downloads(
+            transport=connections.downloads,
+            judge=partial(judge, allowed_origins=(origin(),)),
+            clock=time.monotonic,
+            sleep=asyncio.sleep,
+            random=random.random,
+            slots=asyncio.Semaphore(slots),
+        )
+
+        async def one(number: int) -> None:
+            found = await downloads.save(f"{origin()}/pictures/{number}.png", objects.writer)
+            assert not isinstance(found, FetchFailed), found.reason
+            assert found.sha256
+            found.discard()
+
+        await asyncio.gather(*(one(number) for number in range(count)))
 
 
 def pool(count: int, slots: int) -> None:
@@ -117,7 +150,8 @@ def _file(number: int) -> Path:
     return folder / f"{number}.png"
 
 
-FLOORS: dict[str, Callable[[int, int], float | None]] = {
+MEASURES: dict[str, Callable[[int, int], float | None]] = {
+    "own": own,
     "pool": pool,
     "client": client,
     "threads": threads,
@@ -126,6 +160,6 @@ FLOORS: dict[str, Callable[[int, int], float | None]] = {
 }
 
 if __name__ == "__main__":
-    found = FLOORS[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))
+    found = MEASURES[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))
     if found is not None:
         print(found)
