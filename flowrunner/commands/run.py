@@ -73,9 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
     def failed(path: Path, fault: FlowError) -> Ended:
         return Ended(ending.told(fault, spent=ending.NOTHING), _refused(arguments, path, fault))
 
-    with _terminable(), watch.listening():
-        code = pipelines.each(arguments, do, failed)
-    watch.keep(code)
+    with _terminable():
+        with watch.listening():
+            code = pipelines.each(arguments, do, failed)
+        watch.keep(code)
     if any(session.halted for session in sessions):
         _leave(code)
     return code

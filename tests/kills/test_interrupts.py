@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,7 +31,8 @@ def test_an_interrupt_at_any_moment_sends_nothing_more_and_leaves_all_in_order(t
     for one in (line for line in lines if "late" in line):
         assert not one["late"], one
         # It may have come when all was done: then the run ends as it would have.
-        assert one["status"] in (130, 0, 1), one
+        # One that was only about to tell again what was said before is ended as any program.
+        assert one["status"] in (130, 0, 1) or (one["status"] == -signal.SIGTERM and not one["began"]), one
         assert (one["problems"], one["damage"], one["open"]) == ([], [], 0), one
         assert one["unknown"] <= CONCURRENCY, one
         # What was under way was awaited, unless somebody asked twice. A run that did not begin is not the last one.
