@@ -79,7 +79,7 @@ class Call:
 
 def replaced(tree: Any, leaf: Any) -> Any:
     """The JSON tree with every `Input` leaf replaced by `leaf(input)`."""
-    if isinstance(tree, str):
+    if isinstance(tree, str | int | float):
         return tree
     if isinstance(tree, dict | Mapping):
         return {key: replaced(item, leaf) for key, item in tree.items()}
@@ -102,7 +102,9 @@ def _keyed(leaf: Input) -> dict[str, str]:
 
 
 def _leaves(tree: Any) -> Iterator[Input]:
-    if isinstance(tree, Mapping):
+    if isinstance(tree, str | int | float):
+        return
+    if isinstance(tree, dict | Mapping):
         for item in tree.values():
             yield from _leaves(item)
     elif isinstance(tree, list | tuple):

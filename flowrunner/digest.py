@@ -20,12 +20,12 @@ def tagged(tag: str, value: Any) -> str:
 
 def canonical(value: Any) -> str:
     """The one JSON text of a value: keys sorted, no blanks, whole floats as integers. ValueError for NaN, infinity."""
-    return json.dumps(_plain(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODE(_plain(value))
 
 
 def _plain(value: Any) -> Any:
     # Told apart in the order of what is common: a large plan makes a million of these.
-    if isinstance(value, str):
+    if isinstance(value, str | int):
         return value
     if isinstance(value, float):
         return int(value) if math.isfinite(value) and value.is_integer() else value
@@ -34,3 +34,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | Sequence):
         return [_plain(item) for item in value]
     return value
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode

@@ -59,7 +59,7 @@ class Publisher:
         from flowrunner.provenance import origins
 
         outputs = Outputs(root=self.root, folder=self.folder, manifest=self.manifest)
-        made = origins(results)
+        made = origins(results) if graph.pipeline.outputs else {}
         done = _Work(self, outputs, made).walked(graph, results)
         if not outputs.is_whole:
             outputs.make()

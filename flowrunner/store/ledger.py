@@ -149,12 +149,14 @@ class Ledger:
             os.close(handle)
 
     def finish(self, run: str, status: RunStatus, document: Mapping[str, Any] | None = None) -> None:
-        """Ends a run; what it has sent without an answer is unknown. `document` is what it says of itself."""
+        """Ends a run; what it has sent without an answer is unknown. `document` is what it says of itself: kept once
+        where the run before it said the same, for that of ten thousand cells takes megabytes."""
+        said = None if document is None else tables.dumped(document)
         with self._database.write() as rows:
             self._cut_off(rows, run)
             rows.execute(
                 "UPDATE runs SET status = ?, finished = ?, document = ? WHERE id = ?",
-                (status, self._now(), None if document is None else tables.dumped(document), run),
+                (status, self._now(), said and tables.briefly(rows, run, said), run),
             )
         self._release(run)
 

@@ -83,6 +83,15 @@ REPEAT = """
 """
 """A run like another one: where that one says what it did, this one says which."""
 
+_BEFORE = """
+    SELECT said.id, said.document FROM runs AS mine
+    JOIN runs AS other ON other.name = mine.name AND other.pipeline = mine.pipeline AND other.id <> mine.id
+        AND other.simulated = mine.simulated AND other.document IS NOT NULL
+    JOIN runs AS said ON said.id = coalesce(json_extract(other.document, '$.as'), other.id)
+    WHERE mine.id = ? ORDER BY other.rowid DESC LIMIT 1
+"""
+"""The run of the same pipeline before one, or whichever that one says it was like."""
+
 _PRIVATE = {"authorization", "proxy-authorization", "cookie", "set-cookie", "set-cookie2", "x-api-key", "api-key"}
 
 
@@ -101,6 +110,13 @@ def passed(caps: Caps, estimate: Nano | None, run: "sqlite3.Row", total: Nano) -
         if spent + (estimate or 0) > limit or (estimate is None and spent >= limit):
             return OverBudget(cap=cap, limit=limit, spent=spent, would_be=spent + (estimate or 0))
     return None
+
+
+def briefly(rows: "sqlite3.Connection", run: str, said: str) -> str:
+    """What a run says of itself, or which run said the same."""
+    other = rows.execute(_BEFORE, (run,)).fetchone()
+    mine, others = (f'"run": "{name}"' for name in (run, other["id"] if other else run))
+    return dumped({"as": other["id"]}) if other and other["document"] == said.replace(mine, others) else said
 
 
 def insert_call(rows: "sqlite3.Connection", intent: Intent, begun: float, *, free: bool, simulated: bool) -> int:

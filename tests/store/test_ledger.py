@@ -1,5 +1,6 @@
 """The ledger: nothing is paid twice silently, and nothing is spent beyond a limit."""
 
+import json
 import os
 import sqlite3
 import stat
@@ -441,6 +442,31 @@ def test_a_run_has_a_short_id_and_ends_as_it_says(ledger: Ledger) -> None:
     assert record
     assert (record.status, record.document, record.finished) == (RunStatus.WAITING, {"cells": ["a"]}, 1000.0)
     assert not list((ledger._root / "runs").iterdir())
+
+
+def ended(ledger: Ledger, cells: list[str], *, simulated: bool = False, name: str = "spring") -> str:
+    run = begin(ledger, name=name, simulated=simulated)
+    ledger.finish(run, RunStatus.DONE, {"cells": cells, "run": run})
+    return run
+
+
+def kept(ledger: Ledger) -> dict[str, dict[str, Any]]:
+    return {row["id"]: json.loads(row["document"]) for row in ledger._database.rows("SELECT id, document FROM runs")}
+
+
+def test_runs_that_say_the_same_keep_it_once(ledger: Ledger) -> None:
+    runs = [ended(ledger, ["a"]) for _ in range(4)]
+    assert list(kept(ledger).values()) == [{"cells": ["a"], "run": runs[0]}, *[{"as": runs[0]}] * 3]
+    records = [ledger.run(run) for run in runs]
+    assert [record and record.document for record in records] == [{"cells": ["a"], "run": run} for run in runs]
+
+
+def test_a_run_that_says_something_else_says_it_itself(ledger: Ledger) -> None:
+    first = ended(ledger, ["a"])
+    said = [ended(ledger, ["b"]), ended(ledger, ["a"], simulated=True), ended(ledger, ["b"], name="autumn")]
+    assert all("cells" in kept(ledger)[run] for run in [first, *said])
+    again = ended(ledger, ["b"])
+    assert kept(ledger)[again] == {"as": said[0]}
 
 
 def test_an_id_that_is_taken_is_not_used_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
