@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -277,7 +278,7 @@ def _prepared(to: Endpoint, request: Request, trail: _Trail) -> "httpx.Request":
     limits = httpx.Timeout(None, connect=CONNECT_S, write=WRITE_S, pool=CONNECT_S)
     return httpx.Request(
         "GET" if body is None else "POST",
-        _below(to.base_url, request.path),
+        _parsed(_below(to.base_url, request.path)),
         content=None if body is None else _counted(body, trail),
         headers=sent,
         extensions={"trace": trail.note, "timeout": limits.as_dict()},
@@ -301,6 +302,14 @@ def _below(base_url: str, path: str) -> str:
     if leads or re.search(r"/\.{1,2}(/|$|[?#])", path):
         raise RunRefused(f"the path {path!r} leads away from {base_url}", "a model's path begins with one /")
     return url
+
+
+@lru_cache(maxsize=64)
+def _parsed(url: str) -> "httpx.URL":
+    """All calls of a model go to one URL, and to take it apart is a tenth of what a request costs."""
+    import httpx
+
+    return httpx.URL(url)
 
 
 async def _complete(answer: "httpx.Response", trail: _Trail) -> Response:
