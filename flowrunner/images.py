@@ -72,7 +72,8 @@ class Images:
         try:
             digest = self.files.digest(path)
             if path not in self._known or self._known[path].sha256 != digest:
-                self._known[path] = self._judged(self.files.read(path, IMAGE_LIMIT))
+                # Hashed once: whoever sends or publishes what was read here hashes it again.
+                self._known[path] = self._judged(self.files.read(path, IMAGE_LIMIT), digest)
         except Away as away:
             self._known[path] = unseen(away.digest)
         except FlowError as fault:
@@ -107,8 +108,8 @@ class Images:
         except FlowError as fault:
             raise NoImage(f"the data: URI: {fault.message}", fault.hint) from None
 
-    def _judged(self, data: bytes) -> Artifact:
-        found = artifact(data)
+    def _judged(self, data: bytes, digest: str = "") -> Artifact:
+        found = artifact(data, digest)
         if simulated(data):
             self.marked.add(found.sha256)
         return found

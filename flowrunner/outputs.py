@@ -7,9 +7,11 @@ its name, so that a crash leaves the old one or the new one, and the names of a 
 import json
 import os
 import stat
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
@@ -20,6 +22,8 @@ from flowrunner.store.durable import explained, make_folder, put, replace, sync_
 
 Make: TypeAlias = Callable[[], bytes]
 _WRITERS = 8
+_ROOM = 48 * 1024 * 1024
+"""Bytes of files that are made at once; a larger one is made alone."""
 _AGE = 1_000_000_000
 """Nanoseconds that a file is dated back when it is made: whoever changes it afterwards leaves another time, however
 coarse the clock of its disk."""
@@ -39,6 +43,27 @@ class Entry:
     stamp: tuple[int, ...]
 
 
+class Room:
+    """Memory that threads share: each waits until there is as much as it needs."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._free = size
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        size = min(size, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: size <= self._free)
+            self._free -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()
+
+
 class Outputs:
     """One folder below `root`, or anywhere else. `manifest` names what was written before; None where nothing may be
     noted: then nothing is removed either."""
@@ -50,7 +75,8 @@ class Outputs:
         self._shown = folder.relative_to(root).as_posix() if self._base is root else str(folder)
         self._before = _entries(manifest) if manifest else {}
         self._kept: dict[str, Entry] = {}
-        self._lacking: dict[str, tuple[str, Make]] = {}
+        self._lacking: dict[str, tuple[str, Make, int]] = {}
+        self._room = Room(_ROOM)
         self._failed: dict[str, FlowError] = {}
         self._folders: dict[Path, NotPublished | None] = {}
 
@@ -59,14 +85,14 @@ class Outputs:
         """Whether every file that was asked for is there."""
         return not self._lacking
 
-    def file(self, place: str, made_of: str, make: Make) -> str:
-        """The path, as it is shown, of a file that is made of this: it is there, or will be once all is made. What kept
-        it from being made is raised then."""
+    def file(self, place: str, made_of: str, make: Make, size: int = 0) -> str:
+        """The path, as it is shown, of a file that is made of this: it is there, or will be once all is made, which
+        takes `size` bytes of memory. What kept it from being made is raised then."""
         if place in self._failed:
             raise self._failed[place]
         entry = self._kept.get(place) or self._before.get(place)
         if entry is None or entry.made_of != made_of or (place not in self._kept and entry.stamp != self._stamp(place)):
-            self._lacking[place] = made_of, make
+            self._lacking[place] = made_of, make, size
         else:
             self._kept[place] = entry
         return f"{self._shown}/{place}"
@@ -99,14 +125,15 @@ class Outputs:
                 make_folder(note.parent)
                 replace(note, json.dumps(record, indent=0).encode())
 
-    def _made(self, place: str, made_of: str, make: Make) -> Entry | FlowError:
+    def _made(self, place: str, made_of: str, make: Make, size: int) -> Entry | FlowError:
         path = self.folder / place
         try:
-            data = make()
-            stamp = self._settled(place) if _holds(path, data) else self._written(path, data)
+            with self._room.taken(size):
+                data = make()
+                stamp = self._settled(place) if _holds(path, data) else self._written(path, data)
+                return Entry(sha256=sha256(data), made_of=made_of, stamp=stamp)
         except FlowError as fault:
             return fault
-        return Entry(sha256=sha256(data), made_of=made_of, stamp=stamp)
 
     def _written(self, path: Path, data: bytes) -> tuple[int, ...]:
         self._make_folder(path.parent)

@@ -117,7 +117,8 @@ class _Work:
         made_of = " ".join([*(f"{number}:{artifact.sha256}" for number, artifact in shown), *captions])
         with suppress(FlowError):
             place = f"{result.cell.id}/candidates.png"
-            self.done.sheets[result.cell.id] = self.outputs.file(place, f"sheet {SHEET} {made_of}", drawn)
+            size = sum(map(_memory, result.candidates))
+            self.done.sheets[result.cell.id] = self.outputs.file(place, f"sheet {SHEET} {made_of}", drawn, size)
 
     def output(self, spec: OutputSpec, graph: Graph, results: "Mapping[str, CellResult]") -> list[str]:
         paths = []
@@ -153,15 +154,17 @@ class _Work:
         """An output leaves the project, so it says what made it; the copy beside its cell stays as the store has it."""
         origin = self.made.get(artifact.sha256)
         if origin is None:
-            return self.outputs.file(place, artifact.sha256, partial(self.publisher.read, artifact))
+            return self.outputs.file(place, artifact.sha256, partial(self.publisher.read, artifact), artifact.bytes)
         from flowrunner.xmp import carrying
 
         made_of = f"{artifact.sha256} {origin.key} {origin.source}"
-        return self.outputs.file(place, made_of, lambda: carrying(self.publisher.read(artifact), origin))
+        return self.outputs.file(
+            place, made_of, lambda: carrying(self.publisher.read(artifact), origin), 3 * artifact.bytes
+        )
 
     def _copy(self, artifact: Artifact, place: str) -> str:
         try:
-            return self.outputs.file(place, artifact.sha256, partial(self.publisher.read, artifact))
+            return self.outputs.file(place, artifact.sha256, partial(self.publisher.read, artifact), artifact.bytes)
         except NotPublished as fault:
             self.done.failures.append(fault.message)
             return ""
@@ -172,6 +175,11 @@ class _Work:
 
 SHEET = 1
 """Rises when candidates are laid out in another way."""
+
+
+def _memory(artifact: Artifact | None) -> int:
+    """Bytes that a picture takes as a file and decoded, about."""
+    return artifact.bytes + 4 * artifact.width * artifact.height if artifact else 0
 
 
 def _caption(verdicts: Verdicts) -> str:
