@@ -70,13 +70,8 @@ class Desk:
                 turn.set_result(None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """What a draft is: a picture, by whom, and how many bytes it takes to decode it, where that is still to be done."""
-
-    image: Artifact
-    simulated: bool
-    needed: int = 0
+class _Simulated(FlowError):
+    """A picture of the simulator's, in a live run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +103,7 @@ class Keeper:
     async def _had(self, delivery: Delivery, drafts: ExitStack, unfit: list[Writer]) -> Artifact | FetchFailed:
         """Notes in `drafts` what is begun, and in `unfit` what came and is no picture."""
         if delivery.data is not None:
-            draft = self._begun(drafts)
-            await asyncio.to_thread(draft.write, delivery.data)
-            return await self._stored(draft, await self._judged(draft, unfit))
+            return await self._taken_in(self._begun(drafts), unfit, delivery.data)
         if delivery.url is None:
             return FetchFailed(reason="the reply names no picture")
         return await self._downloaded(delivery.url, drafts, unfit)
@@ -125,30 +118,46 @@ class Keeper:
         found = await self.downloads.save(url, partial(self._begun, drafts))
         if isinstance(found, FetchFailed):
             return found
-        judged = await self._judged(found, unfit)
-        if isinstance(judged, _Seen):
-            return await self._stored(found, judged)
+        judged = await self._taken_in(found, unfit)
+        if found not in unfit:
+            return judged
         again = await self.downloads.save(url, partial(self._begun, drafts))
         if isinstance(again, FetchFailed):
             return again
-        if again.sha256 == found.sha256:
+        if isinstance(judged, FetchFailed) and again.sha256 == found.sha256:
             return replace(judged, reason=f"{judged.reason}; fetched again, it is the same")
-        return await self._stored(again, await self._judged(again, unfit))
+        return await self._taken_in(again, unfit)
 
-    async def _judged(self, draft: Writer, unfit: list[Writer]) -> _Seen | FetchFailed:
+    async def _taken_in(self, draft: Writer, unfit: list[Writer], data: bytes = b"") -> Artifact | FetchFailed:
+        """What a draft, or the bytes that are to be written to it, became: a picture in the store, or nothing of it."""
+        room, image = max(2 * (draft.size or len(data)), SMALL), None
         try:
-            room = max(2 * draft.size, SMALL)
-            async with self.desk.place(room):
-                seen = await asyncio.to_thread(_looked_at, draft, room)
-            if seen.needed:
-                async with self.desk.place(seen.needed):
-                    await asyncio.to_thread(lambda: probe(draft.read(), seen.needed))
+            while image is None:
+                async with self.desk.place(room):
+                    image, room = await asyncio.to_thread(self._stored, draft, room, data)
+                data = b""
         except StoreError:
             raise
         except FlowError as fault:
-            unfit.append(draft)
+            if not isinstance(fault, _Simulated):
+                unfit.append(draft)
             return FetchFailed(reason=fault.message)
-        return seen
+        return image
+
+    def _stored(self, draft: Writer, room: int, data: bytes) -> tuple[Artifact | None, int]:
+        """In a thread, all in one go. BadImage or Undecodable for what is no picture; no picture yet where it takes
+        more room to tell."""
+        if data:
+            draft.write(data)
+        seen = data or draft.read()
+        image = imagehead.artifact(seen, draft.sha256)
+        needed = probe(seen, room)
+        if needed:
+            return None, needed
+        if imagehead.simulated(seen) and not self.simulated:
+            raise _Simulated("it carries the mark of the simulator, and this is a live run")
+        draft.commit()
+        return image, 0
 
     def _set_aside(self, unfit: Sequence[Writer], attempt: int) -> str:
         """Where evidence lies, in a clause; a disk that does not take it changes nothing for the money."""
@@ -170,18 +179,3 @@ class Keeper:
         with self.objects.writer() as writer:
             writer.write(masked)
             return writer.set_aside(attempt)
-
-    async def _stored(self, draft: Writer, seen: _Seen | FetchFailed) -> Artifact | FetchFailed:
-        if isinstance(seen, FetchFailed):
-            return seen
-        if seen.simulated and not self.simulated:
-            return FetchFailed(reason="it carries the mark of the simulator, and this is a live run")
-        await asyncio.to_thread(draft.commit)
-        return seen.image
-
-
-def _looked_at(draft: Writer, room: int) -> _Seen:
-    """BadImage or Undecodable for what is no picture."""
-    data = draft.read()
-    image = imagehead.artifact(data, draft.sha256)
-    return _Seen(image=image, simulated=imagehead.simulated(data), needed=probe(data, room))
