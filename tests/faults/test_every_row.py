@@ -373,7 +373,8 @@ def test_a_server_that_fails_everything_is_given_up_soon(tmp_path: Path, rule: s
 def test_a_server_that_is_merely_busy_is_not_given_up(tmp_path: Path) -> None:
     scene = Rehearsal(tmp_path)
     result = scene.run("sixty.yaml", "429 rate=40%")
-    assert [cell["status"] for cell in result.json["cells"]].count("done") >= 55
+    # Of three refusals in a row some four cells are expected to die; which ones, and how many, is a matter of order.
+    assert [cell["status"] for cell in result.json["cells"]].count("done") >= 50
     assert "in a row" not in result.err
 
 
