@@ -383,6 +383,14 @@ def test_answers_are_not_kept_where_a_link_leads_away(folder: Path, tmp_path: Pa
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+def test_a_plan_makes_no_store_where_a_stranger_wants_one(folder: Path, tmp_path: Path) -> None:
+    project(folder, {"flowrunner.toml": '[store]\npath = "../elsewhere"\n'})
+    time.sleep(0.03)
+    assert cli(*PLAN, cwd=folder).exit_code == 0
+    assert again(folder, *PLAN) is not None
+    assert not (tmp_path / "elsewhere").exists()
+
+
 READS = """
 import sys
 from pathlib import Path

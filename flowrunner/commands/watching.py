@@ -84,7 +84,7 @@ class Watch:
                 answer["ledger"]["stamps"] = self._stamps(Path(answer["ledger"]["store"]))
             kept = {"answers": self._answers, "shelves": shelves, "places": places, "said": self._said, "code": code}
             if self._rested(shelves):
-                self._state.prepare()
+                self._state.prepare_state()
                 _write(self._state.state / unchanged.FOLDER, self._name, json.dumps(kept).encode())
 
     def _take(self, opened: "Opened", ledger: "Ledger", run: str = "", made: Collection[str] | None = None) -> None:

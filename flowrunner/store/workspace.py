@@ -74,10 +74,18 @@ class Workspace:
 
     def prepare(self) -> None:
         """Makes the state and the store, for this user only, the state ignored by git. StoreError when that fails, or
-        where a link stands in place of the state: it came with the repository, and may lead anywhere. Beside a
-        read-only store nothing is made."""
+        where a link stands in place of the state. Beside a read-only store nothing is made."""
         if self.is_read_only:
             return
+        self.prepare_state()
+        with explained("written", self.store):
+            make_folder(self.store)
+            if self.store != self.state:
+                self._register()
+
+    def prepare_state(self) -> None:
+        """The state alone, which lies in the project: the settings of a stranger may say that the store lies anywhere.
+        StoreError where a link stands in its place: it came with the repository."""
         if self.state.is_symlink():
             hint = "remove it; FLOWRUNNER_STORE keeps the store elsewhere"
             raise StoreError(f"{self.state} is a link", hint, path=str(self.state))
@@ -87,10 +95,6 @@ class Workspace:
             if not ignore.exists():
                 with held(self.state / "locks" / "state"):
                     replace(ignore, b"*\n")
-        with explained("written", self.store):
-            make_folder(self.store)
-            if self.store != self.state:
-                self._register()
 
     def _register(self) -> None:
         """Tells a store that lies elsewhere that this project uses it: what its locks name is not swept there."""
