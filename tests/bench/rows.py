@@ -64,7 +64,7 @@ def _commands() -> Iterator[Row]:
                 words=flow(*line.split()),
                 state=State.EDITED if verb in ("diff", "accept") else State.DONE,
                 codes=(1,) if verb == "schema" else (0,),
-                warm=True,
+                warm=verb != "accept",  # what is accepted is not accepted again
             ),
             floor=BARE,
             target={"validate": "≤ 20", "plan": "≤ 6", "run": "≤ 6"}.get(verb, "") if "simulate" not in line else "",

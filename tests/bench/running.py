@@ -1,11 +1,12 @@
 """Rows become lines: each command is run in turn with its floor."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
 from .measure import Figure, Took, Unmeasured, checked, in_turn, launch, printed
-from .places import Places
+from .places import Places, State
 from .probes import Probe, Row
 from .servers import Servers
 from .table import Line, Unit, row
@@ -55,9 +56,12 @@ class Bench:
         words = [environment.program(program), *rest]
         served = {"AIMLAPI_BASE_URL": self.servers.origin(probe.served)} if probe.served else {}
         env = environment.variables(served)
+        if probe.state is State.NEW:
+            self._warm.difference_update({one for one in self._warm if one.project == probe.project})
         if probe.warm and probe not in self._warm:
             self._warm.add(probe)
             launch(words, cwd=cwd, env=env, timeout=timeout)
+        os.sync()  # what others have left to be written is not waited for by whoever makes something durable
         took = launch(words, cwd=cwd, env=env, timeout=timeout, samples=probe.samples)
         return checked(took, codes=probe.codes, timeout=timeout)
 

@@ -116,6 +116,28 @@ def uploads(count: int, slots: int) -> None:
         list(pool.map(one, range(count)))
 
 
+def sent(count: int, slots: int) -> float:
+    """The same requests as a run sends them, without what it writes down."""
+    return asyncio.run(_sent(count, slots)) / (0.1 * count / slots)
+
+
+async def _sent(count: int, slots: int) -> float:
+    from flowrunner.exchange import Connections, send
+    from flowrunner.providers.base import Request, Response
+
+    free = asyncio.Semaphore(slots)
+    async with Connections() as connections:
+        endpoint = connections.endpoint(origin())
+
+        async def one() -> None:
+            async with free:
+                assert isinstance(await send(endpoint, Request(path=PATH, json={"prompt": "p"})), Response)
+
+        begin = time.perf_counter()
+        await asyncio.gather(*(one() for _ in range(count)))
+        return time.perf_counter() - begin
+
+
 def calls(count: int, slots: int) -> float:
     """Small requests of a tenth of a second with one httpx client, times the shortest possible."""
     return asyncio.run(_calls(count, slots)) / (0.1 * count / slots)
@@ -156,6 +178,7 @@ MEASURES: dict[str, Callable[[int, int], float | None]] = {
     "client": client,
     "threads": threads,
     "uploads": uploads,
+    "sent": sent,
     "calls": calls,
 }
 
