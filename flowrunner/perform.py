@@ -346,6 +346,7 @@ class Performer:
         reading = await apart(len(reply.body), door.provider.read, reply)
         match reading:
             case Finished():
+                job.answered()
                 return await self._finish(job, door, receipt, reading, begun)
             case Refused():
                 return await self._refused(job, receipt, reading)
@@ -374,8 +375,6 @@ class Performer:
         }[failure.billed]
         await self.ledger.durably(write, receipt.call, failure)
         return failure
-
-    # -- results --------------------------------------------------------------------------------------------------
 
     async def _finish(
         self, job: Job, door: Door, receipt: Receipt, finished: Finished, begun: float
