@@ -10,7 +10,6 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
@@ -99,6 +98,8 @@ class Outputs:
 
     def make(self) -> None:
         """Makes what lacks. The same questions then have their answers."""
+        from concurrent.futures import ThreadPoolExecutor
+
         lacking, self._lacking = self._lacking, {}
         with ThreadPoolExecutor(min(_WRITERS, len(lacking)), "outputs") as pool:
             made = pool.map(lambda place: self._made(place, *lacking[place]), lacking)

@@ -24,7 +24,7 @@ TIMEOUT = 300.0
 
 _DOTS = 500
 _TOP = ("timeout", "providers", "prices", "store")
-_PACE = {"concurrency": (1, 64), "requests_per_minute": (1, 100_000), "timeout": (1, 3600)}
+_PACE = {"concurrency": (1, 256), "requests_per_minute": (1, 100_000), "timeout": (1, 3600)}
 _STORE: Mapping[str, type] = {"path": str, "remote": str, "read_only": bool}
 _FORBIDDEN = re.compile(r"(api[_-]?)?key|token|secret|password|(base_)?url|origin|proxy|headers?", re.IGNORECASE)
 _TABLE = re.compile(r"\s*\[([^\[\]]+)\]")

@@ -153,7 +153,7 @@ def test_bash_completes_file_names_for_a_path(tmp_path: Path) -> None:
         ("--verson", "flowrunner: there is no option --verson", "did you mean --version?"),
         ("run x.yaml --simulat", "flowrunner run: there is no option --simulat", "did you mean --simulate?"),
         ("run x.yaml --max-usd=lots", "flowrunner run: --max-usd: 'lots' is not an amount of dollars", ""),
-        ("run x.yaml --concurrency 0", "flowrunner run: --concurrency: 0 is not a whole number from 1 to 64", ""),
+        ("run x.yaml --concurrency 0", "flowrunner run: --concurrency: 0 is not a whole number from 1 to 256", ""),
         ("run", "flowrunner run: PATH is missing", ""),
         ("run x.yaml --only", "flowrunner run: --only: a value is missing", ""),
         ("run x.yaml --yes=no", "flowrunner run: --yes: it takes no value", ""),

@@ -49,7 +49,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", metavar="SEL", action="append", default=[], help=shown)
     shown = "pay anew for these cells; may be repeated"
     parser.add_argument("--force", metavar="SEL", action="append", default=[], help=shown)
-    parser.add_argument("--concurrency", metavar="N", type=whole(1, 64), help="calls at once to each provider")
+    parser.add_argument("--concurrency", metavar="N", type=whole(1, 256), help="calls at once to each provider")
     parser.add_argument("--max-usd", metavar="X", type=dollars, help="the most that this run may cost, in dollars")
     parser.add_argument("--max-calls", metavar="N", type=whole(0, 10**6), help="the most calls that this run may pay")
     shown = "under a limit in dollars, let calls of unknown price pass: those of MODEL, or all"
