@@ -346,7 +346,6 @@ class Performer:
         reading = await apart(len(reply.body), door.provider.read, reply)
         match reading:
             case Finished():
-                job.answered()
                 return await self._finish(job, door, receipt, reading, begun)
             case Refused():
                 return await self._refused(job, receipt, reading)
