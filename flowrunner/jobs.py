@@ -1,7 +1,7 @@
 """Jobs: one call to perform, the door to whoever performs it and the word that ends a run."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from flowrunner.call import Call, Failure
 from flowrunner.catalog.model import Model
@@ -45,8 +45,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One call to perform: `sample` counts from 1 for people; `fresh` asks for a new result whatever is known.
-    `answered` is called once the provider has done its part, and the reply is kept."""
+    """One call to perform: `sample` counts from 1 for people; `fresh` asks for a new result whatever is known."""
 
     cell: str
     sample: int
@@ -55,7 +54,6 @@ class Job:
     estimate: Nano | None
     timeout: float
     fresh: bool = False
-    answered: Callable[[], object] = bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from flowrunner.call import Billed, Failure, Outcome
 from flowrunner.ended import CellResult, Status
 from flowrunner.events import Done, Event, Failed, Noted
-from flowrunner.frontier import Frontier, Lines, Place, Ways, ways
+from flowrunner.frontier import Frontier, Lines, Way, ways
 from flowrunner.graph import Graph
 from flowrunner.jobs import Job, Stop
 from flowrunner.loading.cells import Cell
@@ -65,13 +65,12 @@ class Scheduler:
     results: dict[str, CellResult] = field(default_factory=dict)
     _frontier: Frontier = field(init=False)
     _lines: Lines[tuple[_Begun, int]] = field(init=False)
-    _ways: Ways = field(init=False)
+    _ways: Mapping[str, Way] = field(init=False)
     _places: Mapping[str, int] = field(init=False)
     _ready: deque[str] = field(default_factory=deque)
     _under_way: "dict[asyncio.Task[Any], Callable[[Any], None]]" = field(default_factory=dict)
     """What is awaited, each with what follows from it."""
-    _over: "asyncio.Queue[asyncio.Task[Any] | None]" = field(default_factory=asyncio.Queue)
-    """What has ended; None where a slot may be free for another reason."""
+    _over: "asyncio.Queue[asyncio.Task[Any]]" = field(default_factory=asyncio.Queue)
 
     async def run(self, wanted: Collection[str]) -> None:
         """Every wanted cell gets a result."""
@@ -98,8 +97,7 @@ class Scheduler:
             while not self._over.empty():
                 ended.append(self._over.get_nowait())
             for task in ended:
-                if task is not None:
-                    self._under_way.pop(task)(task.result())
+                self._under_way.pop(task)(task.result())
 
     def _begin(self, work: Coroutine[Any, Any, T], then: Callable[[T], None]) -> None:
         task = asyncio.create_task(work)
@@ -203,11 +201,12 @@ class Scheduler:
             if known is not None and cell.id not in self.remake:
                 begun.found[index] = known, False
             else:
-                self._lines.add(_provider(cell), self._ways.own[cell.id], self._place(cell, index), (begun, index))
+                place = self._places[cell.id], index
+                self._lines.add(_provider(cell), self._ways[cell.id], place, (begun, index))
         return None if begun.is_open else self._performed(begun)
 
     def _ended(self, provider: str, begun: _Begun, index: int, found: _Found) -> None:
-        self._lines.free(provider, self._place(begun.planned.cell, index))
+        self._lines.free(provider)
         begun.found[index] = found
         if isinstance(found[0], Outcome):
             self.planner.take(found[0])
@@ -274,7 +273,6 @@ class Scheduler:
             estimate=self.planner.price(cell.model, planned.bound),
             timeout=cell.step.timeout or self.graph.pipeline.timeout or self.timeout_of(cell.model.provider),
             fresh=cell.id in self.planner.force,
-            answered=partial(self._answered, cell, index),
         )
         found = await self.performer.perform(job)
         known = self.planner.outcome(call.key) if cell.id in self.remake else None
@@ -282,13 +280,6 @@ class Scheduler:
             found = _same_pixels(found, known)
         self._tell(planned, index, found)
         return found, not (isinstance(found, Outcome) and found.known)
-
-    def _answered(self, cell: Cell, index: int) -> None:
-        self._lines.answered(_provider(cell), self._place(cell, index), self._ways.behind[cell.id])
-        self._over.put_nowait(None)
-
-    def _place(self, cell: Cell, index: int) -> Place:
-        return self._places[cell.id], index
 
     def _tell(self, planned: PlannedCell, index: int, found: Outcome | Failure) -> None:
         if isinstance(found, Failure):
