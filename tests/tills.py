@@ -12,7 +12,7 @@ from written import CATALOG, PHOTO, Memory
 
 from flowrunner import exchange
 from flowrunner.call import Call
-from flowrunner.downloads import FetchFailed
+from flowrunner.downloads import Fetched, FetchFailed
 from flowrunner.images import Images
 from flowrunner.jobs import Door, Job, Stop
 from flowrunner.money import Nano
@@ -39,13 +39,19 @@ class Fetches:
         self.coming: list[bytes] = []
         self.asked: list[str] = []
 
-    async def save(self, url: str, opened: Callable[[], Writer]) -> Writer | FetchFailed:
+    async def get(self, url: str) -> Fetched | FetchFailed:
         self.asked.append(url)
         data = self.coming.pop(0) if self.coming else self.pictures.get(url)
         if data is None:
             return FetchFailed(reason="gone", gone=True)
+        return Fetched(data=data, content_type="image/png")
+
+    async def save(self, url: str, opened: Callable[[], Writer]) -> Writer | FetchFailed:
+        found = await self.get(url)
+        if isinstance(found, FetchFailed):
+            return found
         draft = opened()
-        draft.write(data)
+        draft.write(found.data)
         return draft
 
 
