@@ -53,11 +53,18 @@ def name_of(words: "Sequence[str]") -> str:
         "format": FORMAT,
         "code": [sys.version, _code(), _installed()],
         "words": list(words),
-        "folder": os.getcwd(),
+        "folder": _folder(),
         "environment": [os.environ.get(name) for name in ENVIRONMENT],
         "streams": [_stream(stream) for stream in (sys.stdin, sys.stdout, sys.stderr)],
     }
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # somebody has removed it
+        return ""
 
 
 def _code() -> str:

@@ -310,6 +310,17 @@ def test_another_folder_is_another_question(folder: Path) -> None:
     assert again(folder / "shows", "plan", "show.yaml", "--simulate") is None
 
 
+def test_a_folder_that_is_gone_has_no_answers(folder: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with chdir(gone):
+        gone.rmdir()
+        try:
+            assert unchanged.again(["plan", "show.yaml"]) is None
+        finally:
+            os.chdir(folder)
+
+
 def test_an_answer_that_came_with_the_repository_is_not_believed(folder: Path, tmp_path: Path) -> None:
     """It holds for the files of one disk only."""
     assert cli(*PLAN, cwd=folder).exit_code == 0
