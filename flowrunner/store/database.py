@@ -87,9 +87,6 @@ CREATE TABLE swept (digest TEXT PRIMARY KEY, at REAL NOT NULL) STRICT;
 """
 
 
-_WHOLE = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
-_STEP = ("SAVEPOINT step", "RELEASE step", ("ROLLBACK TO step", "RELEASE step"))
-
 Done: TypeAlias = tuple[Any, BaseException | None]
 """What a write gave, or the exception that it ended with."""
 
@@ -101,10 +98,11 @@ class Database:
     def __init__(self, connection: "sqlite3.Connection", path: Path) -> None:
         self._connection = connection
         self._path = path
-        self._turn = threading.RLock()
+        self._turn = threading.Lock()
+        self._inside: int | None = None
+        """The thread whose writes are parts of one transaction now."""
         self._reader: sqlite3.Connection | None = None
-        self._reading = threading.RLock()
-        self._sharing = False
+        self._reading = threading.Lock()
         self._process = os.getpid()
 
     def rows(self, sql: str, *values: Any) -> "list[sqlite3.Row]":
@@ -121,41 +119,78 @@ class Database:
     @contextmanager
     def write(self) -> "Iterator[sqlite3.Connection]":
         """One transaction, alone from its first statement on, durable when the block has ended; among writes that are
-        done `together`, a part of theirs."""
+        done together, a part of theirs."""
+        if self._inside == threading.get_ident():
+            with _told(self._path):
+                if not self._connection.in_transaction:
+                    raise StoreError(f"{self._path} cannot be used: the transaction was undone", path=str(self._path))
+                yield self._connection
+            return
         with self._turn, _told(self._path):
             connection = self._own(self._connection)
-            begin, end, undo = _STEP if self._sharing else _WHOLE
-            if self._sharing and not connection.in_transaction:
-                raise StoreError(f"{self._path} cannot be used: the transaction was undone", path=str(self._path))
-            connection.execute(begin)
+            connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
-                connection.execute(end)
+                connection.execute("COMMIT")
             except BaseException:
-                for statement in undo if connection.in_transaction else ():
-                    connection.execute(statement)
+                self._undo()
                 raise
 
-    def together(self, writes: Sequence[Callable[[], Any]]) -> "list[Done]":
-        """What each write gave, or the exception that it ended with, once all are durable by one commit. Each is a step
-        that stands or falls by itself; where the disk or SQLite takes exception to their sum, each is done alone."""
-        with self._turn:
-            if len(writes) > 1:
-                with suppress(StoreError):
-                    return self._shared(writes)
-            return [_ended(write) for write in writes]
+    def begin(self, writes: Sequence[Callable[[], Any]]) -> "list[Any] | None":
+        """What each write gives, in one transaction that waits for `settle`. None, and nothing is changed, where that
+        would take time, since another one writes, or where one of them fails."""
+        if not self._turn.acquire(blocking=False):
+            return None
+        try:
+            return self._begun(writes)
+        except Exception:  # noqa: BLE001 - each of them is then done alone, and tells it of itself
+            self._undo()
+        except BaseException:
+            self._undo()
+            self._turn.release()
+            raise
+        self._turn.release()
+        return None
 
-    def _shared(self, writes: Sequence[Callable[[], Any]]) -> "list[Done]":
-        with self.write():
-            self._sharing = True
-            try:
-                found = [_ended(write) for write in writes]
-            finally:
-                self._sharing = False
-            for _, fault in found:
-                if isinstance(fault, StoreError):
-                    raise fault
-        return found
+    def _begun(self, writes: Sequence[Callable[[], Any]]) -> list[Any]:
+        connection = self._own(self._connection)
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
+        return self._all(writes)
+
+    def _all(self, writes: Sequence[Callable[[], Any]]) -> list[Any]:
+        self._inside = threading.get_ident()
+        try:
+            return [write() for write in writes]
+        finally:
+            self._inside = None
+
+    def settle(self) -> None:
+        """Makes durable what was begun, in whichever thread; where that fails, nothing is changed. StoreError."""
+        try:
+            with _told(self._path):
+                try:
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    self._undo()
+                    raise
+        finally:
+            self._turn.release()
+
+    def together(self, writes: Sequence[Callable[[], Any]]) -> "list[Done]":
+        """What each write gave, or the exception that it ended with, once all are durable: by one commit or, where one
+        of them or the disk takes exception to that, each by its own."""
+        if len(writes) > 1:
+            with suppress(Exception), self.write():
+                return [(gave, None) for gave in self._all(writes)]
+        return [_ended(write) for write in writes]
+
+    def _undo(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def read_apart(self) -> None:
         """From now on whoever reads does not wait for whoever writes."""

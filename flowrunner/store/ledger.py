@@ -112,7 +112,8 @@ class Ledger:
             from flowrunner.store.sharing import Sharing
 
             self._sharing = Sharing(self._database)
-        return await self._sharing.add(partial(write, *values, **named))
+        size = sum(len(value.body) for value in values if isinstance(value, Receipt))
+        return await self._sharing.add(partial(write, *values, **named), size)
 
     # Runs
 

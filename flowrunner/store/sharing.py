@@ -1,20 +1,26 @@
 """Writes that share a commit: those that are asked for while another one is under way wait for the next, together.
 
-A commit waits for the disk, in a thread of its own; meanwhile the event loop goes on. What is written is durable when
-whoever asked for it goes on, no sooner.
+Writes are done where they are asked for, a commit waits for the disk in a thread of its own: meanwhile the event loop
+goes on. What is written is durable when whoever asked for it goes on, no sooner.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from flowrunner.errors import StoreError
 from flowrunner.slotted import dataclass
 from flowrunner.store.database import Database, Done
+from flowrunner.store.waiters import Waiters
 
 T = TypeVar("T")
+
+LONG = 256 * 1024
+"""Bytes of a write that takes the event loop too long."""
+MOST = 64
+"""Writes that share a commit: a few milliseconds of the event loop."""
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +29,7 @@ class _Asked:
 
     write: Callable[[], Any]
     waiting: "asyncio.Future[None]"
+    size: int
     done: Done | None = None
 
 
@@ -31,19 +38,19 @@ class Sharing:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._thread: ThreadPoolExecutor | None = None
+        self._waiters: Waiters | None = None
         self._asked: list[_Asked] = []
         self._busy = False
 
-    async def add(self, write: Callable[[], T]) -> T:
-        """What `write` gives, once it is durable. Nothing of it is lost when the task is cancelled meanwhile: it then
-        goes on until its next wait."""
+    async def add(self, write: Callable[[], T], size: int = 0) -> T:
+        """What `write`, of so many bytes, gives, once it is durable. Nothing of it is lost when the task is cancelled
+        meanwhile: it then goes on until its next wait. A write may be tried more than once."""
         loop = asyncio.get_running_loop()
-        asked = _Asked(write, loop.create_future())
+        asked = _Asked(write, loop.create_future(), size)
         self._asked.append(asked)
         if not self._busy:
             self._busy = True
-            loop.call_soon(self._begin, loop)  # whoever else is ready joins
+            loop.call_soon(self._begin)  # whoever else is ready joins
         await _outlast(asked, loop)
         assert asked.done is not None
         gave: T
@@ -54,28 +61,37 @@ class Sharing:
 
     def close(self) -> None:
         """Waits for what is under way."""
-        if self._thread is not None:
-            self._thread.shutdown()
+        if self._waiters is not None:
+            self._waiters.close()
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        batch, self._asked = self._asked, []
-        if self._thread is None:
+    def _begin(self) -> None:
+        batch, self._asked = self._asked[:MOST], self._asked[MOST:]
+        if self._waiters is None:
             with suppress(StoreError):
                 self._database.read_apart()
-            self._thread = ThreadPoolExecutor(1, "ledger")
-        self._thread.submit(self._commit, batch, loop)
+            self._waiters = Waiters("ledger")
+        writes = [asked.write for asked in batch]
+        begun = None if sum(asked.size for asked in batch) > LONG else self._database.begin(writes)
+        self._waiters.do(partial(self._commit, batch, begun))
 
-    def _commit(self, batch: Sequence[_Asked], loop: asyncio.AbstractEventLoop) -> None:
-        for asked, done in zip(batch, self._database.together([asked.write for asked in batch]), strict=True):
+    def _commit(self, batch: Sequence[_Asked], begun: Sequence[Any] | None) -> Callable[[], None]:
+        for asked, done in zip(batch, self._settled(batch, begun), strict=True):
             asked.done = done
-        loop.call_soon_threadsafe(self._committed, batch, loop)
+        return partial(self._committed, batch)
 
-    def _committed(self, batch: Sequence[_Asked], loop: asyncio.AbstractEventLoop) -> None:
+    def _settled(self, batch: Sequence[_Asked], begun: Sequence[Any] | None) -> Sequence[Done]:
+        if begun is not None:
+            with suppress(StoreError):
+                self._database.settle()
+                return [(gave, None) for gave in begun]
+        return self._database.together([asked.write for asked in batch])
+
+    def _committed(self, batch: Sequence[_Asked]) -> None:
         for asked in batch:
             if not asked.waiting.done():
                 asked.waiting.set_result(None)
         if self._asked:
-            loop.call_soon(self._begin, loop)
+            asyncio.get_running_loop().call_soon(self._begin)
         else:
             self._busy = False
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from functools import wraps
 from pathlib import Path
@@ -12,6 +13,7 @@ from statements import Statements, counted
 from store_ledgers import NONE, begin, outcome
 
 from flowrunner.errors import StoreError
+from flowrunner.store import sharing
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.records import Intent, Receipt, State
 
@@ -168,3 +170,47 @@ async def test_closing_waits_for_what_is_under_way(tmp_path: Path) -> None:
     assert isinstance(await task, int)
     with Ledger.open(tmp_path / "store") as again:
         assert states(again, run) == [State.INTENT]
+
+
+@in_loop
+async def test_no_commit_keeps_the_event_loop_from_its_other_work_for_long(
+    ledger: Ledger, told: Statements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "MOST", 3)
+    run = begin(ledger)
+    before = told.commits
+    assert len(await reserved(ledger, run, *"abcdefgh")) == 8
+    assert told.commits == before + 3
+
+
+@in_loop
+async def test_a_long_reply_is_written_beside_the_event_loop(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    plain = Ledger._replied
+
+    def noted(ledger: Ledger, receipt: Receipt) -> None:
+        threads.append(threading.get_ident())
+        plain(ledger, receipt)
+
+    monkeypatch.setattr(Ledger, "_replied", noted)
+    one, two = await reserved(ledger, begin(ledger), "a", "b")
+    await ledger.durably(ledger.replied, receipt(one))
+    await ledger.durably(ledger.replied, receipt(two, bytes(sharing.LONG + 1)))
+    here = threading.get_ident()
+    assert [name == here for name in threads] == [True, False]
+
+
+@in_loop
+async def test_where_another_process_writes_the_event_loop_does_not_wait_for_it(ledger: Ledger, tmp_path: Path) -> None:
+    run = begin(ledger)
+    await reserved(ledger, run, "a")
+    other = sqlite3.connect(tmp_path / "store" / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = asyncio.ensure_future(reserved(ledger, run, *"bcd"))
+    for _ in range(50):
+        await asyncio.sleep(0.001)
+    assert not waiting.done()
+    other.execute("COMMIT")
+    assert len(await waiting) == 3
+    # It is patient again, also where it does not share.
+    assert ledger._database._connection.execute("PRAGMA busy_timeout").fetchone()[0] == 30_000
