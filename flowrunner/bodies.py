@@ -9,7 +9,7 @@ import re
 import secrets
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from flowrunner.providers.base import Inline, Request
 from flowrunner.slotted import dataclass
@@ -23,8 +23,10 @@ BLOCK = 256 * 1024
 
 PIECE = 192 * 1024
 """Bytes of a request's body that are handed to the network at once; of a picture, before they are base64."""
-A = TypeVar("A")
-B = TypeVar("B")
+SMALL = 64 * 1024
+"""Bytes that take the event loop less than to hand them to a thread."""
+P = ParamSpec("P")
+T = TypeVar("T")
 _QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
@@ -88,9 +90,9 @@ def _base64_length(data: bytes) -> int:
     return (len(data) + 2) // 3 * 4
 
 
-async def apart(size: int, do: Callable[[A], B], given: A) -> B:
+async def apart(size: int, do: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
     """What `do` makes of so many bytes: in a thread where they are many, for the event loop has others to serve."""
-    return await asyncio.to_thread(do, given) if size > BLOCK else do(given)
+    return await asyncio.to_thread(do, *given, **named) if size > SMALL else do(*given, **named)
 
 
 class Broken(Exception):
@@ -156,7 +158,8 @@ class Body:
         """What is due, to a thread: hashing, inflating and writing take longer than receiving."""
         if self._due:
             pieces, self._due, self._due_size = self._due, [], 0
-            await asyncio.to_thread(lambda: self._take(b"".join(pieces)))
+            size = BLOCK if self._inflate else sum(map(len, pieces))
+            await apart(size, lambda: self._take(b"".join(pieces)))
 
     def _take(self, piece: bytes) -> None:
         for part in self._decoded(piece) if self._inflate else (piece,):

@@ -48,6 +48,14 @@ def decoded(data: bytes) -> "Image":
         raise Undecodable(f"the picture cannot be decoded: {fault}") from None
 
 
+def know_formats() -> None:
+    """Loads all that the first picture would have to wait for."""
+    from PIL import Image
+
+    Image.preinit()
+    know_webp()
+
+
 def know_webp() -> None:
     """Pillow begins with five formats and, asked for another one, loads its forty others."""
     from PIL import WebPImagePlugin  # noqa: F401

@@ -7,16 +7,18 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 from flowrunner import imagehead
 from flowrunner.artifact import Artifact
-from flowrunner.decoding import probe
+from flowrunner.decoding import know_formats, probe
 from flowrunner.downloads import Downloads, FetchFailed
 from flowrunner.errors import FlowError, StoreError
 from flowrunner.jobs import Stop
 from flowrunner.providers.base import Delivery
 from flowrunner.slotted import dataclass, field, replace
 from flowrunner.store.objects import Objects, Writer
+from flowrunner.store.syncing import Syncing
 
 ROOM = 64 * 1024 * 1024
 """Bytes of pictures, as files and decoded, that are looked at at once; the largest one alone takes 400 MB."""
@@ -24,6 +26,8 @@ SEATS = 4
 """Pictures that are looked at at once."""
 SMALL = 16 * 1024 * 1024
 """Bytes, as a file and decoded, that a picture may always take."""
+BRIEF = 64 * 1024
+"""Bytes of a file, and a quarter of the pixels in it, that are looked at within a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,15 @@ class Keeper:
     mask: Callable[[str], str] = str
     """Takes every key out of a text: what a stranger sends is written down."""
     desk: Desk = field(default_factory=Desk)
+    syncing: Syncing = field(default_factory=Syncing)
+
+    def make_ready(self) -> None:
+        """What decodes pictures is loaded while the first ones are made."""
+        Thread(target=know_formats, name="formats", daemon=True).start()
+
+    def close(self) -> None:
+        """Waits for what is under way on the disk."""
+        self.syncing.close()
 
     async def keep(self, delivery: Delivery, attempt: int) -> Artifact | NotKept:
         """The picture in the store, or why it cannot be had; `attempt` is the ledger's number of what was paid for."""
@@ -130,33 +143,55 @@ class Keeper:
 
     async def _taken_in(self, draft: Writer, unfit: list[Writer], data: bytes = b"") -> Artifact | FetchFailed:
         """What a draft, or the bytes that are to be written to it, became: a picture in the store, or nothing of it."""
-        room, image = max(2 * (draft.size or len(data)), SMALL), None
         try:
-            while image is None:
-                async with self.desk.place(room):
-                    image, room = await asyncio.to_thread(self._stored, draft, room, data)
-                data = b""
+            return await self._taken_here(draft, data) or await self._taken_apart(draft, data)
         except StoreError:
             raise
         except FlowError as fault:
             if not isinstance(fault, _Simulated):
                 unfit.append(draft)
             return FetchFailed(reason=fault.message)
-        return image
 
-    def _stored(self, draft: Writer, room: int, data: bytes) -> tuple[Artifact | None, int]:
-        """In a thread, all in one go. BadImage or Undecodable for what is no picture; no picture yet where it takes
-        more room to tell."""
+    async def _taken_here(self, draft: Writer, data: bytes) -> Artifact | None:
+        """A picture that is looked at sooner than a thread is asked to; None for one that takes longer."""
+        if max(len(data), draft.size) > BRIEF:
+            return None
         if data:
             draft.write(data)
         seen = data or draft.read()
-        image = imagehead.artifact(seen, draft.sha256)
-        needed = probe(seen, room)
+        size = imagehead.head(seen)
+        if size.width * size.height > 4 * BRIEF:
+            return None
+        image, needed = self._judged(seen, draft.sha256, SMALL)
+        assert not needed
+        await self.syncing.commit(draft)
+        return image
+
+    async def _taken_apart(self, draft: Writer, data: bytes) -> Artifact:
+        room, image = max(2 * (draft.size or len(data)), SMALL), None
+        while image is None:
+            async with self.desk.place(room):
+                image, room = await asyncio.to_thread(self._stored, draft, room, b"" if draft.size else data)
+        return image
+
+    def _stored(self, draft: Writer, room: int, data: bytes) -> tuple[Artifact | None, int]:
+        """In a thread, all in one go."""
+        if data:
+            draft.write(data)
+        image, needed = self._judged(data or draft.read(), draft.sha256, room)
+        if image is not None:
+            draft.commit()
+        return image, needed
+
+    def _judged(self, data: bytes, digest: str, room: int) -> tuple[Artifact | None, int]:
+        """The picture; none yet, and how many bytes it takes, where more than `room` are needed to tell. BadImage or
+        Undecodable for what is no picture."""
+        image = imagehead.artifact(data, digest)
+        needed = probe(data, room)
         if needed:
             return None, needed
-        if imagehead.simulated(seen) and not self.simulated:
+        if imagehead.simulated(data) and not self.simulated:
             raise _Simulated("it carries the mark of the simulator, and this is a live run")
-        draft.commit()
         return image, 0
 
     def _set_aside(self, unfit: Sequence[Writer], attempt: int) -> str:

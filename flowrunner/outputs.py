@@ -20,7 +20,7 @@ from flowrunner.slotted import dataclass
 from flowrunner.store.durable import explained, make_folder, put, replace, sync_folder
 
 Make: TypeAlias = Callable[[], bytes]
-_WRITERS = 8
+_WRITERS = 4
 _ROOM = 48 * 1024 * 1024
 """Bytes of files that are made at once; a larger one is made alone."""
 _AGE = 1_000_000_000

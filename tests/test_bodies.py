@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowrunner import exchange
-from flowrunner.bodies import BLOCK, PIECE, apart, outgoing
+from flowrunner.bodies import PIECE, SMALL, apart, outgoing
 from flowrunner.exchange import Connections
 from flowrunner.providers.base import Inline, Request, Response
 
@@ -129,7 +129,7 @@ def test_many_bytes_are_worked_on_in_a_thread_and_few_at_once() -> None:
         return threading.get_ident()
 
     async def both() -> tuple[int, int]:
-        return await apart(BLOCK, thread, None), await apart(BLOCK + 1, thread, None)
+        return await apart(SMALL, thread, None), await apart(SMALL + 1, thread, None)
 
     few, many = asyncio.run(both())
     assert few == threading.get_ident() != many

@@ -13,10 +13,12 @@ from wire import png
 from flowrunner import decoding, imagehead, keeping
 from flowrunner.artifact import Artifact
 from flowrunner.digest import sha256
+from flowrunner.errors import StoreError
 from flowrunner.jobs import Stop
 from flowrunner.keeping import Desk, Keeper, NotKept
 from flowrunner.providers.base import Delivery
 from flowrunner.store.objects import Objects, Writer
+from flowrunner.store.syncing import AT_ONCE
 
 
 class Visitors:
@@ -114,6 +116,7 @@ def test_a_picture_that_takes_much_room_is_decoded_in_a_place_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keeping, "SMALL", 1000)
+    monkeypatch.setattr(keeping, "BRIEF", 100)
     places: list[int] = []
     plain = Desk.place
 
@@ -130,7 +133,9 @@ def test_a_picture_that_takes_much_room_is_decoded_in_a_place_of_its_own(
     assert places == [1000]
 
 
-def test_the_event_loop_hashes_decodes_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_large_picture_the_event_loop_hashes_decodes_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads: dict[str, set[int]] = {}
 
     def watched(owner: Any, name: str) -> None:
@@ -148,6 +153,7 @@ def test_the_event_loop_hashes_decodes_and_writes_nothing(tmp_path: Path, monkey
         watched(imagehead, name)
     for name in ("_opened", "flows"):
         watched(decoding, name)
+    monkeypatch.setattr(keeping, "BRIEF", 100)
     data = encoded("JPEG")
     deliveries = [Delivery(url="https://cdn/a"), Delivery(data=data)]
 
@@ -160,3 +166,48 @@ def test_the_event_loop_hashes_decodes_and_writes_nothing(tmp_path: Path, monkey
     # The fake download writes at once; the real one is watched with its own tests.
     assert {name for name, found in threads.items() if here in found} == {"write"}
     assert {"commit", "read", "head", "check_complete", "simulated", "_opened", "flows"} <= threads.keys()
+
+
+def test_of_small_pictures_only_the_disk_is_waited_for_in_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed: list[int] = []
+    plain = Writer.commit
+
+    def noted(writer: Writer) -> str:
+        committed.append(threading.get_ident())
+        return plain(writer)
+
+    monkeypatch.setattr(Writer, "commit", noted)
+    monkeypatch.setattr(Desk, "place", None)
+
+    async def all_of_them() -> list[Artifact | NotKept]:
+        working = keeper(tmp_path, {})
+        found = await asyncio.gather(*(working.keep(Delivery(data=png(8, size)), 1) for size in range(1, 41)))
+        working.close()
+        return found
+
+    found = asyncio.run(all_of_them())
+    assert [Objects(tmp_path).is_sound(one.sha256) for one in found if isinstance(one, Artifact)] == [True] * 40
+    assert threading.get_ident() not in committed
+    assert len(set(committed)) <= AT_ONCE
+
+
+def test_a_disk_that_does_not_take_one_of_several_pictures_takes_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Writer.commit
+
+    def refused(writer: Writer) -> str:
+        if writer.sha256 == sha256(png(8, 3)):
+            raise StoreError("the disk is full")
+        return plain(writer)
+
+    monkeypatch.setattr(Writer, "commit", refused)
+
+    async def all_of_them() -> list[Artifact | NotKept]:
+        working = keeper(tmp_path, {})
+        return await asyncio.gather(*(working.keep(Delivery(data=png(8, size)), 1) for size in range(1, 6)))
+
+    assert [isinstance(one, Artifact) for one in asyncio.run(all_of_them())] == [True, True, False, True, True]
+    assert len(Objects(tmp_path).drafts()) == 0

@@ -19,11 +19,11 @@ from flowrunner.running import Run
 from flowrunner.simulator.server import serve
 from flowrunner.store.records import RunStatus
 
-LARGE = 16 * 1024
-"""Bytes that are hashed in a twentieth of a millisecond."""
+LARGE = 64 * 1024
+"""Bytes that are hashed in a fifth of a millisecond."""
 STEPS = """
 steps:
-  made: {model: blackforestlabs/flux-2-pro, with: {prompt: a lamp, image_size: {width: 512, height: 512}}}
+  made: {model: blackforestlabs/flux-2-pro, with: {prompt: a lamp, image_size: {width: 768, height: 768}}}
   edited:
     model: blackforestlabs/flux-2-pro-edit
     with: {prompt: the same at night, image_urls: [photo.png, $made]}
