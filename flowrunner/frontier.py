@@ -57,9 +57,14 @@ class Frontier:
 
 class Lines(Generic[T]):
     """What waits for a free slot, one line for each provider: whoever has the longest way still to go is first, then
-    who stands first in the graph."""
+    who stands first in the graph.
+
+    A call that was answered can give its slot away while its pictures are fetched, as many of them as there are slots:
+    what is paid for is not left lying while more is bought."""
 
     def __init__(self, slots: Mapping[str, int]) -> None:
+        self._slots = slots
+        self._given: dict[str, int] = dict.fromkeys(slots, 0)
         self._free: dict[str, float] = dict(slots)
         self._waiting: dict[str, list[tuple[int, int, int, int, T]]] = {}
 
@@ -74,5 +79,17 @@ class Lines(Generic[T]):
                 self._free[provider] = self._free.get(provider, inf) - 1
                 yield provider, heappop(line)[-1]
 
-    def free(self, provider: str) -> None:
+    def give(self, provider: str) -> bool:
+        """Whether an answered call gives its slot away."""
+        if self._given.get(provider, 0) >= self._slots.get(provider, 0):
+            return False
+        self._given[provider] += 1
         self._free[provider] += 1
+        return True
+
+    def free(self, provider: str, *, given: bool) -> None:
+        """A call has come to its end; `given`: its slot was given away."""
+        if given:
+            self._given[provider] -= 1
+        else:
+            self._free[provider] += 1

@@ -1,7 +1,7 @@
 """Jobs: one call to perform, the door to whoever performs it and the word that ends a run."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from flowrunner.call import Call, Failure
 from flowrunner.catalog.model import Model
@@ -45,7 +45,8 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One call to perform: `sample` counts from 1 for people; `fresh` asks for a new result whatever is known."""
+    """One call to perform: `sample` counts from 1 for people; `fresh` asks for a new result whatever is known.
+    `answered` is called once the provider has done its part and its reply is kept: whether another call begins now."""
 
     cell: str
     sample: int
@@ -54,6 +55,7 @@ class Job:
     estimate: Nano | None
     timeout: float
     fresh: bool = False
+    answered: Callable[[], bool] = bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from flowrunner.images import Images, Missing
 from flowrunner.jobs import Again, Door, Job, Stop, declined
 from flowrunner.keeping import Keeper, NotKept
 from flowrunner.known import forbidden
+from flowrunner.leaving import Leaving
 from flowrunner.local import LocalPerformer
 from flowrunner.patience import Patience
 from flowrunner.placing import Placer
@@ -74,8 +75,10 @@ class Performer:
     placer: Placer = field(init=False)
     keeper: Keeper = field(init=False)
     room: Room = field(init=False)
+    leaving: Leaving = field(default_factory=Leaving, init=False)
     _skewed: set[str] = field(default_factory=set, init=False)
     _fresh: set[str] = field(default_factory=set, init=False)
+    _is_ready: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.local = LocalPerformer(
@@ -106,6 +109,10 @@ class Performer:
             mask=self.mask,
         )
         self.room = Room(objects=self.objects, stop=self.stop)
+
+    def close(self) -> None:
+        """Waits for what is under way on the disk."""
+        self.keeper.close()
 
     async def perform(self, job: Job) -> Outcome | Failure:
         """What came of a call. The ledger knows it before this returns."""
@@ -220,10 +227,12 @@ class Performer:
             return request
         if self.stop.requested:  # while an input was uploaded
             return declined(job, self.stop.reason)
-        number = await self._reserve(job, attempt)
-        if isinstance(number, Failure):
-            return number
-        self._tell_sent(job, number)
+        with self.leaving.one():
+            number = await self._reserve(job, attempt)
+            if isinstance(number, Failure):
+                return number
+            self._tell_sent(job, number)
+        self._make_ready()
         begun = self.clock()
         reply = await self._send(job, door, request, number)
         if isinstance(reply, Failure):
@@ -236,6 +245,11 @@ class Performer:
         self._check_clock(door, reply)
         receipt = await self._kept(number, reply)
         return await self._read(job, door, receipt, begun)
+
+    def _make_ready(self) -> None:
+        if not self._is_ready:
+            self._is_ready = True
+            self.keeper.make_ready()
 
     def _tell_sent(self, job: Job, number: int) -> None:
         try:
@@ -346,6 +360,8 @@ class Performer:
         reading = await apart(len(reply.body), door.provider.read, reply)
         match reading:
             case Finished():
+                if job.answered():
+                    await self.leaving.none()
                 return await self._finish(job, door, receipt, reading, begun)
             case Refused():
                 return await self._refused(job, receipt, reading)

@@ -38,6 +38,8 @@ class _Begun:
 
     planned: PlannedCell
     found: list[_Found | None]
+    given: set[int] = field(default_factory=set)
+    """Samples whose slots were given away."""
 
     @property
     def is_open(self) -> bool:
@@ -70,7 +72,8 @@ class Scheduler:
     _ready: deque[str] = field(default_factory=deque)
     _under_way: "dict[asyncio.Task[Any], Callable[[Any], None]]" = field(default_factory=dict)
     """What is awaited, each with what follows from it."""
-    _over: "asyncio.Queue[asyncio.Task[Any]]" = field(default_factory=asyncio.Queue)
+    _over: "asyncio.Queue[asyncio.Task[Any] | None]" = field(default_factory=asyncio.Queue)
+    """What has ended; None where a slot may be free for another reason."""
 
     async def run(self, wanted: Collection[str]) -> None:
         """Every wanted cell gets a result."""
@@ -89,15 +92,19 @@ class Scheduler:
         """Whatever has ended shows what is ready, before a free slot goes to anyone."""
         while True:
             await self._decide_all()
-            for provider, work in self._lines.taken():
-                self._begin(self._sample(*work), partial(self._ended, provider, *work))
+            self._fill()
             if not self._under_way:
                 return
             ended = [await self._over.get()]
             while not self._over.empty():
                 ended.append(self._over.get_nowait())
-            for task in ended:
+            for task in filter(None, ended):
                 self._under_way.pop(task)(task.result())
+
+    def _fill(self) -> None:
+        """Each free slot goes to who is first in line."""
+        for provider, work in self._lines.taken():
+            self._begin(self._sample(*work), partial(self._ended, provider, *work))
 
     def _begin(self, work: Coroutine[Any, Any, T], then: Callable[[T], None]) -> None:
         task = asyncio.create_task(work)
@@ -206,7 +213,7 @@ class Scheduler:
         return None if begun.is_open else self._performed(begun)
 
     def _ended(self, provider: str, begun: _Begun, index: int, found: _Found) -> None:
-        self._lines.free(provider)
+        self._lines.free(provider, given=index in begun.given)
         begun.found[index] = found
         if isinstance(found[0], Outcome):
             self.planner.take(found[0])
@@ -255,12 +262,13 @@ class Scheduler:
         """What one sample gave, and whether this run performed it. Where it breaks, the others come to their end, for
         they are paid for, and no more is sent."""
         try:
-            return await self._paid_sample(begun.planned, index)
+            return await self._paid_sample(begun, index)
         except BaseException as fault:
             self.stop.request(str(fault) or "the run was given up")
             raise
 
-    async def _paid_sample(self, planned: PlannedCell, index: int) -> _Found:
+    async def _paid_sample(self, begun: _Begun, index: int) -> _Found:
+        planned = begun.planned
         cell, call = planned.cell, planned.calls[index].call
         assert call is not None
         assert cell.model is not None
@@ -273,6 +281,7 @@ class Scheduler:
             estimate=self.planner.price(cell.model, planned.bound),
             timeout=cell.step.timeout or self.graph.pipeline.timeout or self.timeout_of(cell.model.provider),
             fresh=cell.id in self.planner.force,
+            answered=partial(self._answered, begun, index),
         )
         found = await self.performer.perform(job)
         known = self.planner.outcome(call.key) if cell.id in self.remake else None
@@ -280,6 +289,18 @@ class Scheduler:
             found = _same_pixels(found, known)
         self._tell(planned, index, found)
         return found, not (isinstance(found, Outcome) and found.known)
+
+    def _answered(self, begun: _Begun, index: int) -> bool:
+        """Its slot goes to the next, unless another call waits for its pictures: that one may have the longer way."""
+        cell = begun.planned.cell
+        if self._ways[cell.id][0] > 1 or not self._lines.give(_provider(cell)):
+            return False
+        begun.given.add(index)
+        if self._ready:
+            self._over.put_nowait(None)  # whatever is ready has to be decided first
+        else:
+            self._fill()
+        return True
 
     def _tell(self, planned: PlannedCell, index: int, found: Outcome | Failure) -> None:
         if isinstance(found, Failure):

@@ -40,6 +40,21 @@ def test_each_provider_has_slots_of_its_own_and_unnamed_ones_as_many_as_are_aske
         lines.add(provider, (way, way), (place, 0), f"{provider} {place}")
     assert [work for _, work in lines.taken()] == ["one 1", "two 2", "two 3"]
     assert list(lines.taken()) == []
-    lines.free("one")
-    lines.free("two")
+    lines.free("one", given=False)
+    lines.free("two", given=False)
     assert [work for _, work in lines.taken()] == ["one 0"]
+
+
+def test_answered_calls_give_as_many_slots_away_as_there_are() -> None:
+    lines: Lines[str] = Lines({"one": 1})
+    for place in range(4):
+        lines.add("one", (1, 1), (place, 0), f"{place}")
+    assert [work for _, work in lines.taken()] == ["0"]
+    assert (lines.give("one"), lines.give("two")) == (True, False)
+    assert [work for _, work in lines.taken()] == ["1"]
+    assert not lines.give("one")
+    lines.free("one", given=True)
+    assert list(lines.taken()) == []
+    assert lines.give("one")
+    lines.free("one", given=True)
+    assert [work for _, work in lines.taken()] == ["2"]

@@ -1,5 +1,6 @@
-"""What a run of many cells costs, in counts: commits, questions to the ledger, bindings, files."""
+"""What a run of many cells costs, in counts: commits, questions to the ledger, bindings, files; what it waits for."""
 
+import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import httpx
 import pytest
 from bench.instant import ENVIRONMENT, Provider
 from statements import Statements, counted
@@ -121,3 +123,27 @@ def test_a_run_with_nothing_to_do_opens_no_file_for_a_cell(tmp_path: Path) -> No
     objects = [values for found in seen.values() for values in found if "objects" in str(values[0])]
     outputs = [values for found in seen.values() for values in found if "outputs" in str(values[0])]
     assert (objects, outputs) == ([], [])
+
+
+class Patient(Provider):
+    """Gives pictures only when all calls have come."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__()
+        self.calls = calls
+        self.come = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            await asyncio.wait_for(self.come.wait(), 30)
+        reply = await super().handle_async_request(request)
+        if self.posts == self.calls:
+            self.come.set()
+        return reply
+
+
+def test_the_next_call_is_made_while_the_pictures_of_one_are_fetched(tmp_path: Path) -> None:
+    two = WIDE.replace(", ".join(f"n{number}" for number in range(24)), "n0, n1")
+    with instant(Patient(2)) as provider:
+        ran(pipeline(tmp_path, two), concurrency=1)
+    assert (provider.posts, provider.most) == (2, 1)

@@ -51,15 +51,15 @@ def words(*, simulated: bool) -> list[str]:
 
 
 def found(folder: Path) -> dict[str, Any]:
-    """How a store stands: what is wrong with it, how many calls of one run, and of the last one, may have been billed,
-    and how many are left open."""
+    """How a store stands: what is wrong with it, how many calls of one run, and of the last one, nobody knows the fate
+    of, and how many are left open."""
     workspace = open_project(folder).workspace
     problems = [problem.message for lock in workspace.lock_files() for problem in lock.read()[1]]
     findings = check(workspace.store, workspace.lock_files())
     damage = [f"{one.kind}: {one.message}" for one in findings if one.severity is not Severity.INFO]
     with workspace.ledger(create=False) as ledger:
         runs = _runs(ledger)
-    unknown = [sum(one.billed is Billed.MAYBE for one in run) for run in runs]
+    unknown = [sum(one.billed is Billed.MAYBE and one.state is not State.REPLIED for one in run) for run in runs]
     left = sum(one.state in (State.INTENT, State.SENT) for run in runs for one in run)
     most, last = max(unknown, default=0), unknown[0] if unknown else 0
     return {"problems": problems, "damage": damage, "unknown": most, "last_unknown": last, "open": left}
