@@ -4,9 +4,9 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from flowrunner import exchange, local, network
 from flowrunner.artifact import Artifact
@@ -35,6 +35,8 @@ from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.locked import Lock
 from flowrunner.store.records import Caps, RunStatus
+
+T = TypeVar("T")
 
 Emit = Callable[[Event], None]
 
@@ -80,7 +82,7 @@ class Run:
             if confirm is not None and not confirm(found):
                 raise RunRefused("declined", command="plan")
             if self.read_only:  # and nothing is to be made: what is there is published
-                return self._ended("", found, await self._walked(Nobody(), making, found))
+                return await self._ended("", found, await self._walked(Nobody(), making, found))
             return await self._run(ledger, making, found, keys)
 
     def _check_faults(self) -> None:
@@ -128,7 +130,7 @@ class Run:
         document: dict[str, Any] | None = None
         try:
             scheduler = await self._scheduled(run, ledger, making, found, keys)
-            result = self._ended(run, found, scheduler)
+            result = await self._ended(run, found, scheduler)
             status = result.status
             document = run_document(result)
             return result
@@ -169,7 +171,8 @@ class Run:
     ) -> Scheduler:
         async with self._connections() as connections:
             calls = sum(cell.to_send for cell in found.of(Decision.RUN, Decision.AWAIT))
-            return await self._walked(self._performer(run, ledger, keys, connections, calls), making, found)
+            with closing(self._performer(run, ledger, keys, connections, calls)) as performer:
+                return await self._walked(performer, making, found)
 
     async def _walked(self, performer: Performs, making: Planner, found: Plan) -> Scheduler:
         scheduler = Scheduler(
@@ -254,12 +257,9 @@ class Run:
             forgets=self._forgets(name),
         )
 
-    def _ended(self, run: str, found: Plan, scheduler: Scheduler) -> RunResult:
+    async def _ended(self, run: str, found: Plan, scheduler: Scheduler) -> RunResult:
         results = {name: scheduler.results[name] for name in found.cells if name in scheduler.results}
-        # The lock first: it says what was paid for, also where a picture cannot be copied.
-        written = self._locked(results)
-        published = self._published(results)
-        previews = self._previewed(results, published)
+        written, published, previews = await _to_its_end(lambda: self._left(results))
         for name, sheet in published.sheets.items():
             self.emit(Waits(cell=name, candidates=len(results[name].candidates), sheet=sheet))
         notes = self._notes(published)
@@ -277,6 +277,13 @@ class Run:
             notes=tuple(notes),
             previews=previews,
         )
+
+    def _left(self, results: Mapping[str, CellResult]) -> tuple[bool, Published, str]:
+        """What a run leaves behind: whether the lock changed, the published files and the folder of the previews."""
+        # The lock first: it says what was paid for, also where a picture cannot be copied.
+        written = self._locked(results)
+        published = self._published(results)
+        return written, published, self._previewed(results, published)
 
     def _previewed(self, results: Mapping[str, CellResult], published: Published) -> str:
         try:
@@ -324,6 +331,16 @@ class Run:
             where = self.opened.lock_name
             notes.append(f"a trial: other inputs than the lock has; its lock is {where} (--lock keeps the values)")
         return notes
+
+
+async def _to_its_end(work: Callable[[], T]) -> T:
+    """What takes a while in a thread; a task that is cancelled waits for its end all the same."""
+    done = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        await asyncio.wait([done])
+        raise
 
 
 class Nobody:
