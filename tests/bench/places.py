@@ -17,6 +17,8 @@ STARTED = "started"
 """The folder in which `init` is measured; it is never there before."""
 PICTURE = 4_000_000
 """Bytes of each picture that a pipeline of the shape `edits` sends."""
+LARGE = 200_000_000
+"""Bytes of a folder that is not left lying."""
 PREPARING = 1800
 """Seconds for the run that makes a project's results."""
 
@@ -45,13 +47,14 @@ class Places:
         self.folder = folder
         self.environment = environment
         self._comments = 0
+        self._left = 0
 
     def of(self, project: Project, state: State) -> Path:
         """The project's folder, brought into the state."""
         edited = "-edited" if state is State.EDITED else ""
         folder = self.folder / f"{project.shape}-{project.cells}{edited}"
-        if state is State.NEW:
-            shutil.rmtree(folder, ignore_errors=True)
+        if state is State.NEW and folder.exists():
+            self._clear(folder)
         if not folder.exists():
             _write(folder, pipeline(project.shape, project.cells))
             for number in range(project.cells if project.shape == "edits" else 0):
@@ -68,6 +71,15 @@ class Places:
             text = pipeline(project.shape, project.cells)
             (folder / FILE).write_text(f"{text}# {self._comments}\n", encoding="utf-8")
         return folder
+
+    def _clear(self, folder: Path) -> None:
+        """Small files are left where they are until the end: for minutes ext4 steps around the inodes of files that
+        were just removed, which makes each new file cost as much again."""
+        if sum(path.lstat().st_size for path in folder.rglob("*")) > LARGE:
+            shutil.rmtree(folder)
+        else:
+            self._left += 1
+            folder.rename(folder.with_name(f"{folder.name}-left-{self._left}"))
 
     def _run(self, folder: Path) -> None:
         words = [self.environment.program("python"), "-m", "bench.inside", "run", FILE]
