@@ -13,7 +13,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, assert_never
 
 from flowrunner import exchange, failures
-from flowrunner.bodies import apart
+from flowrunner.bodies import BLOCK, apart
 from flowrunner.call import Billed, Failure, Input, Outcome
 from flowrunner.downloads import Downloads
 from flowrunner.errors import RunRefused
@@ -360,7 +360,8 @@ class Performer:
         reading = await apart(len(reply.body), door.provider.read, reply)
         match reading:
             case Finished():
-                if job.answered():
+                # A reply that holds its pictures takes room in memory as long as a call that is under way.
+                if len(reply.body) <= BLOCK and job.answered():
                     await self.leaving.none()
                 return await self._finish(job, door, receipt, reading, begun)
             case Refused():

@@ -6,6 +6,7 @@ by no link: then what lies there afterwards is what it has read.
 
 import json
 import os
+import stat
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -184,10 +185,12 @@ class _Reading:
                 return
 
     def _all_at_rest(self, paths: Collection[str]) -> bool:
-        return all(
-            os.path.realpath(path) == path and unchanged.is_settled(unchanged.stamp_of(path), self.since)
-            for path in paths
-        )
+        folders = {path.rpartition(os.sep)[0] for path in paths}
+        return all(os.path.realpath(folder) == folder for folder in folders) and all(map(self._is_at_rest, paths))
+
+    def _is_at_rest(self, path: str) -> bool:
+        stamp = unchanged.stamp_of(path)
+        return not stamp or (not stat.S_ISLNK(stamp[0]) and unchanged.is_settled(stamp, self.since))
 
     def _asked(self, ledger: "Ledger") -> bool:
         store, keys = self.opened.project.workspace.store, sorted(self.opened.project.asked.keys)

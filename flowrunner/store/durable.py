@@ -103,8 +103,11 @@ def put(path: Path, data: bytes, *, dated: int | None = None) -> os.stat_result:
     The draft has one fixed name beside the file, so that what a crash leaves is cleared by the next attempt. A file
     that exists keeps its mode; a link in its place is replaced, never followed."""
     draft = path.with_name(f".{sha256(os.fsencode(path.name))[:12]}.draft")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, NEW, 0o666)
+    try:
+        handle = os.open(draft, NEW, 0o666)
+    except FileExistsError:  # what a crash left
+        draft.unlink()
+        handle = os.open(draft, NEW, 0o666)
     try:
         try:
             write_all(handle, data)

@@ -348,10 +348,13 @@ def plain_bytes(path: Path) -> bytes | None:
             return None
         raise
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
             return None
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            data = file.read(IMAGE_LIMIT + 1)
+        pieces, room = [], IMAGE_LIMIT + 1
+        while room and (piece := os.read(handle, min(status.st_size + 1, room))):
+            pieces.append(piece)
+            room -= len(piece)
     finally:
         os.close(handle)
-    return data if len(data) <= IMAGE_LIMIT else None
+    return b"".join(pieces) if room else None

@@ -27,7 +27,7 @@ def test_a_draft_that_a_crash_left_is_cleared(tmp_path: Path, monkeypatch: pytes
         patch.setattr(os, "unlink", lambda *_: store_faults.fails(errno.EIO)())
         with pytest.raises(OSError, match="EIO"):
             replace(path, b"half")
-    assert [found.suffix for found in tmp_path.iterdir()] == []
+    assert [found.suffix for found in tmp_path.iterdir()] == [".draft"]
     replace(path, b"whole")
     assert list(tmp_path.iterdir()) == [path]
 
