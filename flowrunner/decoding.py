@@ -9,7 +9,7 @@ import warnings
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -49,11 +49,11 @@ def decoded(data: bytes) -> "Image":
 
 
 def know_formats() -> None:
-    """Loads all that the first picture would have to wait for."""
-    from PIL import Image
+    """Loads what the first PNG or JPEG would have to wait for; what cannot be loaded is told when it is needed."""
+    with suppress(ImportError):
+        from PIL import Image
 
-    Image.preinit()
-    know_webp()
+        Image.preinit()
 
 
 def know_webp() -> None:

@@ -4,7 +4,7 @@ for and is no picture is set aside, for whoever asks for the money back."""
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -93,7 +93,8 @@ class Keeper:
 
     def make_ready(self) -> None:
         """What decodes pictures is loaded while the first ones are made."""
-        Thread(target=know_formats, name="formats", daemon=True).start()
+        with suppress(RuntimeError):  # no thread can be begun: then it is loaded when it is needed
+            Thread(target=know_formats, name="formats", daemon=True).start()
 
     def close(self) -> None:
         """Waits for what is under way on the disk."""

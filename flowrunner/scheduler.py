@@ -293,7 +293,7 @@ class Scheduler:
     def _answered(self, begun: _Begun, index: int) -> bool:
         """Its slot goes to the next, unless another call waits for its pictures: that one may have the longer way."""
         cell = begun.planned.cell
-        if self._ways[cell.id][0] > 1 or not self._lines.give(_provider(cell)):
+        if self.stop.requested or self._ways[cell.id][0] > 1 or not self._lines.give(_provider(cell)):
             return False
         begun.given.add(index)
         if self._ready:

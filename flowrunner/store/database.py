@@ -124,7 +124,11 @@ class Database:
             with _told(self._path):
                 if not self._connection.in_transaction:
                     raise StoreError(f"{self._path} cannot be used: the transaction was undone", path=str(self._path))
-                yield self._connection
+                try:
+                    yield self._connection
+                except BaseException:
+                    self._undo()  # all of it: half a write must not become durable with the others
+                    raise
             return
         with self._turn, _told(self._path):
             connection = self._own(self._connection)

@@ -6,6 +6,7 @@ takes as long again as waking a thread.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import TypeAlias
@@ -23,12 +24,16 @@ class Waiters:
         self._work: SimpleQueue[tuple[_Work, asyncio.AbstractEventLoop] | None] = SimpleQueue()
 
     def do(self, work: _Work) -> None:
-        """Does it in a thread, and in the event loop what it gives then. It must not raise anything."""
-        self._work.put((work, asyncio.get_running_loop()))
+        """Does it in a thread, and in the event loop what it gives then. It must not raise anything. Where no thread
+        can be begun, everything waits for it."""
+        loop = asyncio.get_running_loop()
         if len(self._threads) < self._count:
-            thread = Thread(target=self._wait, name=f"{self._name}_{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            with suppress(RuntimeError):
+                self._begin()
+        if self._threads:
+            self._work.put((work, loop))
+        else:
+            loop.call_soon(work())
 
     def close(self) -> None:
         """Waits for what is under way."""
@@ -37,6 +42,11 @@ class Waiters:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
+
+    def _begin(self) -> None:
+        thread = Thread(target=self._wait, name=f"{self._name}_{len(self._threads)}", daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _wait(self) -> None:
         while (asked := self._work.get()) is not None:

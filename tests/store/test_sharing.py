@@ -13,6 +13,7 @@ from statements import Statements, counted
 from store_ledgers import NONE, begin, outcome
 
 from flowrunner.errors import StoreError
+from flowrunner.store import rows as tables
 from flowrunner.store import sharing
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.records import Intent, Receipt, State
@@ -214,3 +215,23 @@ async def test_where_another_process_writes_the_event_loop_does_not_wait_for_it(
     assert len(await waiting) == 3
     # It is patient again, also where it does not share.
     assert ledger._database._connection.execute("PRAGMA busy_timeout").fetchone()[0] == 30_000
+
+
+@in_loop
+async def test_half_a_write_does_not_become_durable_with_the_others(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(ledger)
+    one, two = await reserved(ledger, run, "a", "b")
+    plain = tables.change
+    faults = [StoreError("the disk is full")]
+
+    def fails(rows: sqlite3.Connection, call: int, *values: Any) -> None:
+        if call == two and faults:
+            raise faults.pop()
+        plain(rows, call, *values)
+
+    monkeypatch.setattr(tables, "change", fails)
+    await asyncio.gather(*(ledger.durably(ledger.replied, receipt(call)) for call in (one, two)))
+    assert states(ledger, run) == ["replied"] * 2
+    assert [row["n"] for row in ledger._database.rows("SELECT count(*) AS n FROM receipts GROUP BY call")] == [1, 1]
