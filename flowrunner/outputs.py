@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from flowrunner.digest import sha256
 from flowrunner.errors import FlowError, StoreError
 from flowrunner.slotted import dataclass
-from flowrunner.store.durable import explained, make_folder, put, replace, sync_folder
+from flowrunner.store.durable import Explained, make_folder, put, replace, sync_folder
 
 Make: TypeAlias = Callable[[], bytes]
 _WRITERS = 4
@@ -115,14 +115,14 @@ class Outputs:
         for place, entry in self._before.items() if whole else ():
             path = self.folder / place
             if place not in self._kept and path.is_file() and sha256(path.read_bytes()) == entry.sha256:
-                with explained("removed", path):
+                with Explained("removed", path):
                     path.unlink()
                 self._prune(path.parent)
         kept = self._kept if whole else {**self._before, **self._kept}
         note = self._manifest
         if kept != self._before and note is not None:
             record = {place: [entry.sha256, entry.made_of, *entry.stamp] for place, entry in sorted(kept.items())}
-            with explained("written", note):
+            with Explained("written", note):
                 make_folder(note.parent)
                 replace(note, json.dumps(record, indent=0).encode())
 
@@ -139,7 +139,7 @@ class Outputs:
     def _written(self, path: Path, data: bytes) -> tuple[int, ...]:
         self._make_folder(path.parent)
         try:
-            with explained("written", path, len(data)):
+            with Explained("written", path, len(data)):
                 return _seen(put(path, data, dated=time.time_ns() - _AGE))
         except StoreError as fault:
             raise NotPublished(fault.message, fault.hint) from None
@@ -165,7 +165,7 @@ class Outputs:
         """The names that were given; what may be lost with the power was not published."""
         for folder in (folder for folder, fault in self._folders.items() if fault is None):
             try:
-                with explained("written", folder):
+                with Explained("written", folder):
                     sync_folder(folder)
             except StoreError as fault:
                 for place in [place for place in self._kept if (self.folder / place).parent == folder]:

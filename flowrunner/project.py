@@ -386,7 +386,7 @@ def previewed(opened: Opened, read: "Read", shown: "Shown") -> str:
     has none: nobody reviews it."""
     from flowrunner.digest import tagged
     from flowrunner.previews import Previews, folder_of
-    from flowrunner.store.durable import explained
+    from flowrunner.store.durable import Explained
     from flowrunner.store.flocks import held
 
     workspace, lock = opened.project.workspace, opened.lock_file.path
@@ -395,6 +395,6 @@ def previewed(opened: Opened, read: "Read", shown: "Shown") -> str:
     if opened.edition.trial or (side is None and not folder.is_dir()):
         return ""
     previews = Previews(folder=folder, root=opened.project.root, side=side, read=read)
-    with held(workspace.state / "locks" / tagged("previews/1", opened.lock_name)), explained("written", folder):
+    with held(workspace.state / "locks" / tagged("previews/1", opened.lock_name)), Explained("written", folder):
         changed = previews.write(opened.graph, shown)
     return folder.relative_to(opened.project.root).as_posix() if changed else ""

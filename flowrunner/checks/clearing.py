@@ -8,7 +8,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from flowrunner.slotted import dataclass
-from flowrunner.store.durable import explained
+from flowrunner.store.durable import Explained
 from flowrunner.store.flocks import held
 
 FOLDER = "checks"
@@ -36,7 +36,7 @@ def clear(state: Path, is_needed: Callable[[str], bool], *, dry_run: bool) -> Cl
     done = Cleared()
     if state.is_symlink() or not _folders(state / FOLDER):
         return done
-    with explained("swept", state / FOLDER), nullcontext() if dry_run else held(state / GUARD):
+    with Explained("swept", state / FOLDER), nullcontext() if dry_run else held(state / GUARD):
         for folder in _folders(state / FOLDER):
             for path in _stale(folder, is_needed):
                 done += Cleared(1, path.lstat().st_size)

@@ -77,9 +77,9 @@ def _place(arguments: argparse.Namespace, opened: "Sequence[Opened]", *, several
 
 
 def _write(place: Path, text: str) -> None:
-    from flowrunner.store.durable import explained, replace
+    from flowrunner.store.durable import Explained, replace
 
-    with explained("written", place):
+    with Explained("written", place):
         place.parent.mkdir(parents=True, exist_ok=True)
         replace(place, text.encode())
 

@@ -9,10 +9,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowrunner.errors import StoreError
-from flowrunner.store.durable import FAULTY, SPACE, ensure_own, explained, make_folder, sync_folder
+from flowrunner.slotted import dataclass
+from flowrunner.store.durable import FAULTY, SPACE, Explained, ensure_own, make_folder, sync_folder
 from flowrunner.store.flocks import held
 
 if TYPE_CHECKING:
@@ -107,9 +109,9 @@ class Database:
 
     def rows(self, sql: str, *values: Any) -> "list[sqlite3.Row]":
         if self._reader is None:
-            with self._turn, _told(self._path):
+            with self._turn, _Told(self._path):
                 return self._own(self._connection).execute(sql, values).fetchall()
-        with self._reading, _told(self._path):
+        with self._reading, _Told(self._path):
             return self._own(self._reader).execute(sql, values).fetchall()
 
     def row(self, sql: str, *values: Any) -> "sqlite3.Row | None":
@@ -121,7 +123,7 @@ class Database:
         """One transaction, alone from its first statement on, durable when the block has ended; among writes that are
         done together, a part of theirs."""
         if self._inside == threading.get_ident():
-            with _told(self._path):
+            with _Told(self._path):
                 if not self._connection.in_transaction:
                     raise StoreError(f"{self._path} cannot be used: the transaction was undone", path=str(self._path))
                 try:
@@ -130,7 +132,7 @@ class Database:
                     self._undo()  # all of it: half a write must not become durable with the others
                     raise
             return
-        with self._turn, _told(self._path):
+        with self._turn, _Told(self._path):
             connection = self._own(self._connection)
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -175,7 +177,7 @@ class Database:
     def settle(self) -> None:
         """Makes durable what was begun, in whichever thread; where that fails, nothing is changed. StoreError."""
         try:
-            with _told(self._path):
+            with _Told(self._path):
                 try:
                     self._connection.execute("COMMIT")
                 except BaseException:
@@ -199,7 +201,7 @@ class Database:
     def read_apart(self) -> None:
         """From now on whoever reads does not wait for whoever writes."""
         if self._reader is None:
-            with _told(self._path):
+            with _Told(self._path):
                 reader = _connected(f"{self._path.absolute().as_uri()}?mode=rw")
                 reader.execute("PRAGMA query_only = ON")
             self._reader = reader
@@ -243,7 +245,7 @@ def open_as_it_is(path: Path) -> Database:
     cannot be opened at all; what is wrong further in shows when it is read. A log that a crash left stays as it is: who
     may write would merge it into the file when he closes it."""
     log = path.with_name(f"{path.name}-wal")
-    with _told(path):
+    with _Told(path):
         left = log.exists() and log.stat().st_size
         connection = _connected(f"{path.absolute().as_uri()}?mode=ro" if left else _reading_uri(path))
         connection.execute("PRAGMA query_only = ON")
@@ -258,10 +260,10 @@ def blank() -> Database:
 
 
 def _for_writing(path: Path) -> Database:
-    with explained("written", path):
+    with Explained("written", path):
         make_folder(path.parent)
-    with held(path.parent / "locks" / "ledger"), _told(path):
-        with explained("written", path), suppress(FileExistsError):
+    with held(path.parent / "locks" / "ledger"), _Told(path):
+        with Explained("written", path), suppress(FileExistsError):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
             sync_folder(path.parent)
         connection = _connected(f"{path.absolute().as_uri()}?mode=rw")
@@ -282,7 +284,7 @@ def _for_reading(path: Path) -> Database:
 
 
 def _checked_for_reading(path: Path, opened: "Callable[[Path], sqlite3.Connection]") -> Database:
-    with _told(path):
+    with _Told(path):
         connection = opened(path) if path.exists() else _connected(":memory:")
         try:
             if _checked(connection, path):
@@ -366,16 +368,23 @@ def _on_network(path: Path) -> bool:
     return next((kinds[folder] in _NETWORK for folder in place.parents if folder in kinds), False)
 
 
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """SQLite's errors as StoreError."""
-    import sqlite3
+@dataclass(slots=True)
+class _Told:
+    """SQLite's errors within as StoreError. A class, since it is entered often."""
 
-    try:
-        yield
-    except sqlite3.Error as fault:
-        reason = str(fault)
-        raise StoreError(f"{path} cannot be used: {reason}", _hint(reason), path=str(path)) from fault
+    path: Path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        if fault is None:
+            return
+        import sqlite3
+
+        if isinstance(fault, sqlite3.Error):
+            reason = str(fault)
+            raise StoreError(f"{self.path} cannot be used: {reason}", _hint(reason), path=str(self.path)) from fault
 
 
 def _hint(reason: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from flowrunner.store.durable import explained, make_folder
+from flowrunner.store.durable import Explained, make_folder
 
 
 def take(path: Path) -> int | None:
@@ -33,7 +33,7 @@ def is_held(path: Path) -> bool:
 
 def shared(path: Path) -> int:
     """Shares the lock with others that share it, waiting while one has it for itself; as `take` gives it."""
-    with explained("locked", path):
+    with Explained("locked", path):
         make_folder(path.parent)
         handle = _opened(path)
         with _closing(handle):
@@ -49,7 +49,7 @@ def is_shared(path: Path) -> bool:
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Holds the lock, waiting for it as long as it takes: for what is done in milliseconds."""
-    with explained("locked", path):
+    with Explained("locked", path):
         make_folder(path.parent)
         handle = _opened(path)
         with _closing(handle):

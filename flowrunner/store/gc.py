@@ -20,7 +20,7 @@ from typing import TypeAlias
 from flowrunner.slotted import dataclass
 from flowrunner.store import trash
 from flowrunner.store.database import LEDGER, Database, open_database
-from flowrunner.store.durable import ensure_own, explained, make_folder
+from flowrunner.store.durable import Explained, ensure_own, make_folder
 from flowrunner.store.inuse import Busy, alone
 from flowrunner.store.objects import Objects, is_digest
 from flowrunner.store.roots import Named, Needed, needed
@@ -127,7 +127,7 @@ class _Sweeper:
         fates = [(item, self._fate(item, wanted)) for item in items]
         self._record([item.digest for item, fate in fates if fate is Fate.DELETED and item.digest])
         for item, fate in fates:
-            with explained("swept", item.path), suppress(FileNotFoundError):
+            with Explained("swept", item.path), suppress(FileNotFoundError):
                 self._act(item, fate)
                 _count(done, item, fate)
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flowrunner.errors import StoreError
-from flowrunner.store.durable import explained, make_folder
+from flowrunner.store.durable import Explained, make_folder
 from flowrunner.store.flocks import is_shared, shared, take
 
 
@@ -27,7 +27,7 @@ def is_used(root: Path) -> bool:
 def alone(root: Path) -> Iterator[None]:
     """Has the store to itself for a moment: what wants to use it waits. Busy, at once, when it is in use."""
     path = _lock(root)
-    with explained("locked", path):
+    with Explained("locked", path):
         make_folder(path.parent)
         handle = take(path)
     if handle is None:

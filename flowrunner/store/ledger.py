@@ -26,7 +26,7 @@ from flowrunner.slotted import replace
 from flowrunner.store import rows as tables
 from flowrunner.store import spare
 from flowrunner.store.database import Database, open_database, open_untouched
-from flowrunner.store.durable import explained, make_folder
+from flowrunner.store.durable import Explained, make_folder
 from flowrunner.store.flocks import is_held, take
 from flowrunner.store.inuse import share
 from flowrunner.store.records import (
@@ -137,14 +137,14 @@ class Ledger:
         raise RuntimeError("six random run ids are taken")
 
     def _claim(self, run: str) -> int | None:
-        with explained("locked", self._run_lock(run)):
+        with Explained("locked", self._run_lock(run)):
             make_folder(self._run_lock(run).parent)
             return take(self._run_lock(run))
 
     def _release(self, run: str) -> None:
         """Its lock is held here, or by nobody: the name is never needed again."""
         handle = self._live.pop(run, None)
-        with explained("removed", self._run_lock(run)):
+        with Explained("removed", self._run_lock(run)):
             self._run_lock(run).unlink(missing_ok=True)
         if handle is not None:
             os.close(handle)
@@ -201,7 +201,7 @@ class Ledger:
         return self._root / "runs" / f"{run}.lock"
 
     def _lives(self, run: str) -> bool:
-        with explained("read", self._run_lock(run)):
+        with Explained("read", self._run_lock(run)):
             return is_held(self._run_lock(run))
 
     # One paid call, in the order in which it is made
@@ -253,8 +253,7 @@ class Ledger:
         values = {"billed": Billed.YES, "paid": outcome.paid, "error": "", "ended": self._now()}
         with self._database.write() as rows:
             tables.change(rows, call, (State.REPLIED,), State.COMMITTED, values)
-            simulated = rows.execute("SELECT simulated FROM calls WHERE id = ?", (call,)).fetchone()["simulated"]
-            tables.insert_outcome(rows, call, outcome, simulated=simulated)
+            tables.insert_outcome(rows, call, outcome)
             tables.insert_handles(rows, handles)
 
     def failed(self, call: int, failure: Failure) -> None:
@@ -288,7 +287,7 @@ class Ledger:
         )
         with self._database.write() as rows:
             number = tables.insert_call(rows, intent, self._now(), free=True, simulated=call.simulated)
-            tables.insert_outcome(rows, number, outcome, simulated=call.simulated)
+            tables.insert_outcome(rows, number, outcome)
 
     def _move(self, call: int, before: Collection[State], state: State, values: Mapping[str, Any]) -> None:
         with self._database.write() as rows:

@@ -11,7 +11,7 @@ from flowrunner.errors import InvalidPipeline, StoreError
 from flowrunner.loading import document
 from flowrunner.problems import Problem
 from flowrunner.source import Source, Span
-from flowrunner.store.durable import explained, make_folder, replace
+from flowrunner.store.durable import Explained, make_folder, replace
 from flowrunner.store.flocks import held
 from flowrunner.store.locked import LIMIT, Lock
 
@@ -77,14 +77,14 @@ class LockFile:
             data = self._known[0] if new == lock else dump(new, self._written).encode()
             if data == self._known[0]:
                 return False
-            with explained("written", self.path, len(data)):
+            with Explained("written", self.path, len(data)):
                 make_folder(self.path.parent)
                 replace(self.path, data)
             self._known = (data, new)
             return True
 
     def _bytes(self) -> bytes:
-        with explained("read", self.path):
+        with Explained("read", self.path):
             try:
                 handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             except FileNotFoundError:

@@ -23,7 +23,7 @@ from flowrunner.digest import sha256
 from flowrunner.errors import StoreError
 from flowrunner.files import IMAGE_LIMIT
 from flowrunner.store import evidence, trash
-from flowrunner.store.durable import NEW, SPACE, ensure_own, explained, make_folder, sync_folder, write_all
+from flowrunner.store.durable import NEW, SPACE, Explained, ensure_own, make_folder, sync_folder, write_all
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 DRAFTS = ".tmp"
@@ -91,7 +91,7 @@ class Objects:
         if path.exists() and self.is_sound(digest):
             if self._read_only:
                 return digest
-            with explained("written", path):
+            with Explained("written", path):
                 sync_folder(path.parent)
             return digest
         with self.writer() as writer:
@@ -110,7 +110,7 @@ class Objects:
         """The bytes, hashed again. Absent; Damaged when they have another digest or cannot be an object at all."""
         path = self.path(digest)
         self._trust()
-        with explained("read", path):
+        with Explained("read", path):
             data = self._lying(digest)
         if data is not None and sha256(data) == digest:
             return data
@@ -135,7 +135,7 @@ class Objects:
 
     def ensure_room(self, size: int) -> None:
         """StoreError when `size` more bytes could not be stored: asked before anything is paid for."""
-        with explained("written", self.root):
+        with Explained("written", self.root):
             self._trust()
             self.make_folder(self.root)
             room = os.statvfs(self.root)
@@ -235,7 +235,7 @@ class Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
-        with self._turn, explained("written", self._draft):
+        with self._turn, Explained("written", self._draft):
             self._close()
             self._draft.unlink(missing_ok=True)
 
@@ -258,20 +258,20 @@ class Writer:
             self._hash.update(chunk)
             self._whole = chunk if self.size == len(chunk) <= _LITTLE else b""
             handle = self._open()
-            with explained("written", self._draft, self.size):
+            with Explained("written", self._draft, self.size):
                 write_all(handle, chunk)
 
     def read(self) -> bytes:
         """What was written."""
         if self._whole:
             return self._whole
-        with explained("read", self._draft):
+        with Explained("read", self._draft):
             return plain_bytes(self._draft) or b"" if self.size else b""
 
     def commit(self) -> str:
         """The digest, once the object is durable under it. An fsync that fails is final: this draft is given up."""
         digest = self.sha256
-        with self._turn, explained("written", self._objects.path(digest), self.size):
+        with self._turn, Explained("written", self._objects.path(digest), self.size):
             self._seal()
             self._objects.adopt(self._draft, digest)
         return digest
@@ -279,7 +279,7 @@ class Writer:
     def set_aside(self, attempt: int) -> Path:
         """Keeps the draft as evidence of what a paid attempt gave: where it is. The same bytes lie there once."""
         path = evidence.place(self._objects.root, self.sha256, attempt)
-        with self._turn, explained("written", path, self.size):
+        with self._turn, Explained("written", path, self.size):
             self._seal()
             self._objects.make_folder(path.parent)
             self._draft.rename(path)
@@ -296,7 +296,7 @@ class Writer:
         if self._over:
             raise ValueError("the writer is closed")
         if self._handle is None:
-            with explained("written", self._draft):
+            with Explained("written", self._draft):
                 self._objects.make_folder(self._draft.parent)
                 self._handle = os.open(self._draft, NEW, 0o600)
         return self._handle
@@ -352,7 +352,10 @@ def plain_bytes(path: Path) -> bytes | None:
         if not stat.S_ISREG(status.st_mode):
             return None
         pieces, room = [], IMAGE_LIMIT + 1
-        while room and (piece := os.read(handle, min(status.st_size + 1, room))):
+        # Where much is asked for, the allocator maps it, and gives it back as soon as it is free: it would keep some
+        # tens of megabytes for each thread.
+        size = status.st_size + 1 if status.st_size < _LITTLE else room
+        while room and (piece := os.read(handle, min(size, room))):
             pieces.append(piece)
             room -= len(piece)
     finally:

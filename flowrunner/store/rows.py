@@ -141,12 +141,13 @@ def insert_call(rows: "sqlite3.Connection", intent: Intent, begun: float, *, fre
     return int(rows.execute(sql, tuple(row.values())).lastrowid or 0)
 
 
-def insert_outcome(rows: "sqlite3.Connection", call: int, outcome: Outcome, *, simulated: bool) -> None:
+def insert_outcome(rows: "sqlite3.Connection", call: int, outcome: Outcome) -> None:
     artifacts = dumped([artifact.as_json() for artifact in outcome.artifacts])
     usage = None if outcome.usage is None else dumped(outcome.usage)
     rows.execute(
-        "INSERT INTO outcomes (call, key, simulated, artifacts, paid, seconds, usage) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (call, outcome.key, simulated, artifacts, outcome.paid, outcome.seconds, usage),
+        "INSERT INTO outcomes (call, key, simulated, artifacts, paid, seconds, usage)"
+        " SELECT id, ?, simulated, ?, ?, ?, ? FROM calls WHERE id = ?",
+        (outcome.key, artifacts, outcome.paid, outcome.seconds, usage, call),
     )
 
 

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from flowrunner.store.durable import explained, write_all
+from flowrunner.store.durable import Explained, write_all
 
 SIZE = 1024 * 1024
 
@@ -12,7 +12,7 @@ SIZE = 1024 * 1024
 def keep(root: Path) -> None:
     """Makes the spare where it is not there, of blocks that are really taken. StoreError when there is no room."""
     path = root / "spare"
-    with explained("written", path, SIZE):
+    with Explained("written", path, SIZE):
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(handle).st_size < SIZE:

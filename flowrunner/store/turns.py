@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowrunner.slotted import dataclass
-from flowrunner.store.durable import explained, make_folder
+from flowrunner.store.durable import Explained, make_folder
 from flowrunner.store.flocks import take
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Turns:
             held.tasks += 1
             return True
         path = self._folder / name
-        with explained("locked", path):
+        with Explained("locked", path):
             if not self._made:
                 make_folder(self._folder)
                 self._made = True

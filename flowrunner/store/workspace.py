@@ -10,7 +10,7 @@ from flowrunner.errors import StoreError
 from flowrunner.files import resolved
 from flowrunner.roots import MARKS, root_of
 from flowrunner.slotted import dataclass, field
-from flowrunner.store.durable import explained, make_folder, replace
+from flowrunner.store.durable import Explained, make_folder, replace
 from flowrunner.store.flocks import held
 from flowrunner.store.lockfile import LockFile
 from flowrunner.store.objects import Objects
@@ -78,7 +78,7 @@ class Workspace:
         if self.is_read_only:
             return
         self.prepare_state()
-        with explained("written", self.store):
+        with Explained("written", self.store):
             make_folder(self.store)
             if self.store != self.state:
                 self._register()
@@ -90,7 +90,7 @@ class Workspace:
             hint = "remove it; FLOWRUNNER_STORE keeps the store elsewhere"
             raise StoreError(f"{self.state} is a link", hint, path=str(self.state))
         ignore = self.state / ".gitignore"
-        with explained("written", self.state):
+        with Explained("written", self.state):
             make_folder(self.state)
             if not ignore.exists():
                 with held(self.state / "locks" / "state"):
@@ -109,7 +109,7 @@ class Workspace:
         """This project and the others that use its store. StoreError when one of them is not where it was."""
         found = {self.root: self}
         for path in _registered(self.store):
-            with explained("read", path), path.open("rb") as file:
+            with Explained("read", path), path.open("rb") as file:
                 root = Path(os.fsdecode(file.read(_PATH_LIMIT)))
             if not root.is_dir():
                 hint = f"bring it back or, if it is gone for good, remove {path}"
@@ -145,7 +145,7 @@ class Workspace:
     def lock_files(self) -> list[LockFile]:
         """Every lock of the project, those of trials and simulated runs too, by name. StoreError when a folder cannot
         be read."""
-        with explained("read", self.root):
+        with Explained("read", self.root):
             return [self._lock_file(name) for name in sorted(_locks_below(self.root, self.store))]
 
     def lock_file(self, pipeline: str, edition: Edition) -> LockFile:

@@ -69,8 +69,7 @@ class Provider(httpx.AsyncBaseTransport):
         self.gets += 1
         if self.download:
             await asyncio.sleep(self.download)
-        data = self._pictures[request.url.path]
-        return httpx.Response(200, headers={"content-type": "image/png"}, content=data, request=request)
+        return _reply(request, self._pictures[request.url.path], "image/png")
 
     async def _answered(self, request: httpx.Request, body: dict[str, Any]) -> httpx.Response:
         self.posts += 1
@@ -85,8 +84,8 @@ class Provider(httpx.AsyncBaseTransport):
         finally:
             self.flying -= 1
         data = [self._shown(png(*_size(body), f"{call} {number}")) for number in range(body.get("num_images", 1))]
-        headers = {"x-aimlapi-usd-spent": USD}
-        return httpx.Response(200, headers=headers, json={"data": data, "meta": None}, request=request)
+        said = json.dumps({"data": data, "meta": None}).encode()
+        return _reply(request, said, "application/json", ("x-aimlapi-usd-spent", USD))
 
     def _shown(self, data: bytes) -> dict[str, str | None]:
         if self.inline:
@@ -94,6 +93,12 @@ class Provider(httpx.AsyncBaseTransport):
         path = f"/pictures/{sha256(data)}.png"
         self._pictures[path] = data
         return {"url": f"{ORIGIN}{path}", "b64_json": None}
+
+
+def _reply(request: httpx.Request, body: bytes, kind: str, *more: tuple[str, str]) -> httpx.Response:
+    """As it comes from a network: with its headers, and its body as a stream."""
+    headers = [("content-type", kind), ("content-length", str(len(body))), *more]
+    return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body), request=request)
 
 
 async def _traced(request: httpx.Request, event: str) -> None:

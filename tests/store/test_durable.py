@@ -9,7 +9,7 @@ import pytest
 import store_faults
 
 from flowrunner.errors import StoreError
-from flowrunner.store.durable import explained, make_folder, replace, sync_folder, write_all
+from flowrunner.store.durable import Explained, make_folder, replace, sync_folder, write_all
 
 
 def test_a_file_of_the_longest_name_can_be_replaced(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failure_but_a_fault_is(
 
 def test_a_file_where_a_folder_should_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="cannot be written"), explained("written", tmp_path / "file"):
+    with pytest.raises(StoreError, match="cannot be written"), Explained("written", tmp_path / "file"):
         make_folder(tmp_path / "file" / "below")
 
 
@@ -81,7 +81,7 @@ def test_a_file_where_a_folder_should_be_is_told(tmp_path: Path) -> None:
     [(errno.ENOSPC, "free some space"), (errno.EROFS, "FLOWRUNNER_STORE"), (errno.EIO, "disk"), (errno.EISDIR, "")],
 )
 def test_a_failure_names_its_file_its_reason_and_what_to_do(code: int, hint: str) -> None:
-    with pytest.raises(StoreError) as told, explained("written", Path("/store/x")):
+    with pytest.raises(StoreError) as told, Explained("written", Path("/store/x")):
         store_faults.fails(code)()
     assert told.value.message == f"/store/x cannot be written: {os.strerror(code)}"
     assert hint in told.value.hint
