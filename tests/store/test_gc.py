@@ -387,6 +387,7 @@ def runs_and_sweeps_at_once(store: Path, runs: int, times: int, sweeps: int) -> 
     assert not gone(store, LOCKED)
 
 
+@pytest.mark.slow
 def test_runs_and_sweeps_at_once_lose_nothing(store: Path) -> None:
     runs_and_sweeps_at_once(store, runs=2, times=8, sweeps=1)
 
@@ -444,6 +445,7 @@ def nothing_needed_is_lost(store: Path) -> None:
     assert not [found for found in check(store, []) if found.severity is not Severity.INFO]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sticky", [False, True])
 def test_a_failure_at_any_change_loses_nothing_that_is_needed(tmp_path: Path, sticky: bool) -> None:
     fill(tmp_path / "filled")
@@ -458,6 +460,7 @@ def test_a_failure_at_any_change_loses_nothing_that_is_needed(tmp_path: Path, st
     assert number > 10
 
 
+@pytest.mark.slow
 def test_death_before_any_change_loses_nothing_that_is_needed(tmp_path: Path) -> None:
     deaths = store_faults.deaths("sweep", tmp_path)
     assert deaths > 10
@@ -532,6 +535,7 @@ class Model:
                 self.gone.add(word)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(events=EVENTS)
 def test_no_history_sweeps_what_is_needed_nor_keeps_what_is_not(
