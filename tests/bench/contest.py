@@ -42,8 +42,8 @@ class Entry:
 
 
 def table(bench: Bench, cache: Path, folder: Path) -> str:
-    """Everyone's medians, and how many times the floor's they are; an environment that cannot be made is told in its
-    row. `cache` keeps the environments, `folder` what is run in them."""
+    """Everyone's medians, and how many times the floor's they are; what cannot be run at all is told in its row.
+    `cache` keeps the environments, `folder` what is run in them."""
     floor = _floor(bench)
     entries = [floor, _core(bench), *_own(bench), *(_peer(bench, one, cache, folder) for one in PEERS)]
     figures = dict(_figures(bench, [entry for entry in entries if isinstance(entry, Entry)]))
@@ -115,10 +115,10 @@ def _peer(bench: Bench, one: Peer, cache: Path, folder: Path) -> Entry | str:
     try:
         environment = peer(cache / one.requires[0], one.requires)
         version = launch(_version(environment, one), cwd=environment.folder, env=environment.variables())
+        own = folder / one.requires[0]
+        _run(environment, one, one.run, own, 3, fresh=True)  # what is made once, in a home, is there before it counts
     except Unmeasured as reason:
         return f"{one.name}: {reason}"
-    own = folder / one.requires[0]
-    _run(environment, one, one.run, own, 3, fresh=True)  # what is made once, in a home, is there before it counts
     parts: dict[Work, Part] = {Work.VERSION: (partial(_run, environment, one, one.version, own, 3), bench.seconds)}
     if one.check:
         parts[Work.CHECK] = (partial(_run, environment, one, one.check, own, 3), bench.seconds)
