@@ -47,6 +47,8 @@ class Seen:
     def note(self, event: str, arguments: tuple[Any, ...]) -> None:
         if arguments and str(arguments[0]).startswith(f"{self.root}/{STATE}"):
             return  # the store is what may be written; `snapshot` sees what was
+        if arguments and "__pycache__" in str(arguments[0]) and str(arguments[0]).startswith((*_OURS, *_REPOSITORY)):
+            return  # the interpreter keeps what it has compiled
         if event.startswith(_FORBIDDEN) or event.startswith(_CHANGING):
             self.events.append(f"{event} {arguments!r}"[:200])
         elif event == "open":
@@ -56,7 +58,7 @@ class Seen:
         if isinstance(path, int) or str(path) == "/dev/null":
             return
         where = path.decode(errors="replace") if isinstance(path, bytes) else str(path)
-        if (flags & _WRITING or set(mode or "") & set("wax+")) and "__pycache__" not in where:
+        if flags & _WRITING or set(mode or "") & set("wax+"):
             self.events.append(f"written {where}")
         elif not where.startswith((self.root, *_OURS, *_REPOSITORY)) and where.startswith("/"):
             self.events.append(f"read {where}")
