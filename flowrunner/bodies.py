@@ -108,7 +108,7 @@ class Sink(Protocol):
     """Where a body goes that is not kept in memory."""
 
     def write(self, chunk: bytes) -> object:
-        """Takes the next bytes, in a thread beside the event loop; one call at a time."""
+        """Takes the next bytes, many of them in a thread beside the event loop; one call at a time."""
 
     def discard(self) -> None:
         """Nothing more comes, and what came is not wanted."""
@@ -155,10 +155,10 @@ class Body:
         return None
 
     async def _hand_on(self) -> None:
-        """What is due, to a thread: hashing, inflating and writing take longer than receiving."""
+        """What is due, to a thread where it is much: hashing, inflating and writing take longer than receiving."""
         if self._due:
             pieces, self._due, self._due_size = self._due, [], 0
-            size = BLOCK if self._inflate else sum(map(len, pieces))
+            size = BLOCK if self._inflate else sum(map(len, pieces))  # a few bytes may inflate to many
             await apart(size, lambda: self._take(b"".join(pieces)))
 
     def _take(self, piece: bytes) -> None:

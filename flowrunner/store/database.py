@@ -147,16 +147,16 @@ class Database:
         would take time, since another one writes, or where one of them fails."""
         if not self._turn.acquire(blocking=False):
             return None
+        begun: list[Any] | None = None
         try:
-            return self._begun(writes)
+            begun = self._begun(writes)
         except Exception:  # noqa: BLE001 - each of them is then done alone, and tells it of itself
-            self._undo()
-        except BaseException:
-            self._undo()
-            self._turn.release()
-            raise
-        self._turn.release()
-        return None
+            with suppress(StoreError), _Told(self._path):
+                self._undo()
+        finally:
+            if begun is None:
+                self._turn.release()
+        return begun
 
     def _begun(self, writes: Sequence[Callable[[], Any]]) -> list[Any]:
         connection = self._own(self._connection)

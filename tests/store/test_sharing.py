@@ -15,6 +15,7 @@ from store_ledgers import NONE, begin, outcome
 from flowrunner.errors import StoreError
 from flowrunner.store import rows as tables
 from flowrunner.store import sharing
+from flowrunner.store.database import Database
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.records import Intent, Receipt, State
 
@@ -130,6 +131,8 @@ async def test_who_reads_waits_for_no_commit(ledger: Ledger, tmp_path: Path) -> 
     other.execute("ROLLBACK")
     assert await waiting
     assert states(ledger, run) == ["intent"] * 2
+    # It is as patient as before where it shares nothing.
+    assert ledger._database._connection.execute("PRAGMA busy_timeout").fetchone()[0] == 30_000
 
 
 @in_loop
@@ -202,22 +205,6 @@ async def test_a_long_reply_is_written_beside_the_event_loop(ledger: Ledger, mon
 
 
 @in_loop
-async def test_where_another_process_writes_the_event_loop_does_not_wait_for_it(ledger: Ledger, tmp_path: Path) -> None:
-    run = begin(ledger)
-    await reserved(ledger, run, "a")
-    other = sqlite3.connect(tmp_path / "store" / "ledger.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    waiting = asyncio.ensure_future(reserved(ledger, run, *"bcd"))
-    for _ in range(50):
-        await asyncio.sleep(0.001)
-    assert not waiting.done()
-    other.execute("COMMIT")
-    assert len(await waiting) == 3
-    # It is patient again, also where it does not share.
-    assert ledger._database._connection.execute("PRAGMA busy_timeout").fetchone()[0] == 30_000
-
-
-@in_loop
 async def test_half_a_write_does_not_become_durable_with_the_others(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,3 +222,22 @@ async def test_half_a_write_does_not_become_durable_with_the_others(
     await asyncio.gather(*(ledger.durably(ledger.replied, receipt(call)) for call in (one, two)))
     assert states(ledger, run) == ["replied"] * 2
     assert [row["n"] for row in ledger._database.rows("SELECT count(*) AS n FROM receipts GROUP BY call")] == [1, 1]
+
+
+@in_loop
+async def test_a_disk_that_does_not_even_undo_is_told_and_keeps_nobody_waiting(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(ledger)
+    await reserved(ledger, run, "a")
+
+    def fails(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tables, "insert_call", fails)
+        patched.setattr(Database, "_undo", fails)
+        with pytest.raises(StoreError, match="cannot be used"):
+            await ledger.durably(ledger.reserve, intent(run, "b"), NONE)
+    ledger._database._connection.execute("ROLLBACK")
+    assert len(await reserved(ledger, run, "c")) == 1
