@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _NAMES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of a pixel by a PNG's colour type."""
+_COLOUR, _PALETTE = 25, 3
+"""Where a PNG's colour type lies, and the one that needs a palette."""
 _STEP = 256 * 1024
 """Bytes that are inflated at once."""
 _TURN = threading.Lock()
@@ -65,9 +67,11 @@ def probe(data: bytes, room: int) -> int:
     """0 when the picture can be decoded; else how many bytes, more than `room`, it takes to find out. Undecodable for
     what no viewer could show: a right frame around wrong pixels. `imagehead` has let it pass."""
     try:
-        seen = head(data)
+        seen, whole = head(data), flows(data)
+        if whole and _is_plain(data):
+            return 0
         image = _opened(data, seen)
-        if flows(data):
+        if whole:
             return 0
         needed = 2 * len(data) + 4 * seen.width * seen.height
         if needed > room:
@@ -102,6 +106,11 @@ def flows(data: bytes) -> bool:
     except zlib.error:
         return False
     return bool(not interlaced and inflate.eof and come == row * height)
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether a PNG has nothing but rows of colours or greys, so that Pillow could take exception to no other chunk."""
+    return data[_COLOUR] != _PALETTE and not any(part.name in (b"PLTE", b"tRNS", b"iCCP") for part in parts(data))
 
 
 def _inflated(data: memoryview, chunks: list[Part], inflate: Any) -> Iterator[bytes]:

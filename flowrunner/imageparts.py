@@ -7,9 +7,9 @@ import re
 import struct
 from collections.abc import Iterator
 from itertools import takewhile
+from typing import NamedTuple
 
 from flowrunner.errors import FlowError
-from flowrunner.slotted import dataclass
 
 PNG, JPEG, WEBP = "image/png", "image/jpeg", "image/webp"
 PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
@@ -41,8 +41,7 @@ class BadImage(FlowError):
     """Bytes that are no whole PNG, JPEG or WEBP within the limits. Text from outside in it is escaped by the caller."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(NamedTuple):
     """A chunk or segment: `name` is the chunk's type or the JPEG marker's second byte; the body is
     `data[first:last]`, the whole part `data[start:end]`."""
 

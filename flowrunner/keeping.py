@@ -160,10 +160,10 @@ class Keeper:
         if data:
             draft.write(data)
         seen = data or draft.read()
-        size = imagehead.head(seen)
-        if size.width * size.height > 4 * BRIEF:
+        image = self._judged(seen, draft.sha256)
+        if image.width * image.height > 4 * BRIEF:
             return None
-        image, needed = self._judged(seen, draft.sha256, SMALL)
+        needed = probe(seen, SMALL)
         assert not needed
         await self.syncing.commit(draft)
         return image
@@ -176,24 +176,24 @@ class Keeper:
         return image
 
     def _stored(self, draft: Writer, room: int, data: bytes) -> tuple[Artifact | None, int]:
-        """In a thread, all in one go."""
+        """The picture, once it is stored; none, and how many bytes it takes, where more than `room` are needed to tell.
+        In a thread, all in one go."""
         if data:
             draft.write(data)
-        image, needed = self._judged(data or draft.read(), draft.sha256, room)
-        if image is not None:
-            draft.commit()
-        return image, needed
-
-    def _judged(self, data: bytes, digest: str, room: int) -> tuple[Artifact | None, int]:
-        """The picture; none yet, and how many bytes it takes, where more than `room` are needed to tell. BadImage or
-        Undecodable for what is no picture."""
-        image = imagehead.artifact(data, digest)
-        needed = probe(data, room)
+        seen = data or draft.read()
+        image = self._judged(seen, draft.sha256)
+        needed = probe(seen, room)
         if needed:
             return None, needed
+        draft.commit()
+        return image, 0
+
+    def _judged(self, data: bytes, digest: str) -> Artifact:
+        """The picture, not decoded yet. BadImage for what is none."""
+        image = imagehead.artifact(data, digest)
         if imagehead.simulated(data) and not self.simulated:
             raise _Simulated("it carries the mark of the simulator, and this is a live run")
-        return image, 0
+        return image
 
     def _set_aside(self, unfit: Sequence[Writer], attempt: int) -> str:
         """Where evidence lies, in a clause; a disk that does not take it changes nothing for the money."""

@@ -8,6 +8,7 @@ import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -145,6 +146,29 @@ def test_the_rows_of_a_png_are_counted_without_a_pixel(
 ) -> None:
     monkeypatch.setattr(decoding, "_STEP", step)
     assert flows(data) is whole
+
+
+@pytest.mark.parametrize(
+    ("data", "asked"),
+    [
+        (rows(GREY), False),
+        (encoded("PNG", mode="RGBA"), False),
+        (spliced(encoded("PNG"), chunk(b"tEXt", b"a\0b"), 33), False),
+        (encoded("PNG", mode="P"), True),
+        (encoded("PNG", icc_profile=SRGB), True),
+        (spliced(encoded("PNG"), chunk(b"tRNS", bytes(6)), 33), True),
+        (rows(GREY, header=b"\x08\3\0\0\0"), True),
+        (encoded("JPEG"), True),
+        (encoded("WEBP"), True),
+    ],
+)
+def test_pillow_is_not_asked_of_a_png_that_is_nothing_but_its_rows(
+    data: bytes, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Mock(wraps=Image.open)
+    monkeypatch.setattr(Image, "open", opened)
+    assert probe(data, PLENTY) == 0
+    assert opened.called is asked
 
 
 def test_a_few_bytes_that_hold_gigabytes_are_inflated_no_further_than_the_picture_goes() -> None:

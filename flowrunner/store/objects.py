@@ -127,8 +127,12 @@ class Objects:
         """Gives a whole and durable draft, on the same file system, its name; a sound object of that name is kept, a
         damaged one set aside. OSError, or Damaged when that cannot be set aside."""
         path = self.path(digest)
-        self.make_folder(path.parent)
-        if not _linked(draft, path) and not self.is_sound(digest) and not _linked(draft, path):
+        try:
+            linked = _linked(draft, path)
+        except FileNotFoundError:
+            self.make_folder(path.parent)
+            linked = _linked(draft, path)
+        if not linked and not self.is_sound(digest) and not _linked(draft, path):
             self.read(digest)
         draft.unlink(missing_ok=True)
         sync_folder(path.parent)
@@ -215,15 +219,15 @@ class Objects:
 
 class Writer:
     """A draft that becomes an object with `commit`; leaving the block without it, or `discard`, leaves nothing. Its
-    file is made by the first write, and any thread may write or discard."""
+    file is made when there is more than a little to write, or when it ends; any thread may write or discard."""
 
     def __init__(self, objects: Objects, limit: int) -> None:
         self.size = 0
         self._objects = objects
         self._limit = limit
         self._hash = hashlib.sha256()
-        self._whole = b""
-        """What was written, while that is little."""
+        self._kept = b""
+        """What was written, while that is little and not in the file yet."""
         self._draft = objects.root / DRAFTS / f"{os.getpid()}-{os.urandom(8).hex()}"
         self._handle: int | None = None
         self._over = False
@@ -256,15 +260,14 @@ class Writer:
             if self.size > self._limit:
                 raise TooLarge(f"more than {self._limit:,} bytes came", path=str(self._draft))
             self._hash.update(chunk)
-            self._whole = chunk if self.size == len(chunk) <= _LITTLE else b""
-            handle = self._open()
-            with Explained("written", self._draft, self.size):
-                write_all(handle, chunk)
+            self._kept += chunk
+            if self._over or self._handle is not None or self.size > _LITTLE:
+                self._hand_over()
 
     def read(self) -> bytes:
         """What was written."""
-        if self._whole:
-            return self._whole
+        if self._kept:
+            return self._kept
         with Explained("read", self._draft):
             return plain_bytes(self._draft) or b"" if self.size else b""
 
@@ -286,8 +289,16 @@ class Writer:
             sync_folder(path.parent)
         return path
 
-    def _seal(self) -> None:
+    def _hand_over(self) -> int:
+        """Writes what was kept; the file."""
         handle = self._open()
+        with Explained("written", self._draft, self.size):
+            write_all(handle, self._kept)
+        self._kept = b""
+        return handle
+
+    def _seal(self) -> None:
+        handle = self._hand_over()
         os.fchmod(handle, 0o444)
         os.fsync(handle)
         self._close()
@@ -297,8 +308,11 @@ class Writer:
             raise ValueError("the writer is closed")
         if self._handle is None:
             with Explained("written", self._draft):
-                self._objects.make_folder(self._draft.parent)
-                self._handle = os.open(self._draft, NEW, 0o600)
+                try:
+                    self._handle = os.open(self._draft, NEW, 0o600)
+                except FileNotFoundError:
+                    self._objects.make_folder(self._draft.parent)
+                    self._handle = os.open(self._draft, NEW, 0o600)
         return self._handle
 
     def _close(self) -> None:

@@ -89,6 +89,25 @@ def test_a_writer_stops_at_its_limit_and_leaves_nothing(tmp_path: Path) -> None:
     assert not files(tmp_path)
 
 
+@pytest.mark.parametrize(("pieces", "early"), [([b"ab", b"c"], 0), ([b"a" * 60_000, b"b" * 60_000, b"c"], 1)])
+def test_a_little_is_not_written_before_it_is_to_be_durable(tmp_path: Path, pieces: list[bytes], early: int) -> None:
+    objects = Objects(tmp_path)
+    writer = objects.writer()
+    for piece in pieces:
+        writer.write(piece)
+    assert len(objects.drafts()) == early
+    assert writer.read() == b"".join(pieces)
+    assert objects.read(writer.commit()) == b"".join(pieces)
+    assert not objects.drafts()
+
+
+def test_nothing_is_written_once_a_writer_has_ended(tmp_path: Path) -> None:
+    writer = Objects(tmp_path).writer()
+    writer.discard()
+    with pytest.raises(ValueError, match="closed"):
+        writer.write(b"late")
+
+
 def test_a_writer_that_is_left_early_leaves_nothing(tmp_path: Path) -> None:
     with Objects(tmp_path).writer() as writer:
         writer.write(b"half of")
@@ -250,9 +269,11 @@ def test_the_name_comes_once_the_bytes_are_durable_and_is_made_durable_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
+    objects = Objects(tmp_path)
+    objects.make_folder(objects.path(DIGEST).parent)
     for name in ("write", "fchmod", "fsync", "link"):
         monkeypatch.setattr(os, name, noted(name, order))
-    Objects(tmp_path).put(PICTURE)
+    objects.put(PICTURE)
     steps = order[order.index("write") :]
     assert steps[:3] == ["write", "fchmod", "fsync"]
     assert steps[-2:] == ["link", "fsync"]
