@@ -58,6 +58,7 @@ def test_everything_runs_once_and_then_nothing() -> None:
     assert dump(show.lock) == before
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_any_order_of_ending_gives_the_same_lock(chance: random.Random) -> None:

@@ -55,6 +55,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Limits]:
     return pools
 
 
+@pytest.mark.slow
 def test_256_requests_at_once_have_a_connection_each_and_no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     pools = counted(monkeypatch)
     found, connections = at_once(256)

@@ -201,6 +201,7 @@ def test_an_answer_before_the_whole_request_was_taken_counts() -> None:
     assert isinstance(sent(full), Response)
 
 
+@pytest.mark.slow
 def test_silence_ends_at_the_deadline() -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read(reader)
@@ -210,6 +211,7 @@ def test_silence_ends_at_the_deadline() -> None:
     assert (found.after, found.reason) == (Stage.NO_REPLY, "no complete reply within 1 s")
 
 
+@pytest.mark.slow
 def test_a_drip_ends_at_the_deadline_and_leaves_its_evidence() -> None:
     found = lost(replying(http(b'{"d', "Content-Length: 999"), *[b"x"] * 1000, pause=0.02), deadline_s=1)
     assert found.after is Stage.IN_THE_REPLY
@@ -286,6 +288,7 @@ def test_a_download_follows_a_redirect_on_its_own_origin_only() -> None:
     assert fetched(moved, "/elsewhere") == FetchFailed(reason="it is not https")
 
 
+@pytest.mark.slow
 def test_a_download_that_never_ends_is_given_up() -> None:
     found = fetched(replying(http(b""), *[b"x"] * 1000, pause=0.02), deadline_s=0.2)
     assert found == FetchFailed(reason="not complete within 0.2 s", retryable=True)

@@ -115,6 +115,7 @@ def compare(plan: Plan, sent: int, ended: dict[str, Status]) -> None:
         assert ended[name] in ({Status.WAITING} if cell.behind_pick else ENDS[cell.decision]), name
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(steps=pipelines(), changed=integers(0, 5))
 def test_a_run_does_what_its_plan_says(steps: list[Step], changed: int) -> None:

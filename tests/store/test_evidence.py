@@ -99,6 +99,7 @@ def test_a_failure_at_any_change_is_told_and_leaves_no_half_evidence(tmp_path: P
     assert number > 8
 
 
+@pytest.mark.slow
 def test_death_before_any_change_leaves_no_half_evidence(tmp_path: Path) -> None:
     deaths = store_faults.deaths("aside", tmp_path)
     found = [lying(tmp_path / str(number)) for number in range(1, deaths + 2)]

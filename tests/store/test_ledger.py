@@ -255,6 +255,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(steps=STEPS, cap=st.integers(0, 120))
 def test_no_order_of_calls_and_ends_passes_a_limit(

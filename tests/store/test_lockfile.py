@@ -112,6 +112,7 @@ def test_a_failure_at_any_change_leaves_the_old_lock_or_the_new(tmp_path: Path, 
     assert number > 5
 
 
+@pytest.mark.slow
 def test_death_before_any_change_leaves_the_old_lock_or_the_new(tmp_path: Path) -> None:
     command = [sys.executable, store_faults.__file__, "lock", str(tmp_path)]
     deaths = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -225,6 +225,7 @@ def test_without_hard_links_a_draft_is_renamed(tmp_path: Path, monkeypatch: pyte
     assert not files(tmp_path / ".tmp")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sticky", [False, True])
 @pytest.mark.parametrize("action", ["put", "mend"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
@@ -243,6 +244,7 @@ def test_a_failure_at_any_change_leaves_no_wrong_name(tmp_path: Path, action: st
     assert number > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["put", "mend"])
 def test_death_before_any_change_leaves_no_wrong_name(tmp_path: Path, action: str) -> None:
     deaths = store_faults.deaths(action, tmp_path)
