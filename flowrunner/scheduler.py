@@ -1,9 +1,9 @@
 """Running cells: each starts the moment its own inputs are there, never level by level."""
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
+from heapq import heappop, heappush
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from flowrunner.call import Billed, Failure, Outcome
@@ -69,7 +69,8 @@ class Scheduler:
     _lines: Lines[tuple[_Begun, int]] = field(init=False)
     _ways: Mapping[str, Way] = field(init=False)
     _places: Mapping[str, int] = field(init=False)
-    _ready: deque[str] = field(default_factory=deque)
+    _ready: list[tuple[int, int, int, str]] = field(default_factory=list)
+    """Cells of which is to be decided what becomes of them: a heap in the order of the lines."""
     _under_way: "dict[asyncio.Task[Any], Callable[[Any], None]]" = field(default_factory=dict)
     """What is awaited, each with what follows from it."""
     _over: "asyncio.Queue[asyncio.Task[Any] | None]" = field(default_factory=asyncio.Queue)
@@ -81,7 +82,7 @@ class Scheduler:
         self._lines = Lines(self.slots)
         self._ways = ways(self.graph.needs, wanted, lambda name: _provider(self.graph.cells[name]) != LOCAL)
         self._places = {name: place for place, name in enumerate(self.graph.cells)}
-        self._ready.extend(self._frontier.ready())
+        self._make_ready(self._frontier.ready())
         try:
             await self._walk()
         except BaseException as fault:
@@ -89,17 +90,23 @@ class Scheduler:
             raise
 
     async def _walk(self) -> None:
-        """Whatever has ended shows what is ready, before a free slot goes to anyone."""
+        """Whatever has ended shows what is ready, before a free slot goes to anyone. Calls leave, and have their turn,
+        while of others it is still to be decided what becomes of them."""
         while True:
-            await self._decide_all()
+            self._decide_some()
             self._fill()
-            if not self._under_way:
+            if self._ready:
+                await asyncio.sleep(0)
+            elif self._under_way:
+                self._take(await self._over.get())
+            else:
                 return
-            ended = [await self._over.get()]
             while not self._over.empty():
-                ended.append(self._over.get_nowait())
-            for task in filter(None, ended):
-                self._under_way.pop(task)(task.result())
+                self._take(self._over.get_nowait())
+
+    def _take(self, ended: "asyncio.Task[Any] | None") -> None:
+        if ended is not None:
+            self._under_way.pop(ended)(ended.result())
 
     def _fill(self) -> None:
         """Each free slot goes to who is first in line."""
@@ -120,21 +127,23 @@ class Scheduler:
                 task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    async def _decide_all(self) -> None:
-        """Of a cell after the other that is ready what becomes of it; calls under way have their turn in between."""
-        count = 0
-        while self._ready:
-            cell = self.graph.cells[self._ready.popleft()]
-            result = self._decided(cell)
+    def _make_ready(self, names: Iterable[str]) -> None:
+        for name in names:
+            calls, cells = self._ways[name]
+            heappush(self._ready, (-calls, -cells, self._places[name], name))
+
+    def _decide_some(self) -> None:
+        """Of a few cells that are ready what becomes of them, the longest way still to go first."""
+        for _ in range(_AT_ONCE):
+            if not self._ready:
+                return
+            result = self._decided(self.graph.cells[heappop(self._ready)[-1]])
             if result is not None:
                 self._settle(result)
-            count += 1
-            if self._under_way and not count % _AT_ONCE:
-                await asyncio.sleep(0)
 
     def _settle(self, result: CellResult) -> None:
         self.results[result.cell.id] = result
-        self._ready.extend(self._frontier.done(result.cell.id))
+        self._make_ready(self._frontier.done(result.cell.id))
 
     def _decided(self, cell: Cell) -> CellResult | None:
         """What becomes of a cell at once; None where it is to be performed, or looked at, first."""

@@ -13,6 +13,8 @@ from running_cases import Answer, Show, fails, gives
 from flowrunner.artifact import Artifact
 from flowrunner.call import Billed, Failure, Outcome
 from flowrunner.jobs import Job
+from flowrunner.loading.cells import Cell
+from flowrunner.planning import PlannedCell, Planner
 from flowrunner.store.locked import Pick
 from flowrunner.store.locktext import dump
 
@@ -58,8 +60,7 @@ def test_everything_runs_once_and_then_nothing() -> None:
     assert dump(show.lock) == before
 
 
-@pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_any_order_of_ending_gives_the_same_lock(chance: random.Random) -> None:
     usual = Show(SHOW)
@@ -108,6 +109,27 @@ def test_a_free_slot_goes_to_the_cell_with_the_longest_way_still_to_go(slots: in
     show.run(order=lambda _: 0)
     assert [name for name in show.sent if name != "small#1"] == [f"{name}#1" for name in sent]
     assert show.most <= slots + 1
+
+
+def test_the_first_calls_leave_while_of_others_it_is_still_to_be_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = f"{{across: p, model: {PRO}, with: {{prompt: 'x {{{{ axis.p }}}}'}}}}"
+    show = Show(f"axes: {{p: {list(range(60))}}}\nsteps: {{x: {step}}}")
+    decided: list[int] = []
+    real = Planner.decide
+
+    def decide(planner: Planner, cell: Cell) -> PlannedCell:
+        decided.append(len(show.sent))
+        return real(planner, cell)
+
+    def gone(job: Job) -> Outcome | Failure:
+        show.sent.append(job.cell)
+        return gives(job)
+
+    monkeypatch.setattr(Planner, "decide", decide)
+    show.answer = gone
+    show.run()
+    assert len(decided) == len(show.memories.outcomes) == 60
+    assert 0 < decided[-1] < 60
 
 
 def test_no_more_samples_are_under_way_than_there_are_slots() -> None:
