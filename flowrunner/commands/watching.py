@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from flowrunner import unchanged
 from flowrunner.decisions import Decision
-from flowrunner.digest import sha256
 from flowrunner.errors import StoreError
 from flowrunner.previews import folder_of
 from flowrunner.project import SUFFIXES
 from flowrunner.roots import marks, upwards
 from flowrunner.settings import NAME as SETTINGS
 from flowrunner.slotted import replace
+from flowrunner.store import sealed
 from flowrunner.store.database import LEDGER
-from flowrunner.store.durable import NEW, make_folder, write_all
 
 if TYPE_CHECKING:
     from flowrunner.project import Opened
@@ -86,7 +85,9 @@ class Watch:
             kept = {"answers": self._answers, "shelves": shelves, "places": places, "said": self._said, "code": code}
             if self._rested(shelves):
                 self._state.prepare_state()
-                _write(self._state.state / unchanged.FOLDER, self._name, json.dumps(kept).encode())
+                folder = self._state.state / unchanged.FOLDER
+                sealed.write(folder / self._name, json.dumps(kept).encode())
+                _clear(folder)
 
     def _take(self, opened: "Opened", ledger: "Ledger", run: str = "", made: Collection[str] | None = None) -> None:
         reading = _Reading(opened, self._since)
@@ -239,19 +240,8 @@ def _made(result: "RunResult") -> list[str]:
     return sorted({str(root / path) for paths in listed for path in paths if path})
 
 
-def _write(folder: Path, name: str, text: bytes) -> None:
-    """In one step, and without waiting for the disk: a torn file does not have its digest."""
-    if folder.is_symlink():
-        return
-    make_folder(folder)
-    draft = folder / f".{os.getpid()}.draft"
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, NEW, 0o600)
-    try:
-        write_all(handle, b"\n".join((sha256(text).encode(), text)))
-    finally:
-        os.close(handle)
-    draft.rename(folder / name)
+def _clear(folder: Path) -> None:
+    """Removes the oldest answers, where there are too many."""
     kept = sorted(folder.iterdir(), key=lambda path: path.lstat().st_mtime_ns)
     for path in kept[:-_MOST]:
         path.unlink(missing_ok=True)
