@@ -29,6 +29,8 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&@:$])")
 
 def visible(text: str) -> str:
     """The text as one line in which nothing is hidden: every control or invisible character is spelled out."""
+    if text.isascii() and text.isprintable():  # a picture in a page is a text, too, and a long one
+        return text
     return _UNSAFE.sub(lambda found: _spelled(found[0]), text)
 
 

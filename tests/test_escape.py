@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flowrunner import escape
 
-HIDDEN = "\x00\x07\x1b\x7f\x85\x9b\u00ad\u061c\u200b\u200d\u202e\u2028\u2029\u2066\ufeff\ud800\U000e0041"
+HIDDEN = "\x00\x07\x1b\x7f\x85\x9b\u00ad\u061c\u200b\u200d\u202e\u2028\u2029\u2066\u3164\ufeff\ud800\U000e0041"
 
 
 @pytest.mark.parametrize("character", HIDDEN)
