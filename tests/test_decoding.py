@@ -203,6 +203,23 @@ def test_what_flows_can_be_decoded(data: bytes, header: bytes, at: int, byte: in
         Image.open(io.BytesIO(spoiled)).load()
 
 
+@pytest.mark.parametrize(
+    ("kind", "enough", "size"),
+    [
+        ("JPEG", 20_000, (200, 100)),
+        ("JPEG", 20_001, (400, 200)),
+        ("JPEG", 10_000, (200, 100)),
+        ("JPEG", 1_000, (50, 25)),
+        ("JPEG", None, (400, 200)),
+        ("PNG", 1_000, (400, 200)),
+    ],
+)
+def test_a_jpeg_is_made_smaller_while_so_many_pixels_are_enough(
+    kind: str, enough: int | None, size: tuple[int, int]
+) -> None:
+    assert decoded(encoded(kind, (400, 200)), enough).size == size
+
+
 @given(st.integers(0, 10**6), st.integers(0, 255), st.booleans())
 def test_a_draft_of_a_jpeg_fails_where_the_whole_picture_does(at: int, byte: int, progressive: bool) -> None:
     data = bytearray(encoded("JPEG", (40, 30), progressive=progressive))

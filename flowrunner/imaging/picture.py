@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 _SPACES = {"RGB": ("RGB",), "GRAY": ("L", "1"), "CMYK": ("CMYK",)}
 
 
-def decode(data: bytes) -> "Image":
-    """The picture as displayed, in mode RGB, or RGBA where the file knows transparency. OperationError for bytes that
-    `imagehead` refuses or Pillow cannot read."""
+def decode(data: bytes, enough: int | None = None) -> "Image":
+    """The picture as displayed, in mode RGB, or RGBA where the file knows transparency; smaller where it has more
+    pixels than `enough` and its file gives it so. OperationError for bytes that `imagehead` refuses or Pillow cannot
+    read."""
     try:
-        return _plain(decoded(data))
+        return _plain(decoded(data, enough))
     except (imagehead.BadImage, Undecodable) as refused:
         raise OperationError(refused.message, refused.hint) from None
     except Exception as error:  # noqa: BLE001 - Pillow raises whatever its inner workings raise
