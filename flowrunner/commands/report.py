@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowrunner import escape
+from flowrunner import escape, unchanged
 from flowrunner.commands import ending, pipelines
 from flowrunner.commands.arguments import add_binding, add_format, add_paths, command, options_of, placed
 from flowrunner.commands.output import print_json
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flowrunner.artifact import Artifact
     from flowrunner.project import Opened
     from flowrunner.report.page import Supply
+    from flowrunner.report.page.kept import Stamp
     from flowrunner.report.page.shelf import Read
     from flowrunner.review import Review
 
@@ -85,7 +86,7 @@ def _write(place: Path, text: str) -> None:
 
 
 def _supply(opened: "Opened") -> "Supply":
-    from flowrunner.report.page import Supply
+    from flowrunner.report.page import Kept, Supply
 
     root = opened.project.root
     previews = _previews(opened)
@@ -93,6 +94,8 @@ def _supply(opened: "Opened") -> "Supply":
         picture=_reader(opened),
         preview=lambda artifact: previews().get(artifact.sha256),
         heat=lambda path: _bytes(root / path),
+        stamp=_stamper(opened),
+        kept=Kept(opened.project.workspace, opened.lock_name),
     )
 
 
@@ -109,6 +112,17 @@ def _reader(opened: "Opened") -> "Read":
             return None
 
     return bytes_of
+
+
+def _stamper(opened: "Opened") -> "Callable[[Artifact], Stamp]":
+    """The stamp of the file that a picture is read from."""
+    objects, images, root = opened.project.workspace.objects(), opened.binder.images, opened.project.root
+
+    def stamp_of(artifact: "Artifact") -> "Stamp":
+        path = images.paths.get(artifact.sha256)
+        return unchanged.stamp_of(str(objects.path(artifact.sha256) if path is None else root / path))
+
+    return stamp_of
 
 
 def _previews(opened: "Opened") -> "Callable[[], dict[str, bytes]]":

@@ -15,12 +15,13 @@ from flowrunner.report.page.drawing import graph
 from flowrunner.report.page.gallery import steps
 from flowrunner.report.page.head import head
 from flowrunner.report.page.html import Html, joined, tag
+from flowrunner.report.page.kept import Kept
 from flowrunner.report.page.results import results, sources
 from flowrunner.report.page.shelf import Shelf, Supply
 from flowrunner.review import Review, Standing
 from flowrunner.slotted import dataclass
 
-__all__ = ["Part", "Supply", "page"]
+__all__ = ["Kept", "Part", "Supply", "page"]
 
 _SIZE = Html("<!--size-->")
 """No text from outside can look like this: it is escaped."""

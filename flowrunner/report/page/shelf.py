@@ -3,15 +3,14 @@
 import base64
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from flowrunner.artifact import Artifact
 from flowrunner.errors import FlowError
+from flowrunner.report.page.copies import Copies, Copy, Sizes, copied
 from flowrunner.report.page.html import Html, tag
+from flowrunner.report.page.kept import Kept, Made, Stamp, fitting
 from flowrunner.slotted import dataclass, field
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 Read: TypeAlias = Callable[[Artifact], bytes | None]
 """Bytes that show a picture; None where there are none on this machine."""
@@ -19,39 +18,20 @@ Read: TypeAlias = Callable[[Artifact], bytes | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supply:
-    """Where bytes come from: a picture itself, its preview beside the lock, a heat map by its path."""
+    """Where bytes come from: a picture itself, its preview beside the lock, a heat map by its path; copies kept."""
 
     picture: Read
     preview: Read
     heat: Callable[[str], bytes | None]
+    stamp: Callable[[Artifact], Stamp]
+    """Of the file in which a picture lies."""
+    kept: Kept
 
 
-_MINI = 112
 _MOST_HEATS = 80
 """Heat maps on a page: a few are looked at, a thousand would only make it large."""
 _MOST_LARGE = 160
 """Pictures of which there is a large copy; beyond it a page would grow without end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """A copy as a data: URI, with its size in pixels; `bytes` of the picture itself."""
-
-    uri: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Copies:
-    """All copies of one picture. `large` is None where the small one is as large as the picture, or the page full."""
-
-    mini: Copy
-    small: Copy
-    large: Copy | None
-    see_through: bool
-    is_preview: bool
-    """They are made of the preview beside the lock: the picture itself is elsewhere."""
 
 
 @dataclass(slots=True)
@@ -67,15 +47,23 @@ class Shelf:
     _heats: int = 0
 
     def put(self, wanted: Iterable[Artifact]) -> None:
-        """Makes the copies, those of the first pictures large as well. Pillow works without the interpreter's lock."""
+        """Makes the copies, those of the first pictures large as well, where there are none from the last time. Pillow
+        works without the interpreter's lock."""
         from concurrent.futures import ThreadPoolExecutor
 
         found = {one.sha256: one for one in wanted if one.sha256 not in self.copies}
-        sizes = _sizes(len(found))
+        sizes = Sizes.of(len(found))
+        known = self.supply.kept.read(sizes)
+
+        def made(number: int, artifact: Artifact) -> Made | None:
+            return self._made(artifact, sizes, known.get(artifact.sha256), large=number < _MOST_LARGE)
+
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            jobs = [(one, sizes, number < _MOST_LARGE) for number, one in enumerate(found.values())]
-            for one, copies in zip(found.values(), pool.map(lambda job: self._copied(*job), jobs), strict=True):
-                self.copies[one.sha256] = copies
+            all_made = dict(zip(found, pool.map(made, range(len(found)), found.values()), strict=True))
+        self.copies |= {digest: one.copies if one else None for digest, one in all_made.items()}
+        lasting = fitting({digest: one for digest, one in all_made.items() if one and one.stamp})
+        if lasting != known:
+            self.supply.kept.write(sizes, lasting)
 
     def has(self, artifact: Artifact | None) -> bool:
         return artifact is not None and self.copies.get(artifact.sha256) is not None
@@ -121,49 +109,19 @@ class Shelf:
         """The id of the picture's large copy on the page, where it has one by now."""
         return self._shown.get(artifact.sha256)
 
-    def _copied(self, artifact: Artifact, sizes: "tuple[int, int, int]", large: bool) -> Copies | None:
-        from flowrunner.imaging import picture
-
-        small, most, quality = sizes
+    def _made(self, artifact: Artifact, sizes: Sizes, known: Made | None, *, large: bool) -> Made | None:
+        """None for what is not here, or cannot be decoded."""
+        stamp = self.supply.stamp(artifact)
+        if known and stamp and (known.stamp, known.large) == (stamp, large):
+            return known
         data = self.supply.picture(artifact)
         is_preview = data is None
         data = self.supply.preview(artifact) if data is None else data
-        if data is None:
-            return None
         try:
-            image = picture.decode(data)
+            copies = data and copied(data, sizes, large=large, is_preview=is_preview)
         except (FlowError, MemoryError):
             return None
-        see_through = image.mode == "RGBA" and image.getchannel("A").histogram()[255] < image.width * image.height
-        fits = max(image.size) <= small
-        big = _copy(image, most / max(image.size), quality) if large and not fits else None
-        lesser = _scaled(image, small * (0.75 / image.width / image.height) ** 0.5)
-        mini = _copy(lesser, _MINI / max(lesser.size), quality)
-        return Copies(mini, _copy(lesser, 1, quality), big, see_through, is_preview)
-
-
-def _sizes(count: int) -> tuple[int, int, int]:
-    """Longest sides of small copies (where 4:3; others get as many pixels) and of large ones, and the quality: the more
-    pictures, the smaller."""
-    if count <= 60:
-        return 512, 1280, 80
-    return (400, 1024, 76) if count <= 240 else (256, 800, 70)
-
-
-def _copy(image: "Image", scale: float, quality: int) -> Copy:
-    from flowrunner.imaging import picture
-
-    copy = _scaled(image, scale)
-    data = base64.b64encode(picture.encode(copy, "image/webp", quality)).decode("ascii")
-    return Copy(f"data:image/webp;base64,{data}", *copy.size)
-
-
-def _scaled(image: "Image", scale: float) -> "Image":
-    """A smaller picture, or a copy of one that is small enough."""
-    from PIL.Image import Resampling
-
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Resampling.LANCZOS, reducing_gap=2.0) if scale < 1 else image.copy()
+        return Made(copies, large, () if is_preview else stamp) if copies else None
 
 
 def _img(copy: Copy, alt: str, *, see_through: bool, id: str | None = None, same_as: str = "") -> Html:  # noqa: A002
