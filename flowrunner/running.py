@@ -11,7 +11,6 @@ from typing import Any, ClassVar, TypeVar
 from flowrunner import exchange, local, network
 from flowrunner.artifact import Artifact
 from flowrunner.call import Failure, Outcome
-from flowrunner.documents import run_document
 from flowrunner.downloads import Downloads
 from flowrunner.ended import CellResult, Status
 from flowrunner.errors import RunRefused, StoreError, UsageError
@@ -132,7 +131,7 @@ class Run:
             scheduler = await self._scheduled(run, ledger, making, found, keys)
             result = await self._ended(run, found, scheduler)
             status = result.status
-            document = run_document(result)
+            document = result.document
             return result
         finally:
             ledger.finish(run, status, document)

@@ -126,7 +126,7 @@ def _run(
         return _halted(arguments, path, session)
     _close(arguments, path, session, result)
     watch.ran(result)
-    return Ended(result.exit_code, _document(result))
+    return Ended(result.exit_code, result.document)
 
 
 def _facts(opened: "Opened", stream: TextIO) -> "Facts":
@@ -250,12 +250,6 @@ def _halted(arguments: argparse.Namespace, path: Path, session: "Session") -> En
             "maybe_billed": maybe,
         },
     )
-
-
-def _document(result: "RunResult") -> dict[str, Any]:
-    from flowrunner.documents import run_document
-
-    return run_document(result)
 
 
 def _refused(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from command_projects import ANNOYING, CHAIN, FAULTY, LOCAL, PICKED, UNPRICED
@@ -16,6 +17,7 @@ from shapes import RUN, fits, several
 from support import Result, cli, environment, golden, picture, project
 
 from flowrunner.catalog.load import load
+from flowrunner.documents import run_document
 from flowrunner.simulator.contract import Simulator
 from flowrunner.simulator.server import serve
 from flowrunner.simulator.wire import Reply
@@ -58,6 +60,13 @@ def test_a_second_run_pays_nothing_and_says_what_it_reused(folder: Path) -> None
     result = ran(folder, "chain.yaml --simulate")
     assert result.exit_code == 0
     golden(GOLDEN / "run-again.txt", steady(result.out))
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_run_describes_itself_once_for_the_ledger_and_for_whoever_reads_it(folder: Path, form: str) -> None:
+    with patch("flowrunner.result.run_document", wraps=run_document) as made:
+        assert ran(folder, f"chain.yaml --simulate --format {form}").exit_code == 0
+    assert made.call_count == 1
 
 
 def test_a_failed_call_is_told_with_its_price_and_what_to_do(folder: Path) -> None:
