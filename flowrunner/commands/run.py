@@ -4,6 +4,7 @@ What was paid for once is not paid again. On a terminal it says what it will pay
 """
 
 import argparse
+import gc
 import os
 import shlex
 import signal
@@ -58,17 +59,22 @@ def run(arguments: argparse.Namespace) -> int:
     sessions: list[Session] = []
 
     def do(path: Path) -> Ended:
+        from flowrunner.loading.document import uncollected
         from flowrunner.project import open_pipeline, open_project
 
         watch.begins()
         begun = len(sessions)
         try:
-            opened = open_pipeline(open_project(path), path, options)
+            with uncollected():
+                opened = open_pipeline(open_project(path), path, options)
+                gc.freeze()  # it stays until the run ends: the collector would walk through it again and again
             return _run(arguments, path, opened, sessions, watch)
         except KeyboardInterrupt as fault:
             if sessions[begun:]:
                 return _halted(arguments, path, sessions[begun])
             return Ended(ending.told(fault, spent=ending.NOTHING), _shape(None, str(path), arguments, "interrupted"))
+        finally:
+            gc.unfreeze()
 
     def failed(path: Path, fault: FlowError) -> Ended:
         return Ended(ending.told(fault, spent=ending.NOTHING), _refused(arguments, path, fault))

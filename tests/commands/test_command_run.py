@@ -1,3 +1,4 @@
+import gc
 import os
 import re
 import signal
@@ -67,6 +68,13 @@ def test_a_run_describes_itself_once_for_the_ledger_and_for_whoever_reads_it(fol
     with patch("flowrunner.result.run_document", wraps=run_document) as made:
         assert ran(folder, f"chain.yaml --simulate --format {form}").exit_code == 0
     assert made.call_count == 1
+
+
+def test_a_run_leaves_the_collector_as_it_was(folder: Path) -> None:
+    before = gc.get_freeze_count()
+    ran(folder, "chain.yaml picked.yaml --simulate")
+    assert gc.isenabled()
+    assert gc.get_freeze_count() <= before
 
 
 def test_a_failed_call_is_told_with_its_price_and_what_to_do(folder: Path) -> None:
