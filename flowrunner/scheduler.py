@@ -355,7 +355,7 @@ class Scheduler:
             cell=cell,
             status=status,
             reason=reason,
-            planned=replace(planned, pick=settled.pick),
+            planned=planned if planned.pick is settled.pick else replace(planned, pick=settled.pick),
             candidates=settled.candidates,
             picked=picked,
             verdicts=settled.verdicts,

@@ -45,12 +45,13 @@ class _Options(dict[str, Any]):
 class _Shape:
     """All that the methods of a class know of it."""
 
-    __slots__ = ("frozen", "keyed", "parts", "values")
+    __slots__ = ("frozen", "given", "keyed", "parts", "values")
 
     def __init__(self, parts: tuple[_Part, ...], *, frozen: bool, keyed: bool) -> None:
         self.parts, self.frozen, self.keyed = parts, frozen, keyed
         compared = [part.name for part in parts if part.is_in("compare")]
         self.values: Callable[[Any], Any] = attrgetter(*compared) if compared else type
+        self.given = [part.name for part in parts if part.is_in("init")]
 
     @property
     def positional(self) -> list[_Part]:
@@ -111,9 +112,9 @@ def _field(**options: Any) -> Any:
 
 
 def _replace(value: _Value, /, **changes: Any) -> _Value:
-    for part in value.__shape__.parts:
-        if part.is_in("init") and part.name not in changes:
-            changes[part.name] = getattr(value, part.name)
+    for name in value.__shape__.given:
+        if name not in changes:
+            changes[name] = getattr(value, name)
     made: _Value = type(value)(**changes)
     return made
 
