@@ -79,13 +79,13 @@ class Call:
 
 def replaced(tree: Any, leaf: Any) -> Any:
     """The JSON tree with every `Input` leaf replaced by `leaf(input)`."""
-    if isinstance(tree, str | int | float):
+    if isinstance(tree, (str, int, float)):
         return tree
-    if isinstance(tree, dict | Mapping):
-        return {key: replaced(item, leaf) for key, item in tree.items()}
-    if isinstance(tree, list | tuple):
+    if isinstance(tree, (list, tuple)):
         return [replaced(item, leaf) for item in tree]
-    return leaf(tree) if isinstance(tree, Artifact | Link | File) else tree
+    if isinstance(tree, (Artifact, Link, File)):
+        return leaf(tree)
+    return {key: replaced(item, leaf) for key, item in tree.items()} if isinstance(tree, (dict, Mapping)) else tree
 
 
 def name(leaf: Input) -> str:

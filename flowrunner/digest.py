@@ -25,15 +25,15 @@ def canonical(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     # Told apart in the order of what is common: a large plan makes a million of these.
-    if isinstance(value, str | int):
+    if isinstance(value, (str, int)):
         return value
     if isinstance(value, float):
         return int(value) if math.isfinite(value) and value.is_integer() else value
-    if isinstance(value, dict | Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | Sequence):
+    if isinstance(value, list):
         return [_plain(item) for item in value]
-    return value
+    if isinstance(value, (dict, Mapping)):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, Sequence) else value
 
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode

@@ -1,6 +1,6 @@
 """A pipeline as written: decoded from YAML, before anything is combined, rendered or looked up."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -122,16 +122,12 @@ Param: TypeAlias = Scalar | Template | TextFile | SizeOf | StepRef | InputRef | 
 """The value of a parameter as written. A Scalar is literal: neither template nor reference."""
 
 
-def leaves(param: Param) -> Iterator[Param]:
+def leaves(param: Param) -> Sequence[Param]:
     """The values of a parameter that hold no others, in order."""
-    if isinstance(param, ListParam):
-        for item in param.items:
-            yield from leaves(item)
-    elif isinstance(param, MapParam):
-        for item in param.entries.values():
-            yield from leaves(item)
-    else:
-        yield param
+    if not isinstance(param, (ListParam, MapParam)):
+        return (param,)
+    items = param.items if isinstance(param, ListParam) else param.entries.values()
+    return [leaf for item in items for leaf in leaves(item)]
 
 
 def references(param: Param) -> Iterator[tuple[ImageRef, bool]]:

@@ -128,14 +128,14 @@ class Bound:
 
 def walk(tree: Any) -> Iterator[Any]:
     """The leaves of a request, in order."""
-    if isinstance(tree, dict):
-        for item in tree.values():
-            yield from walk(item)
-    elif isinstance(tree, list):
-        for item in tree:
-            yield from walk(item)
-    else:
+    if not isinstance(tree, (dict, list)):
         yield tree
+        return
+    for item in tree.values() if isinstance(tree, dict) else tree:
+        if isinstance(item, (dict, list)):
+            yield from walk(item)
+        else:  # most are: a generator for each would cost more than all else
+            yield item
 
 
 def images_in(tree: Any) -> Iterator[Artifact | Link | Pending]:

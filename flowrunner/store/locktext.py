@@ -120,7 +120,9 @@ def _image(image: Artifact) -> dict[str, Any]:
 
 def ordered(value: Any) -> Any:
     """Mappings in the order of their keys; the shapes above have an order of their own."""
-    if isinstance(value, dict | Mapping):
+    if isinstance(value, (str, int)):
+        return value
+    if isinstance(value, (dict, Mapping)):
         return {key: ordered(value[key]) for key in sorted(value)}
     return [ordered(item) for item in value] if _is_list(value) else value
 
@@ -129,7 +131,7 @@ def flow(value: Any) -> str:
     """A JSON value on one line, mappings in the order they have."""
     if isinstance(value, str):
         return text(value)
-    if isinstance(value, dict | Mapping):
+    if isinstance(value, (dict, Mapping)):
         return "{" + ", ".join([f"{_name(key)}: {flow(item)}" for key, item in value.items()]) + "}"
     return "[" + ", ".join(map(flow, value)) + "]" if _is_list(value) else _number(value)
 
@@ -165,4 +167,4 @@ def _escape(character: str) -> str:
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, list | Sequence) and not isinstance(value, str)
+    return isinstance(value, (list, Sequence)) and not isinstance(value, str)
