@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from flowrunner.digest import sha256
@@ -112,9 +112,10 @@ class Outputs:
 
     def tidy(self, *, whole: bool) -> None:
         """Removes what nothing makes any more, and writes the manifest where it changed."""
-        for place, entry in self._before.items() if whole else ():
+        gone = [place for place in self._before if place not in self._kept] if whole else ()
+        for place in gone:
             path = self.folder / place
-            if place not in self._kept and path.is_file() and sha256(path.read_bytes()) == entry.sha256:
+            if path.is_file() and sha256(path.read_bytes()) == self._before[place].sha256:
                 with Explained("removed", path):
                     path.unlink()
                 self._prune(path.parent)
@@ -198,13 +199,13 @@ def _entries(path: Path) -> dict[str, Entry]:
     """What was written before; nothing where that cannot be read: then everything is looked at."""
     try:
         found: Any = json.loads(path.read_bytes())
-        return {place: _entry(entry) for place, entry in found.items() if ".." not in PurePosixPath(place).parts}
+        return {place: _entry(entry) for place, entry in found.items() if ".." not in place.split("/")}
     except (OSError, ValueError, AttributeError, TypeError, IndexError):
         return {}
 
 
 def _entry(record: Any) -> Entry:
-    return Entry(sha256=str(record[0]), made_of=str(record[1]), stamp=tuple(int(part) for part in record[2:]))
+    return Entry(sha256=str(record[0]), made_of=str(record[1]), stamp=tuple(map(int, record[2:])))
 
 
 def _seen(status: os.stat_result) -> tuple[int, ...]:

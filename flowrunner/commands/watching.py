@@ -131,7 +131,8 @@ class _Reading:
         read = [self._place(path) for path in sorted(project.asked.texts)]
         read += [path for name in (SETTINGS, *self._locks()) for path in self._optional(name)] + self._models()
         seen = [*(self._place(path) for path in sorted(project.asked.images)), *sorted(project.asked.files)]
-        if not self._all_at_rest([*read, *seen, *made]):
+        stamps = {path: unchanged.stamp_of(path) for path in (*read, *seen, *made)}
+        if not self._all_at_rest(stamps):
             return False
         self._marks(pipeline)
         objects = project.workspace.objects()
@@ -140,7 +141,7 @@ class _Reading:
             "pipeline": str(pipeline),
             "seal": unchanged.stamp_of(str(pipeline)),
             "files": {path: unchanged.digest_of(path) for path in read},
-            "stamps": {path: unchanged.stamp_of(path) for path in (*seen, *made)},
+            "stamps": {path: stamps[path] for path in (*seen, *made)},
             "folders": sorted(folder for folder in folders if Path(folder).is_relative_to(self.root)),
             "lists": project.asked.lists,
             "pictures": {str(objects.path(one)): here for one, here in sorted(project.asked.pictures.items())},
@@ -185,12 +186,12 @@ class _Reading:
             if here:
                 return
 
-    def _all_at_rest(self, paths: Collection[str]) -> bool:
-        folders = {path.rpartition(os.sep)[0] for path in paths}
-        return all(os.path.realpath(folder) == folder for folder in folders) and all(map(self._is_at_rest, paths))
+    def _all_at_rest(self, stamps: Mapping[str, Sequence[int]]) -> bool:
+        folders = {path.rpartition(os.sep)[0] for path in stamps}
+        at_rest = all(map(self._is_at_rest, stamps.values()))
+        return at_rest and all(os.path.realpath(folder) == folder for folder in folders)
 
-    def _is_at_rest(self, path: str) -> bool:
-        stamp = unchanged.stamp_of(path)
+    def _is_at_rest(self, stamp: Sequence[int]) -> bool:
         return not stamp or (not stat.S_ISLNK(stamp[0]) and unchanged.is_settled(stamp, self.since))
 
     def _asked(self, ledger: "Ledger") -> bool:
