@@ -22,8 +22,8 @@ class LockedSample:
 
     def looks_like(self, other: "LockedSample") -> bool:
         """Whether its pictures are known to have the pixels of another one's, however their files are packed."""
-        mine, others = ([image.pixels for image in sample.images] for sample in (self, other))
-        return all(mine) and mine == others
+        mine = [image.pixels for image in self.images]
+        return all(mine) and mine == [image.pixels for image in other.images]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

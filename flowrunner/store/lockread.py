@@ -47,11 +47,11 @@ def parse(source: Source) -> tuple[Lock, list[Problem]]:
     """What can be read of a lock, and all that is wrong with it. A lock with problems must not be written over."""
     if len(source.text) > LIMIT:
         return Lock(), [too_large(Span(source, 0, 0))]
-    # A sample is a key and an image at least: a hundred events for each.
-    events = _EVENTS_PER_DIGEST * len(_DIGEST.findall(source.text)) + _EVENTS
     lock = _as_written(source)
     if lock is not None:
         return lock, []
+    # A sample is a key and an image at least: a hundred events for each.
+    events = _EVENTS_PER_DIGEST * len(_DIGEST.findall(source.text)) + _EVENTS
     fields = Fields()
     try:
         lock = lockdecode.whole(document.parse(source, events=events, nodes=events), fields)
