@@ -31,7 +31,7 @@ from flowrunner.source import Span
 def field(work: Work, model: Model, param: Param, path: Path) -> Any:
     """A parameter that takes an image, or a list of them; NOTHING where none is given."""
     work.origins[path] = param.span
-    takes_list = any(part.get("type") == "array" for part in schema.at(model, path))
+    takes_list = schema.takes_list(model, path)
     if isinstance(param, ListParam):
         return _spliced(work, param.items, path) if takes_list else _no_list(work, model, param, path)
     found, is_list = _meant(work, param, path)
@@ -127,8 +127,8 @@ def _named(work: Work, value: Any, span: Span, path: Path) -> list[Any]:
 def referred(work: Work, ref: ImageRef, path: Path) -> list[Any]:
     """The images that a reference means; nothing for an optional image that is not given."""
     graph = work.binder.graph
-    unclear = isinstance(ref, StepRef) and ref not in graph.faulty and not graph.index.cells[ref.step]
-    if ref in graph.faulty or unclear:
+    faulty = bool(graph.faulty) and ref in graph.faulty
+    if faulty or (isinstance(ref, StepRef) and not graph.index.cells[ref.step]):
         return _untold(work, path)
     return [image for target in graph.targets(ref, work.cell.at) for image in _target(work, target, ref, path)]
 

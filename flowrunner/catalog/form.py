@@ -19,7 +19,10 @@ def form(model: Model, request: Mapping[str, Any]) -> str:
         name: _length(request[name], bounds) for name, bounds in free.items() if isinstance(request.get(name), str)
     }
     rest = {name: value for name, value in request.items() if name not in texts}
-    return json.dumps([texts, rest], sort_keys=True)
+    return _ENCODE([texts, rest])
+
+
+_ENCODE = json.JSONEncoder(sort_keys=True).encode
 
 
 def _length(text: str, bounds: tuple[int, int | None]) -> int | None:

@@ -1,6 +1,7 @@
 """Finding one's way in a request schema, and saying in words what a part of it takes."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from flowrunner import escape
@@ -29,6 +30,12 @@ def at(model: Model, path: Path) -> list[Mapping[str, Any]]:
     for step in path:
         found = [deep for part in found for deep in branches(model.request, _below(part, step))]
     return found
+
+
+@lru_cache(maxsize=4096)
+def takes_list(model: Model, path: Path) -> bool:
+    """Whether the value at `path` may be a list."""
+    return any(part.get("type") == "array" for part in at(model, path))
 
 
 def properties(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -65,7 +65,8 @@ def _pipeline(files: Files, root: MapNode, fields: Fields) -> Pipeline:
     merged = _merged(_includes(files, entries.get("include"), fields), own, fields)
     steps = loading_steps.steps(entries.get("steps"), fields)
     outputs = decode.outputs(entries.get("outputs"), fields, steps)
-    axes = _axes(merged, _measured(steps, outputs, merged.defaults), files, fields)
+    measured = _measured(steps, outputs, merged.defaults) if merged.axes else ()
+    axes = _axes(merged, measured, files, fields)
     pipeline = Pipeline(
         source=root.span.source,
         name=_text(entries, "name", fields) or _stem(root.span.file),
