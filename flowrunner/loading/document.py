@@ -101,6 +101,7 @@ class _Stop(Exception):
 class _Reader:
     def __init__(self, source: Source, events: int, nodes: int, left: int) -> None:
         self.source = source
+        self.text = source.text
         self.limit_events = events
         self.limit_nodes = min(nodes, left)
         self.shared = left < nodes
@@ -293,11 +294,9 @@ class _Reader:
         # An anchor may have nothing behind it.
         start = min(self._start(event), event.end_mark.index) if event.anchor else event.start_mark.index
         span = Span(self.source, start, event.end_mark.index)
-        style = _STYLES.get(event.style, Style.PLAIN) if event.style else Style.PLAIN
+        style = _STYLES.get(event.style) if event.style else None
         text: str = event.value
-        if style is Style.PLAIN:
-            return Scalar(self._plain(text, span), span, style)
-        return Scalar(clean(text), span, style)
+        return Scalar(clean(text), span, style) if style else Scalar(self._plain(text, span), span, Style.PLAIN)
 
     def _plain(self, text: str, span: Span) -> str | int | float | bool | None:
         try:
@@ -319,7 +318,7 @@ class _Reader:
             hint = f'it is text here; write "{text}" so that everyone reads the same'
             self.lints.append(warning("editor-type", f"{text} is {kind} to other YAML readers", span, hint))
         # A # that begins a comment by mistake: `a blue #1 car`, `color: #ff0000`.
-        if self.source.text[span.end : span.end + 1] in (" ", "\t") and span.end_line == span.line:
+        if self.text[span.end : span.end + 1] in (" ", "\t") and span.end_line == span.line:
             self._lint_cut(span)
 
     def _lint_cut(self, span: Span) -> None:
@@ -331,8 +330,9 @@ class _Reader:
 
     def _refuse_data_uri(self, node: Node, parent: _Open) -> None:
         """Between [ ] or { } the comma of a data: URI ends the value."""
-        plain_text = isinstance(node, Scalar) and node.style is Style.PLAIN and isinstance(node.value, str)
-        if parent.flow and plain_text and node.span.text.startswith("data:"):
+        if not (parent.flow and isinstance(node, Scalar) and isinstance(node.value, str)):
+            return
+        if node.value.startswith("data:") and node.style is Style.PLAIN:
             hint = 'quote it: "data:image/png;base64,…"'
             self.errors.append(error("unquoted-data", "the comma of a data: URI ends the value here", node.span, hint))
 

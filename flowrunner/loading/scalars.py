@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 EXACT = 2**53
 """Whole numbers up to here are the same in every JSON reader."""
@@ -47,10 +47,9 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def elsewhere(text: str) -> Iterator[str]:
+def elsewhere(text: str) -> Sequence[str]:
     """What else than text a plain text is to other YAML readers: `a number`, `true or false`, `null`."""
-    if text[:1] in _EDITOR_FIRST:
-        yield from (kind for kind, form in _EDITOR.items() if form.fullmatch(text))
+    return [kind for kind, form in _EDITOR.items() if form.fullmatch(text)] if text[:1] in _EDITOR_FIRST else ()
 
 
 def _whole(text: str) -> int:
