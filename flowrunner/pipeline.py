@@ -133,7 +133,7 @@ def leaves(param: Param) -> Sequence[Param]:
 def references(param: Param) -> Iterator[tuple[ImageRef, bool]]:
     """Every reference in a parameter, and whether only the size of the image is asked for."""
     for leaf in leaves(param):
-        if isinstance(leaf, StepRef | InputRef | AxisRef):
+        if isinstance(leaf, (StepRef, InputRef, AxisRef)):
             yield leaf, False
         elif isinstance(leaf, SizeOf):
             yield leaf.ref, True

@@ -140,18 +140,18 @@ def walk(tree: Any) -> Iterator[Any]:
 
 def images_in(tree: Any) -> Iterator[Artifact | Link | Pending]:
     """The images of a request, in order."""
-    return (leaf for leaf in walk(tree) if isinstance(leaf, Artifact | Link | Pending))
+    return (leaf for leaf in walk(tree) if isinstance(leaf, (Artifact, Link, Pending)))
 
 
 def pending_in(tree: Any) -> tuple[Pending, ...]:
     """What of a request is not there yet, each once."""
-    found = (leaf.image if isinstance(leaf, PendingSize) else leaf for leaf in walk(tree))
-    return tuple(dict.fromkeys(leaf for leaf in found if isinstance(leaf, Pending)))
+    found = [leaf for leaf in walk(tree) if isinstance(leaf, (Pending, PendingSize))]
+    return tuple(dict.fromkeys(leaf.image if isinstance(leaf, PendingSize) else leaf for leaf in found))
 
 
 def input_artifacts(bound: Bound) -> list[Artifact | File]:
     """Inputs of which the bytes may be needed."""
-    return [leaf for leaf in walk(bound.params) if isinstance(leaf, Artifact | File)]
+    return [leaf for leaf in walk(bound.params) if isinstance(leaf, (Artifact, File))]
 
 
 def size_of(leaf: Any) -> Size | None:
@@ -169,7 +169,7 @@ def standing(tree: Any) -> Any:
         return [standing(item) for item in tree]
     if isinstance(tree, Link):
         return tree.text
-    if isinstance(tree, Artifact | Pending | File):
+    if isinstance(tree, (Artifact, Pending, File)):
         return "https://picture.invalid/"
     if isinstance(tree, PendingSize):
         return {"width": tree.size[0], "height": tree.size[1]}

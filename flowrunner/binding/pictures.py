@@ -77,7 +77,7 @@ def _spliced(work: Work, items: Sequence[Param], path: Path) -> list[Any]:
 def _image(work: Work, param: Param, path: Path) -> list[Any]:
     """The images that one value means: several for `.images`, `.*` and a template that gives a list."""
     work.origins[path] = param.span
-    if isinstance(param, StepRef | InputRef | AxisRef):
+    if isinstance(param, (StepRef, InputRef, AxisRef)):
         return referred(work, param, path)
     if isinstance(param, Faulty):
         return _untold(work, path)

@@ -114,7 +114,7 @@ def _where(paths: Sequence[str], facts: Facts) -> str:
     """The one path, or the deepest folder that holds all of them."""
     if len(paths) == 1:
         return escape.visible(facts.place(paths[0]))
-    shared = posixpath.commonpath([posixpath.dirname(path) for path in paths])
+    shared = posixpath.commonpath({posixpath.dirname(path) for path in paths})
     return f"{escape.visible(facts.place(shared))}/"
 
 
