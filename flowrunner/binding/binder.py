@@ -73,8 +73,8 @@ class Binder:
 
     def _weigh(self, bound: Bound) -> None:
         """A small file can ask for more text than there is memory."""
-        asserted = [check.params for check in bound.checks]
-        leaves = [leaf for leaf in walk([bound.params, asserted]) if isinstance(leaf, str)]
+        asked = [bound.params, *(check.params for check in bound.checks)]
+        leaves = [leaf for tree in asked for leaf in walk(tree) if isinstance(leaf, str)]
         values, text = len(bound.origins), sum(map(len, leaves))
         before = self._weights.get(bound.cell.id, (0, 0))
         self._weights[bound.cell.id] = (values, text)
@@ -131,9 +131,10 @@ def _bound(work: Work) -> Bound:
         bound.counted = model.count is None or (model.count,) not in work.untold
         bound.size = _asked_size(model, params)
         judge(work, model, bound)
-    wants = pending_in(params)
-    bound.checks = tuple(checking.bind(work, bound)) if cell.step.checks else ()
-    bound.pending = tuple(dict.fromkeys((*wants, *checking.pending(bound.checks))))
+    wants = bound.pending = pending_in(params)
+    if cell.step.checks:
+        bound.checks = tuple(checking.bind(work, bound))
+        bound.pending = tuple(dict.fromkeys((*wants, *checking.pending(bound.checks))))
     bound.asked = work.asked
     bound.problems = [_told(work, problem) for problem in work.fields.problems]
     sound = not work.untold and not any(problem.is_error for problem in bound.problems)
