@@ -15,7 +15,7 @@ from bench.instant import ENVIRONMENT, Provider
 from statements import Statements, counted
 from support import pipeline
 
-from flowrunner import api
+from flowrunner import api, scheduler
 from flowrunner.binding import binder
 from flowrunner.store.records import RunStatus
 
@@ -108,6 +108,15 @@ def calls(place: Any, name: str) -> Iterator[list[Any]]:
 
     with patch.object(place, name, called):
         yield seen
+
+
+def test_a_run_with_nothing_to_do_copies_no_planned_cell(tmp_path: Path) -> None:
+    path = pipeline(tmp_path, WIDE)
+    with instant():
+        ran(path)
+        with calls(scheduler, "replace") as copied:
+            ran(path)
+    assert copied == []
 
 
 FILES = ("open", "fsync", "rename", "link", "mkdir")

@@ -277,6 +277,15 @@ def test_a_lock_that_changes_makes_it_new(ran: Path, tmp_path: Path, command: st
     assert again(folder, *words) is None
 
 
+def test_each_file_that_an_answer_follows_from_is_looked_at_once_when_it_is_kept(ran: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(ran, tmp_path / "copy")
+    time.sleep(0.03)
+    with patch.object(unchanged, "stamp_of", wraps=unchanged.stamp_of) as asked:
+        assert cli(*RUN, cwd=folder).exit_code == 0
+    seen = [call.args[0] for call in asked.call_args_list if "/outputs/" in call.args[0]]
+    assert len(seen) == len(set(seen)) > 0
+
+
 def test_a_run_is_not_told_again_without_its_pictures(ran: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(ran, tmp_path / "copy"))
     time.sleep(0.03)

@@ -1,5 +1,7 @@
 """Reading locks: what people write into them, what does not fit, and limits."""
 
+from unittest.mock import patch
+
 import pytest
 from store_locks import cell, hexed, lock, read, sample
 
@@ -221,6 +223,15 @@ def test_a_fault_in_a_broken_lock_stands_at_its_own_place() -> None:
 
 def test_a_broken_lock_of_another_version_is_refused() -> None:
     assert ("lock-version", 1) in told(f"lock: 2\ncells:\n{TWICE}")
+
+
+def test_only_a_lock_that_is_read_as_yaml_has_its_digests_counted() -> None:
+    text = dump(lock(cell("a")))
+    with patch.object(lockread, "_DIGEST", wraps=lockread._DIGEST) as digests:
+        assert read(text) == (lock(cell("a")), [])
+        assert digests.findall.call_count == 0
+        read(text.replace("prompt: a desk", "prompt:  a desk"))
+        assert digests.findall.call_count == 1
 
 
 def test_marks_of_a_merge_are_told_once() -> None:
