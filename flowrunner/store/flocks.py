@@ -5,11 +5,48 @@ Two handles exclude each other even within one process, so the same lock serves 
 
 import fcntl
 import os
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flowrunner.store.durable import Explained, make_folder
+
+PLACES = sys.platform == "linux"
+"""Whether there are locks on single places of a file that belong to a handle, not to the whole process."""
+
+
+class Places:
+    """Locks on single places of one file, which keep nobody waiting but who wants the same place. A handle has them
+    all, and never excludes itself. OSError where the file cannot be made or locked."""
+
+    def __init__(self, path: Path) -> None:
+        self._handle: int | None = _opened(path)
+
+    def take(self, place: int) -> bool:
+        """Whether nobody else has it; below 2**63."""
+        try:
+            self._lock(fcntl.F_WRLCK, place)
+        except (BlockingIOError, PermissionError):  # POSIX allows both
+            return False
+        return True
+
+    def free(self, place: int) -> None:
+        """Also where all are free by now."""
+        if self._handle is not None:
+            self._lock(fcntl.F_UNLCK, place)
+
+    def close(self) -> None:
+        """Frees them all."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
+
+    def _lock(self, kind: int, place: int) -> None:
+        assert self._handle is not None
+        # struct flock of fcntl(2): kind, from where, start, length, process (0 for locks of a handle), and its end.
+        fcntl.fcntl(self._handle, fcntl.F_OFD_SETLK, struct.pack("hhqqi0q", kind, os.SEEK_SET, place, 1, 0))
 
 
 def take(path: Path) -> int | None:

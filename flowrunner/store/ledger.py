@@ -97,6 +97,7 @@ class Ledger:
         """Runs that were not finished count as cut off from now on."""
         if self._sharing is not None:
             self._sharing.close()
+        self._turns.close()
         self._database.close()
         for handle in self._live.values():
             os.close(handle)

@@ -1,34 +1,38 @@
 """Turns: one at a time per key, over the tasks of a process and all processes on a store.
 
-Between processes a kernel lock on one of 4,096 files keeps keys apart, so that a crash frees it. Within a process the
-keys themselves do: tasks whose keys share a file share the lock on it, and none waits for another one's key.
+Between processes a kernel lock keeps keys apart, so that a crash frees it: on a place of one file or, where a system
+has no such locks, on one of 4,096 files. A file is made once: to make one waits for whatever is being made durable on
+the disk. Within a process the keys themselves keep apart: tasks whose keys share a lock share it, and none waits for
+another one's key.
 """
 
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowrunner.digest import sha256
 from flowrunner.slotted import dataclass
+from flowrunner.store import flocks
 from flowrunner.store.durable import Explained, make_folder
-from flowrunner.store.flocks import take
 
 if TYPE_CHECKING:
     import asyncio
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
 """Seconds between two looks at what another one holds."""
-_PREFIX = 3
-"""Digits of a key that name its file."""
+_FILE, _PLACE = 3, 15
+"""Digits of a key's digest that name its file, or tell its place in the one file."""
 
 
 @dataclass(slots=True)
 class _Held:
-    """A lock on a file that this process holds, for so many tasks."""
+    """A lock that this process holds, for so many tasks."""
 
-    handle: int
+    free: Callable[[], None]
     tasks: int
 
 
@@ -38,7 +42,8 @@ class Turns:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._made = False
-        self._files: dict[str, _Held] = {}
+        self._places: flocks.Places | None = None
+        self._held: dict[str, _Held] = {}
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         """Who waits for a key, for each that a task of this process has, or is about to have."""
 
@@ -52,8 +57,8 @@ class Turns:
         else:
             self._waiting[key] = deque()
         try:
-            name = key[:_PREFIX]
-            taken = await self._file(name, gives_up)
+            name = sha256(key.encode())[: _PLACE if flocks.PLACES else _FILE]
+            taken = await self._lock(name, gives_up)
             try:
                 yield taken
             finally:
@@ -88,7 +93,12 @@ class Turns:
                 return
         del self._waiting[key]
 
-    async def _file(self, name: str, gives_up: Callable[[], bool]) -> bool:
+    def close(self) -> None:
+        """Frees what is held; nobody may ask for a turn any more."""
+        if self._places is not None:
+            self._places.close()
+
+    async def _lock(self, name: str, gives_up: Callable[[], bool]) -> bool:
         import asyncio
 
         pause = _FIRST_PAUSE
@@ -100,23 +110,31 @@ class Turns:
         return True
 
     def _joins(self, name: str) -> bool:
-        held = self._files.get(name)
+        held = self._held.get(name)
         if held is not None:
             held.tasks += 1
             return True
-        path = self._folder / name
-        with Explained("locked", path):
+        with Explained("locked", self._folder):
             if not self._made:
                 make_folder(self._folder)
                 self._made = True
-            handle = take(path)
-        if handle is not None:
-            self._files[name] = _Held(handle, 1)
-        return handle is not None
+            free = self._taken(name)
+        if free is not None:
+            self._held[name] = _Held(free, 1)
+        return free is not None
+
+    def _taken(self, name: str) -> Callable[[], None] | None:
+        """What frees the lock; None while another process has it."""
+        if not flocks.PLACES:
+            handle = flocks.take(self._folder / name)
+            return None if handle is None else partial(os.close, handle)
+        self._places = self._places or flocks.Places(self._folder / "places")
+        place = int(name, 16)
+        return partial(self._places.free, place) if self._places.take(place) else None
 
     def _leave(self, name: str) -> None:
-        held = self._files[name]
+        held = self._held[name]
         held.tasks -= 1
         if not held.tasks:
-            del self._files[name]
-            os.close(held.handle)
+            del self._held[name]
+            held.free()

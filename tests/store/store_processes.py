@@ -13,7 +13,7 @@ from store_ledgers import answered, begin, intended, outcome, reserve
 from store_locks import added, lock_file
 from store_sweeps import LOCKED, digest, gone, make, png, swept
 
-from flowrunner.store.flocks import take
+from flowrunner.store.flocks import Places, take
 from flowrunner.store.gc import DAY
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Objects
@@ -71,6 +71,11 @@ def add_in_a_process(path: Path, gate: Gate) -> None:
 
 def hold_and_die(path: Path, gate: Gate) -> None:
     assert take(path) is not None
+    os._exit(9)
+
+
+def hold_place_and_die(path: Path, gate: Gate) -> None:
+    assert Places(path).take(5)
     os._exit(9)
 
 

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from store_processes import hold_and_die, in_processes
+from store_processes import hold_and_die, hold_place_and_die, in_processes
 
 from flowrunner.errors import StoreError
-from flowrunner.store.flocks import held, is_held, is_shared, shared, take
+from flowrunner.store.flocks import PLACES, Places, held, is_held, is_shared, shared, take
 
 
 def test_a_lock_has_one_holder_until_it_is_closed(tmp_path: Path) -> None:
@@ -76,3 +76,43 @@ def test_a_holder_that_is_stopped_keeps_its_lock_for_however_long(tmp_path: Path
 def test_death_frees_a_lock(tmp_path: Path) -> None:
     assert in_processes(partial(hold_and_die, tmp_path / "lock")) == [9]
     assert not is_held(tmp_path / "lock")
+
+
+places = pytest.mark.skipif(not PLACES, reason="this system has no locks on places of a file")
+
+
+@places
+def test_a_place_has_one_holder_and_the_others_are_free(tmp_path: Path) -> None:
+    one, other = Places(tmp_path / "lock"), Places(tmp_path / "lock")
+    assert [one.take(place) for place in (0, 7, 2**60 - 1)] == [True] * 3
+    assert [other.take(place) for place in (0, 7, 8, 2**60 - 1)] == [False, False, True, False]
+    one.free(7)
+    assert [other.take(place) for place in (0, 7)] == [False, True]
+    one.close()
+    assert other.take(0)
+    one.free(0)
+    assert not Places(tmp_path / "lock").take(0)
+
+
+@places
+def test_a_place_stays_taken_when_another_handle_of_its_file_is_closed(tmp_path: Path) -> None:
+    """As it would not with the locks of fcntl(2) that belong to a process."""
+    mine = Places(tmp_path / "lock")
+    assert mine.take(3)
+    Places(tmp_path / "lock").close()
+    os.close(os.open(tmp_path / "lock", os.O_RDWR))
+    assert not Places(tmp_path / "lock").take(3)
+
+
+@places
+def test_death_frees_a_place(tmp_path: Path) -> None:
+    assert in_processes(partial(hold_place_and_die, tmp_path / "lock")) == [9]
+    assert Places(tmp_path / "lock").take(5)
+
+
+@places
+def test_places_of_a_link_are_not_locked(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="symbolic"):
+        Places(tmp_path / "lock")
+    assert not (tmp_path / "victim").exists()
