@@ -3,8 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -74,15 +74,21 @@ class Run:
                 ledger.recover()
             making = planner(self.opened, ledger, self.judge.verdict)
             found = planned(self.opened, making)
-            refused = refusal(self.opened, found, ledger.spent(self.opened.pipeline.name))
-            if refused is not None:
-                raise refused
-            keys = self._keys(found)
-            if confirm is not None and not confirm(found):
-                raise RunRefused("declined", command="plan")
-            if self.read_only:  # and nothing is to be made: what is there is published
-                return await self._ended("", found, await self._walked(Nobody(), making, found))
-            return await self._run(ledger, making, found, keys)
+            with _spared():
+                return await self._planned(ledger, making, found, confirm)
+
+    async def _planned(
+        self, ledger: Ledger, making: Planner, found: Plan, confirm: Callable[[Plan], bool] | None
+    ) -> RunResult:
+        refused = refusal(self.opened, found, ledger.spent(self.opened.pipeline.name))
+        if refused is not None:
+            raise refused
+        keys = self._keys(found)
+        if confirm is not None and not confirm(found):
+            raise RunRefused("declined", command="plan")
+        if self.read_only:  # and nothing is to be made: what is there is published
+            return await self._ended("", found, await self._walked(Nobody(), making, found))
+        return await self._run(ledger, making, found, keys)
 
     def _check_faults(self) -> None:
         if not self.options.faults:
@@ -330,6 +336,21 @@ class Run:
             where = self.opened.lock_name
             notes.append(f"a trial: other inputs than the lock has; its lock is {where} (--lock keeps the values)")
         return notes
+
+
+@contextmanager
+def _spared() -> Iterator[None]:
+    """What a run follows from is there until it ends: the collector, for which everything waits, would walk through all
+    of it again and again. Who has objects of his own out of its way keeps them there."""
+    import gc
+
+    mine = not gc.get_freeze_count()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if mine:
+            gc.unfreeze()
 
 
 async def _to_its_end(work: Callable[[], T]) -> T:

@@ -1,7 +1,6 @@
 """One run at a terminal or in a job: its event loop, the question before paying, and what a signal does."""
 
 import asyncio
-import gc
 import signal
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -74,7 +73,6 @@ class Session:
                     signal.signal(number, signal.default_int_handler)
 
     def _confirmed(self, found: "Plan") -> bool:
-        gc.freeze()  # as what was opened, a plan is there until the run ends
         self.progress.facts.planned(found)
         if self._asks is None or not any(cell.to_send for cell in found.before_picks):
             return True
