@@ -67,10 +67,12 @@ def outgoing(request: Request) -> Outgoing | None:
 def _json(tree: Any) -> Iterator[bytes | Inline]:
     """JSON whose pictures are parts of their own: to write them as texts takes twenty times as long."""
     found: dict[str, Inline] = {}
-    name = secrets.token_hex(16)  # that no text of the tree is equal to
+    name = ""
 
     def named(value: Any) -> Any:
+        nonlocal name
         if isinstance(value, Inline):
+            name = name or secrets.token_hex(16)  # that no text of the tree is equal to
             found[f"{name}{len(found)}."] = value
             return f"{name}{len(found) - 1}."
         if isinstance(value, Mapping):

@@ -7,6 +7,7 @@ call that was answered is never sent again: its receipt is read anew. A call who
 on the user's word.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from email.utils import formatdate
@@ -78,7 +79,7 @@ class Performer:
     leaving: Leaving = field(default_factory=Leaving, init=False)
     _skewed: set[str] = field(default_factory=set, init=False)
     _fresh: set[str] = field(default_factory=set, init=False)
-    _is_ready: bool = field(default=False, init=False)
+    _readying: "asyncio.Task[None] | None" = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.local = LocalPerformer(
@@ -112,6 +113,8 @@ class Performer:
 
     def close(self) -> None:
         """Waits for what is under way on the disk."""
+        if self._readying is not None:
+            self._readying.cancel()
         self.keeper.close()
 
     async def perform(self, job: Job) -> Outcome | Failure:
@@ -232,7 +235,7 @@ class Performer:
             if isinstance(number, Failure):
                 return number
             self._tell_sent(job, number)
-        self._make_ready()
+        self._readying = self._readying or asyncio.create_task(self._made_ready())
         begun = self.clock()
         reply = await self._send(job, door, request, number)
         if isinstance(reply, Failure):
@@ -246,10 +249,10 @@ class Performer:
         receipt = await self._kept(number, reply)
         return await self._read(job, door, receipt, begun)
 
-    def _make_ready(self) -> None:
-        if not self._is_ready:
-            self._is_ready = True
-            self.keeper.make_ready()
+    async def _made_ready(self) -> None:
+        """What the first picture needs is loaded while its call is under way, but after those that leave with it."""
+        await self.leaving.none()
+        self.keeper.make_ready()
 
     def _tell_sent(self, job: Job, number: int) -> None:
         try:

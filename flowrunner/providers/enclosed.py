@@ -32,6 +32,8 @@ class Base64(str):
 def without_pictures(body: bytes) -> tuple[bytes, dict[str, Base64]]:
     """JSON with a name in the place of each long text that is base64, and what the names stand for. What is no such
     text is left alone: whatever was wrong with the JSON still is."""
+    if len(body) <= LONG:
+        return body, {}
     found: dict[str, Base64] = {}
     kept: list[bytes] = []
     name, taken = secrets.token_hex(16), 0  # a text that no reply holds
@@ -56,7 +58,7 @@ def with_pictures(value: Any, found: Mapping[str, Base64]) -> Any:
 def _long_texts(body: bytes) -> Iterator[tuple[int, int]]:
     """Where the long texts begin and end, without their quotes. Keys are none of them: a colon follows those."""
     at, start = 0, 0
-    for _ in range(QUOTES if len(body) > LONG else 0):
+    for _ in range(QUOTES):
         quote = body.find(b'"', at)
         if quote < 0:
             return
