@@ -383,8 +383,9 @@ class Scheduler:
         return None
 
 
-_AT_ONCE = 16
-"""Cells that are decided before calls under way have a turn: a few milliseconds."""
+_AT_ONCE = 64
+"""Cells that are decided before calls under way have a turn: some milliseconds. Calls that leave after one another, and
+not together, share no commit."""
 
 
 def _provider(cell: Cell) -> str:

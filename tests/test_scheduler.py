@@ -113,7 +113,7 @@ def test_a_free_slot_goes_to_the_cell_with_the_longest_way_still_to_go(slots: in
 
 def test_the_first_calls_leave_while_of_others_it_is_still_to_be_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     step = f"{{across: p, model: {PRO}, with: {{prompt: 'x {{{{ axis.p }}}}'}}}}"
-    show = Show(f"axes: {{p: {list(range(60))}}}\nsteps: {{x: {step}}}")
+    show = Show(f"axes: {{p: {list(range(200))}}}\nsteps: {{x: {step}}}")
     decided: list[int] = []
     real = Planner.decide
 
@@ -128,8 +128,8 @@ def test_the_first_calls_leave_while_of_others_it_is_still_to_be_decided(monkeyp
     monkeypatch.setattr(Planner, "decide", decide)
     show.answer = gone
     show.run()
-    assert len(decided) == len(show.memories.outcomes) == 60
-    assert 0 < decided[-1] < 60
+    assert len(decided) == len(show.memories.outcomes) == 200
+    assert 0 < decided[-1] < 200
 
 
 def test_no_more_samples_are_under_way_than_there_are_slots() -> None:
