@@ -86,6 +86,7 @@ def test_a_simulated_run_asks_nothing_and_leaves_only_facts_that_stay(folder: Pa
     assert "made  hero  1 picture  outputs/simulated/chain/hero.png\n" in stays
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plain", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_colours_are_left_out_where_they_are_not_wanted(folder: Path, plain: dict[str, str]) -> None:
     for line in ("plan chain.yaml", "run chain.yaml --simulate"):

@@ -240,6 +240,7 @@ def _quick(provider: str, rule: str) -> bool:
     return rule in ("null-url", "half") if provider == "onemin" else rule not in ALIKE and "bomb" not in rule
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("provider", "rule", "row"), cases())
 def test_a_fault_has_the_consequences_of_its_row(tmp_path: Path, provider: str, rule: str, row: Row) -> None:
     scene = Rehearsal(tmp_path)

@@ -32,8 +32,7 @@ concurrency = 4
 path = "elsewhere"
 """
 DATA = {"n.csv": "k,b\nx,1\ny,2\n", "n.json": '{"x": {"b": "1"}}', "n.yaml": "x: {b: 1}\n", "n.md": "A {{ vars.x }}\n"}
-FEW = settings(max_examples=8, suppress_health_check=list(HealthCheck))
-MANY = settings(FEW, max_examples=120)
+MANY = settings(max_examples=120, suppress_health_check=list(HealthCheck))
 Draw: TypeAlias = Callable[[st.SearchStrategy[Any]], Any]
 Try: TypeAlias = Callable[[Path, Draw], None]
 
@@ -134,16 +133,9 @@ TRIES: Mapping[str, Try] = {
 }
 
 
-@pytest.mark.parametrize("name", TRIES)
-@FEW
-@given(data=st.data())
-def test_whatever_is_changed_is_told(folder: Path, name: str, data: st.DataObject) -> None:
-    TRIES[name](folder, data.draw)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRIES)
 @MANY
 @given(data=st.data())
-def test_whatever_else_is_changed_is_told(folder: Path, name: str, data: st.DataObject) -> None:
+def test_whatever_is_changed_is_told(folder: Path, name: str, data: st.DataObject) -> None:
     TRIES[name](folder, data.draw)

@@ -338,6 +338,7 @@ def test_aliases_count_as_often_as_they_are_used() -> None:
     assert "aliases" in found.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["- a: b\n" * 140_000, "[" + "a," * 300_000 + "]", "- 1\n" * 390_000])
 def test_a_file_of_too_much_is_refused_before_anything_is_built_of_it(
     text: str, monkeypatch: pytest.MonkeyPatch

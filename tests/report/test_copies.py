@@ -61,6 +61,7 @@ def test_only_a_picture_that_shows_what_is_behind_it_is_see_through() -> None:
     assert copies(glass).see_through
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("large", "size"), [(False, (1000, 750)), (True, (2000, 1500))])
 def test_of_a_jpeg_no_more_is_decoded_than_its_copies_need_and_they_look_alike(
     large: bool, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch

@@ -234,6 +234,7 @@ HARMS: dict[str, Harm] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HARMS)
 def test_whatever_lies_in_their_place_the_page_stays_as_it_is(folder: Path, decoded: list[bytes], name: str) -> None:
     first = page(folder)
@@ -430,6 +431,7 @@ def test_only_as_many_are_kept_as_are_read_again(kept: Kept, monkeypatch: pytest
     assert list(fitting(found)) == ["1"]
 
 
+@pytest.mark.slow
 def test_the_most_that_is_kept_is_read_again(kept: Kept) -> None:
     stamp = [0o100444, 2**63, 2**63, 2**40, 2**63, 2**63]
     many = {

@@ -44,6 +44,7 @@ def magenta(red: int, green: int, blue: int) -> bool:
     return red > 200 and green < 60 and blue > 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "height"),
     [(16, 16), (64, 64), (127, 900), (128, 128), (512, 2048), (2048, 512), (1472, 512), (545, 1031), (4096, 128)],
