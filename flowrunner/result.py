@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from flowrunner import money
-from flowrunner.documents import run_document
 from flowrunner.ended import CellResult, Status
 from flowrunner.planning import Plan
 from flowrunner.project import Opened
@@ -47,14 +46,8 @@ class RunResult:
     """The folder of the previews, from the project's root, where any of them changed."""
     refusal: str = ""
     notes: tuple[str, ...] = ()
-    _document: dict[str, Any] | None = field(init=False, repr=False, compare=False, default=None)
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The shape of `run --format json`. It is made once: the ledger keeps it, and the command line prints it."""
-        if self._document is None:
-            self._document = run_document(self)
-        return self._document
+    document: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """The shape of `run --format json`, made once at the run's end: the ledger keeps it, the command line prints it."""
 
     @property
     def pipeline(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar
 from flowrunner import exchange, local, network
 from flowrunner.artifact import Artifact
 from flowrunner.call import Failure, Outcome
+from flowrunner.documents import run_document
 from flowrunner.downloads import Downloads
 from flowrunner.ended import CellResult, Status
 from flowrunner.errors import RunRefused, StoreError, UsageError
@@ -270,7 +271,7 @@ class Run:
         notes = self._notes(published)
         for note in notes:
             self.emit(Noted(text=note))
-        return RunResult(
+        result = RunResult(
             run=run,
             opened=self.opened,
             plan=found,
@@ -282,6 +283,8 @@ class Run:
             notes=tuple(notes),
             previews=previews,
         )
+        result.document = run_document(result)
+        return result
 
     def _left(self, results: Mapping[str, CellResult]) -> tuple[bool, Published, str]:
         """What a run leaves behind: whether the lock changed, the published files and the folder of the previews."""

@@ -65,7 +65,7 @@ def test_a_second_run_pays_nothing_and_says_what_it_reused(folder: Path) -> None
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_run_describes_itself_once_for_the_ledger_and_for_whoever_reads_it(folder: Path, form: str) -> None:
-    with patch("flowrunner.result.run_document", wraps=run_document) as made:
+    with patch("flowrunner.running.run_document", wraps=run_document) as made:
         assert ran(folder, f"chain.yaml --simulate --format {form}").exit_code == 0
     assert made.call_count == 1
 

@@ -11,9 +11,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from report_pages import made, page_of
+from report_pages import page_of
 from support import environment, picture
-from wire import Wire
 
 from flowrunner.artifact import Artifact
 from flowrunner.digest import sha256
@@ -27,19 +26,6 @@ from flowrunner.store import sealed
 from flowrunner.store.workspace import Workspace
 
 SIZES = Sizes.of(1)
-
-
-@pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("flowrunner.simulator.transport.transport", lambda *_: Wire())
-        return made(tmp_path_factory.mktemp("once"))
-
-
-@pytest.fixture
-def folder(once: Path, tmp_path: Path) -> Path:
-    """A project whose pictures lie there, and no copies of them."""
-    return shutil.copytree(once, tmp_path / "copy")
 
 
 @pytest.fixture

@@ -12,19 +12,6 @@ from wire import Wire
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One product is chosen and framed, the other waits."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("flowrunner.simulator.transport.transport", lambda *_: Wire())
-        return made(tmp_path_factory.mktemp("once"))
-
-
-@pytest.fixture
-def folder(once: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(once, tmp_path / "copy")
-
-
 def test_a_page_says_what_is_done_what_waits_and_what_the_rest_would_cost(folder: Path) -> None:
     golden(GOLDEN / "page.txt", outline(page_of(folder, "--simulate")))
 
