@@ -38,9 +38,11 @@ class Sharing:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiters: Waiters | None = None
+        self._waiters = Waiters("ledger")
         self._asked: list[_Asked] = []
         self._busy = False
+        with suppress(StoreError):
+            database.read_apart()
 
     async def add(self, write: Callable[[], T], size: int = 0) -> T:
         """What `write`, of so many bytes, gives, once it is durable. Nothing of it is lost when the task is cancelled
@@ -61,32 +63,29 @@ class Sharing:
 
     def close(self) -> None:
         """Waits for what is under way."""
-        if self._waiters is not None:
-            self._waiters.close()
+        self._waiters.close()
 
     def _begin(self) -> None:
         batch, self._asked = self._asked[:MOST], self._asked[MOST:]
-        if self._waiters is None:
-            with suppress(StoreError):
-                self._database.read_apart()
-            self._waiters = Waiters("ledger")
         writes = [asked.write for asked in batch]
         begun = None if sum(asked.size for asked in batch) > LONG else self._database.begin(writes)
-        self._waiters.do(partial(self._commit, batch, begun))
+        brief = len(batch) == 1 and begun is not None  # what is not begun may wait for another process
+        self._waiters.do(partial(self._commit, batch, begun), brief=brief)
 
     def _commit(self, batch: Sequence[_Asked], begun: Sequence[Any] | None) -> Callable[[], None]:
-        for asked, done in zip(batch, self._settled(batch, begun), strict=True):
+        if begun is None:
+            return self._done_anew(batch)
+        with suppress(StoreError):
+            self._database.settle()
+            return partial(self._committed, batch, [(gave, None) for gave in begun])
+        return partial(self._waiters.do, partial(self._done_anew, batch))
+
+    def _done_anew(self, batch: Sequence[_Asked]) -> Callable[[], None]:
+        return partial(self._committed, batch, self._database.together([asked.write for asked in batch]))
+
+    def _committed(self, batch: Sequence[_Asked], found: Sequence[Done]) -> None:
+        for asked, done in zip(batch, found, strict=True):
             asked.done = done
-        return partial(self._committed, batch)
-
-    def _settled(self, batch: Sequence[_Asked], begun: Sequence[Any] | None) -> Sequence[Done]:
-        if begun is not None:
-            with suppress(StoreError):
-                self._database.settle()
-                return [(gave, None) for gave in begun]
-        return self._database.together([asked.write for asked in batch])
-
-    def _committed(self, batch: Sequence[_Asked]) -> None:
         for asked in batch:
             if not asked.waiting.done():
                 asked.waiting.set_result(None)

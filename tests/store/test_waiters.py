@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from flowrunner.store.waiters import Waiters
+from flowrunner.store.waiters import QUICK, Waiters
 
 
 def done(count: int, *numbers: int) -> tuple[list[int], list[int]]:
@@ -80,3 +80,41 @@ def test_closing_waits_for_what_is_under_way() -> None:
 
     asyncio.run(once())
     assert told == ["worked", "given"]
+
+
+def places(*works: tuple[bool, float]) -> list[str]:
+    """Where each work was done that is `brief` or not, and for which the disk takes so many seconds."""
+    here = threading.get_ident()
+    now = 0.0
+    found: list[str] = []
+
+    async def once() -> None:
+        waiters = Waiters("some", clock=lambda: now)
+        for brief, seconds in works:
+            over = asyncio.Event()
+            waiters.do(partial(work, seconds, over.set), brief=brief)
+            await over.wait()
+        waiters.close()
+
+    def work(seconds: float, over: Callable[[], None]) -> Callable[[], None]:
+        nonlocal now
+        now += seconds
+        found.append("here" if threading.get_ident() == here else "thread")
+        return over
+
+    asyncio.run(once())
+    return found
+
+
+def test_brief_works_that_follow_one_another_need_no_thread_where_the_disk_is_quick() -> None:
+    assert places(*[(True, 0.001)] * 4) == ["thread", "here", "here", "here"]
+
+
+def test_a_work_that_is_not_brief_has_a_thread_and_so_has_the_next() -> None:
+    assert places((True, 0.001), (False, 0.001), (True, 0.001), (True, 0.001)) == ["thread", "thread", "thread", "here"]
+
+
+def test_after_a_slow_work_the_event_loop_does_not_wait_itself() -> None:
+    slow, quick = (True, 2 * QUICK), (True, QUICK / 2)
+    assert places(quick, slow, quick, quick) == ["thread", "here", "thread", "here"]
+    assert places(*[slow] * 3) == ["thread"] * 3
