@@ -131,21 +131,24 @@ class Body:
         self._due_size = 0
         self._inflate: Any = None
 
-    async def fill(self, answer: "httpx.Response", watch: Callable[[int], None] | None = None) -> None:
-        """Everything; what came so far is in `data` also when it breaks. `watch` sees the count after each piece, and
-        may raise Broken."""
+    async def fill(
+        self, answer: "httpx.Response", head: Mapping[str, str], watch: Callable[[int], None] | None = None
+    ) -> None:
+        """Everything of a reply whose `head` is known; what came so far is in `data` also when it breaks. `watch` sees
+        the count after each piece, and may raise Broken."""
         if answer.is_stream_consumed:  # of a transport in this process: complete, and decoded, from the start
             await self._came(answer.content)
             return await self._hand_on()
-        if answer.headers.get("content-encoding", "").strip().lower() in {"gzip", "x-gzip", "deflate"}:
+        if head.get("content-encoding", "").strip().lower() in {"gzip", "x-gzip", "deflate"}:
             self._inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, as its head says
-        async for piece in answer.aiter_raw():
+        pieces: Any = answer.stream
+        async for piece in pieces:
             self.received += len(piece)
             await self._came(piece)
             if watch:
                 watch(self.received)
         await self._hand_on()
-        return self._check_whole(declared(answer))
+        return self._check_whole(declared(head))
 
     async def _came(self, piece: bytes) -> None:
         if self._sink is None:
@@ -195,7 +198,12 @@ class Body:
             raise Broken("its compression is cut")
 
 
-def declared(answer: "httpx.Response") -> int | None:
+def head_of(answer: "httpx.Response") -> Mapping[str, str]:
+    """The headers of a reply, their names in small letters. To ask httpx for one of them takes as long as for all."""
+    return {name.lower(): value for name, value in answer.headers.items()}
+
+
+def declared(head: Mapping[str, str]) -> int | None:
     """The body's length in bytes as the head of a reply states it, unless chunks say it themselves (RFC 9112, 6.3)."""
-    text = "" if "transfer-encoding" in answer.headers else answer.headers.get("content-length", "")
+    text = "" if "transfer-encoding" in head else head.get("content-length", "")
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None

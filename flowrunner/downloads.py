@@ -1,11 +1,11 @@
 """Fetching a file that somebody else's URL names: judged, pinned, bounded in size, time and hops."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import urljoin
 
-from flowrunner.bodies import Body, Broken, Sink, declared
+from flowrunner.bodies import Body, Broken, Sink, declared, head_of
 from flowrunner.exchange import CONNECT_S, HEADERS, Clock, Random, Sleep, jitter, reason
 from flowrunner.files import IMAGE_LIMIT
 from flowrunner.network import Judged, Refusal, same
@@ -141,7 +141,8 @@ class Downloads:
     async def _file(
         self, answer: "httpx.Response", place: Judged, into: Callable[[], Sink] | None
     ) -> Fetched | FetchFailed | str:
-        status, location = answer.status_code, answer.headers.get("location")
+        head = head_of(answer)
+        status, location = answer.status_code, head.get("location")
         if status in {301, 302, 303, 307, 308} and location:
             try:
                 return str(urljoin(place.url, location))
@@ -150,19 +151,19 @@ class Downloads:
         if status != 200:
             again = status in {404, 408, 425, 429} or status >= 500
             return FetchFailed(reason=f"HTTP {status}", status=status, gone=status in {403, 404, 410}, retryable=again)
-        if (declared(answer) or 0) > self.limit_bytes:
+        if (declared(head) or 0) > self.limit_bytes:
             raise Broken(f"larger than {self.limit_bytes // 1024 // 1024} MiB", final=True)
-        return await self._body(answer, into() if into else None)
+        return await self._body(answer, head, into() if into else None)
 
-    async def _body(self, answer: "httpx.Response", sink: Sink | None) -> Fetched:
+    async def _body(self, answer: "httpx.Response", head: Mapping[str, str], sink: Sink | None) -> Fetched:
         body = Body(self.limit_bytes, sink)
         try:
-            await body.fill(answer, self._pace())
+            await body.fill(answer, head, self._pace())
         except BaseException:
             if sink is not None:
                 sink.discard()
             raise
-        return Fetched(bytes(body.data), answer.headers.get("content-type", ""))
+        return Fetched(bytes(body.data), head.get("content-type", ""))
 
     def _pace(self) -> Callable[[int], None]:
         """What raises Broken where a body comes too slowly."""
@@ -186,15 +187,21 @@ def _elsewhere(answer: "httpx.Response", address: str | None) -> FetchFailed | N
 
 
 def _pinned(place: Judged, address: str | None) -> "httpx.Request":
-    """The GET to a judged address; the name goes into Host, into the TLS handshake and against the certificate."""
+    """The GET to a judged address; the name goes into Host, into the TLS handshake and against the certificate. Made as
+    it is sent: to complete a request takes httpx longer than to make it."""
     import httpx
 
-    limits = httpx.Timeout(STEADY_S, connect=CONNECT_S).as_dict()
-    if address is None:
-        return httpx.Request("GET", place.url, headers=HEADERS, extensions={"timeout": limits})
+    url = httpx.URL(place.url if address is None else place.at(address))
+    host = url.netloc if address is None else place.host.encode("ascii")
+    named = {} if address is None else {"sni_hostname": place.host.strip("[]")}
     return httpx.Request(
         "GET",
-        place.at(address),
-        headers={**HEADERS, "Host": place.host},
-        extensions={"timeout": limits, "sni_hostname": place.host.strip("[]")},
+        url,
+        headers=[(b"Host", host), *_HEADERS],
+        stream=httpx.ByteStream(b""),
+        extensions={"timeout": _LIMITS, **named},
     )
+
+
+_HEADERS = [(name.encode("ascii"), value.encode("ascii")) for name, value in HEADERS.items()]
+_LIMITS = {"connect": CONNECT_S, "read": STEADY_S, "write": STEADY_S, "pool": STEADY_S}

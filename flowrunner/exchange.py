@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from flowrunner import network
-from flowrunner.bodies import Body, Broken, Outgoing, outgoing
+from flowrunner.bodies import Body, Broken, Outgoing, head_of, outgoing
 from flowrunner.errors import RunRefused, UsageError
 from flowrunner.providers.base import Credential, Request, Response
 from flowrunner.slotted import dataclass, field
@@ -275,14 +275,17 @@ def _prepared(to: Endpoint, request: Request, trail: _Trail) -> "httpx.Request":
     if body is not None:
         trail.total = body.length
         sent |= {"Content-Type": body.content_type, "Content-Length": str(trail.total)}
-    limits = httpx.Timeout(None, connect=CONNECT_S, write=WRITE_S, pool=CONNECT_S)
     return httpx.Request(
         "GET" if body is None else "POST",
         _parsed(_below(to.base_url, request.path)),
         content=None if body is None else _counted(body, trail),
         headers=sent,
-        extensions={"trace": trail.note, "timeout": limits.as_dict()},
+        extensions={"trace": trail.note, "timeout": _LIMITS},
     )
+
+
+_LIMITS = {"connect": CONNECT_S, "read": None, "write": WRITE_S, "pool": CONNECT_S}
+"""Seconds of single operations, by httpx's names."""
 
 
 async def _counted(body: Outgoing, trail: _Trail) -> AsyncIterator[bytes]:
@@ -314,8 +317,8 @@ def _parsed(url: str) -> "httpx.URL":
 
 async def _complete(answer: "httpx.Response", trail: _Trail) -> Response:
     trail.status = answer.status_code
-    trail.headers = {name.lower(): value for name, value in answer.headers.items()}
-    await trail.body.fill(answer)
+    trail.headers = head_of(answer)
+    await trail.body.fill(answer, trail.headers)
     return Response(trail.status, trail.headers, bytes(trail.body.data))
 
 

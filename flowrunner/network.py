@@ -193,6 +193,7 @@ def _split(url: str) -> _Parts | Refusal:
     return _Parts(scheme=scheme, host=host, port=port, target=path, literal=_is_literal(host))
 
 
+@lru_cache(maxsize=256)
 def _host(host: str) -> str | Refusal:
     from ipaddress import IPv6Address
 
