@@ -9,18 +9,23 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from flowrunner.digest import sha256
 from flowrunner.errors import FlowError, StoreError
 from flowrunner.slotted import dataclass
-from flowrunner.store.durable import Explained, make_folder, put, replace, sync_folder
+from flowrunner.store.durable import Explained, Steps, in_step, make_folder, put, replace, sync_folder
 
 Make: TypeAlias = Callable[[], bytes]
 _WRITERS = 4
+_PART = 4 * 1024 * 1024
+"""Bytes of files for which another thread is begun: to hash them takes longer than to give way to each other."""
+_FILES = 64
+"""Files that one thread makes together, each of them open."""
 _ROOM = 48 * 1024 * 1024
 """Bytes of files that are made at once; a larger one is made alone."""
 _AGE = 1_000_000_000
@@ -101,11 +106,15 @@ class Outputs:
         from concurrent.futures import ThreadPoolExecutor
 
         lacking, self._lacking = self._lacking, {}
-        with ThreadPoolExecutor(min(_WRITERS, len(lacking)), "outputs") as pool:
-            made = pool.map(lambda place: self._made(place, *lacking[place]), lacking)
-            for place, found in zip(lacking, made, strict=True):
+        parts = _parts(lacking)
+        writers = 1 + sum(size for _, _, size in lacking.values()) // _PART
+        with ThreadPoolExecutor(min(_WRITERS, writers), "outputs") as pool:
+            made = pool.map(lambda part: in_step(self._made(place, *lacking[place]) for place in part), parts)
+            for place, found in zip(lacking, chain.from_iterable(made), strict=True):
                 if isinstance(found, FlowError):
                     self._failed[place] = found
+                elif isinstance(found, BaseException):
+                    raise found
                 else:
                     self._kept[place] = found
         self._sync()
@@ -127,21 +136,27 @@ class Outputs:
                 make_folder(note.parent)
                 replace(note, json.dumps(record, indent=0).encode())
 
-    def _made(self, place: str, made_of: str, make: Make, size: int) -> Entry | FlowError:
+    def _made(self, place: str, made_of: str, make: Make, size: int) -> Steps[Entry]:
         path = self.folder / place
-        try:
-            with self._room.taken(size):
-                data = make()
-                stamp = self._settled(place) if _holds(path, data) else self._written(path, data)
-                return Entry(sha256=sha256(data), made_of=made_of, stamp=stamp)
-        except FlowError as fault:
-            return fault
+        with self._room.taken(size):
+            data = make()
+            digest = sha256(data)
+            if _holds(path, data):
+                return Entry(sha256=digest, made_of=made_of, stamp=self._settled(place))
+            writing = self._writing(path, data)
+            next(writing)
+            del data
+        yield
+        stamp = yield from writing
+        return Entry(sha256=digest, made_of=made_of, stamp=stamp)
 
-    def _written(self, path: Path, data: bytes) -> tuple[int, ...]:
+    def _writing(self, path: Path, data: bytes) -> Steps[tuple[int, ...]]:
         self._make_folder(path.parent)
+        steps, size = put(path, data, dated=time.time_ns() - _AGE), len(data)
+        del data
         try:
-            with Explained("written", path, len(data)):
-                return _seen(put(path, data, dated=time.time_ns() - _AGE))
+            with Explained("written", path, size):
+                return _seen((yield from steps))
         except StoreError as fault:
             raise NotPublished(fault.message, fault.hint) from None
 
@@ -193,6 +208,19 @@ class Outputs:
         show."""
         stamp = self._stamp(place)
         return stamp if stamp and stamp[-1] < time.time_ns() - _RECENT else ()
+
+
+def _parts(lacking: Mapping[str, tuple[str, Make, int]]) -> list[list[str]]:
+    """Which files are made together, in their order."""
+    parts: list[list[str]] = [[]]
+    room = _PART
+    for place, (_, _, size) in lacking.items():
+        if parts[-1] and (size > room or len(parts[-1]) == _FILES):
+            parts.append([])
+            room = _PART
+        parts[-1].append(place)
+        room -= size
+    return parts
 
 
 def _entries(path: Path) -> dict[str, Entry]:

@@ -5,8 +5,8 @@ import io
 import json
 import os
 import textwrap
-from collections.abc import Mapping
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,24 @@ class Time:
         self.slept.append(seconds)
         self.now += seconds
         await asyncio.sleep(0)
+
+
+@contextmanager
+def disk_order(*names: str) -> Iterator[list[str]]:
+    """The calls of these functions of `os`, in their order."""
+    order: list[str] = []
+
+    def noted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*values: Any, **options: Any) -> Any:
+            order.append(name)
+            return real(*values, **options)
+
+        return call
+
+    with ExitStack() as patches:
+        for name in names:
+            patches.enter_context(patch.object(os, name, noted(name, getattr(os, name))))
+        yield order
 
 
 def project(folder: Path, files: Mapping[str, str]) -> Path:

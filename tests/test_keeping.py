@@ -1,11 +1,15 @@
 """Pictures are looked at off the event loop, few at once, and never more of them than there is room for."""
 
 import asyncio
+import errno
+import os
+import stat
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import disk_order
 from test_imagehead import encoded
 from tills import Fetches
 from wire import png
@@ -13,10 +17,10 @@ from wire import png
 from flowrunner import decoding, imagehead, keeping
 from flowrunner.artifact import Artifact
 from flowrunner.digest import sha256
-from flowrunner.errors import StoreError
 from flowrunner.jobs import Stop
 from flowrunner.keeping import Desk, Keeper, NotKept
 from flowrunner.providers.base import Delivery
+from flowrunner.store.durable import Steps
 from flowrunner.store.objects import Objects, Writer
 from flowrunner.store.syncing import AT_ONCE
 
@@ -172,13 +176,13 @@ def test_of_small_pictures_only_the_disk_is_waited_for_in_a_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     committed: list[int] = []
-    plain = Writer.commit
+    plain = Writer.committed
 
-    def noted(writer: Writer) -> str:
+    def noted(writer: Writer) -> Steps[str]:
         committed.append(threading.get_ident())
         return plain(writer)
 
-    monkeypatch.setattr(Writer, "commit", noted)
+    monkeypatch.setattr(Writer, "committed", noted)
     monkeypatch.setattr(Desk, "place", None)
 
     async def all_of_them() -> list[Artifact | NotKept]:
@@ -189,6 +193,7 @@ def test_of_small_pictures_only_the_disk_is_waited_for_in_a_thread(
 
     found = asyncio.run(all_of_them())
     assert [Objects(tmp_path).is_sound(one.sha256) for one in found if isinstance(one, Artifact)] == [True] * 40
+    assert len(committed) == 40
     assert threading.get_ident() not in committed
     assert len(set(committed)) <= AT_ONCE
 
@@ -196,14 +201,16 @@ def test_of_small_pictures_only_the_disk_is_waited_for_in_a_thread(
 def test_a_disk_that_does_not_take_one_of_several_pictures_takes_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = Writer.commit
+    real, synced = os.fsync, []
 
-    def refused(writer: Writer) -> str:
-        if writer.sha256 == sha256(png(8, 3)):
-            raise StoreError("the disk is full")
-        return plain(writer)
+    def refused(handle: int) -> None:
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            synced.append(handle)
+            if len(synced) == 3:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(handle)
 
-    monkeypatch.setattr(Writer, "commit", refused)
+    monkeypatch.setattr(os, "fsync", refused)
 
     async def all_of_them() -> list[Artifact | NotKept]:
         working = keeper(tmp_path, {})
@@ -211,3 +218,20 @@ def test_a_disk_that_does_not_take_one_of_several_pictures_takes_the_others(
 
     assert [isinstance(one, Artifact) for one in asyncio.run(all_of_them())] == [True, True, False, True, True]
     assert len(Objects(tmp_path).drafts()) == 0
+
+
+def test_small_pictures_that_come_together_are_waited_for_together(tmp_path: Path) -> None:
+    Objects(tmp_path).put(b"makes the folders that all need")
+    pictures = [png(8, size) for size in range(1, 17)]
+    for picture in pictures:
+        Objects(tmp_path).make_folder(Objects(tmp_path).path(sha256(picture)).parent)
+
+    async def all_of_them() -> None:
+        working = keeper(tmp_path, {})
+        await asyncio.gather(*(working.keep(Delivery(data=picture), 1) for picture in pictures))
+        working.close()
+
+    with disk_order("write", "fsync", "link") as order:
+        asyncio.run(all_of_them())
+    names = [*["write"] * 16, *["fsync"] * 16, *["link"] * 16, *["fsync"] * 16]
+    assert [name for name in order if name in names][-64:] == names

@@ -2,12 +2,14 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 
 import pytest
+from support import disk_order
 
 from flowrunner import outputs
-from flowrunner.outputs import Outputs, Room
+from flowrunner.outputs import NotPublished, Outputs, Room
 
 
 @pytest.mark.parametrize(("first", "second"), [(60, 60), (100, 1), (1, 100), (500, 10), (10, 500)])
@@ -42,6 +44,7 @@ def test_two_that_fit_are_there_at_once() -> None:
 
 def test_files_are_made_within_the_room_that_they_say_to_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outputs, "_ROOM", 100)
+    monkeypatch.setattr(outputs, "_PART", 1)
     made = Outputs(root=tmp_path, folder=tmp_path / "outputs", manifest=None)
     free: list[int] = []
 
@@ -55,3 +58,31 @@ def test_files_are_made_within_the_room_that_they_say_to_need(tmp_path: Path, mo
     assert set(free) <= {60, 20}
     assert made._room._free == 100
     assert len(list((tmp_path / "outputs").iterdir())) == 30
+
+
+def test_small_files_are_written_before_the_first_is_waited_for_and_named_after_the_last(tmp_path: Path) -> None:
+    made = Outputs(root=tmp_path, folder=tmp_path / "outputs", manifest=None)
+    for number in range(200):
+        made.file(f"{number}.png", str(number), f"{number}".encode, 10)
+    with disk_order("write", "fsync", "rename") as order:
+        made.make()
+    steps = [(name, len(list(together))) for name, together in groupby(order)]
+    assert steps == [
+        *[("write", 64), ("fsync", 64), ("rename", 64)] * 3,
+        *[("write", 8), ("fsync", 8), ("rename", 8), ("fsync", 1)],
+    ]
+    assert {path.name: path.read_text() for path in made.folder.iterdir()} == {f"{n}.png": f"{n}" for n in range(200)}
+
+
+def test_a_file_that_cannot_be_written_leaves_those_beside_it_alone(tmp_path: Path) -> None:
+    made = Outputs(root=tmp_path, folder=tmp_path / "outputs", manifest=None)
+    (tmp_path / "outputs" / "2.png").mkdir(parents=True)
+    for number in range(5):
+        made.file(f"{number}.png", str(number), f"{number}".encode, 10)
+    made.make()
+    for number in (0, 1, 3, 4):
+        assert made.file(f"{number}.png", str(number), bytes) == f"outputs/{number}.png"
+    with pytest.raises(NotPublished, match="Is a directory"):
+        made.file("2.png", "2", bytes)
+    assert made.is_whole
+    assert sorted(path.name for path in made.folder.iterdir()) == [f"{number}.png" for number in range(5)]

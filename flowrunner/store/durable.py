@@ -3,13 +3,20 @@
 import errno
 import os
 import stat
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias, TypeVar
 
 from flowrunner.digest import sha256
 from flowrunner.errors import StoreError
 from flowrunner.slotted import dataclass
+
+T = TypeVar("T")
+
+Steps: TypeAlias = Generator[None, None, T]
+"""A work that pauses where others may catch up: what they make durable together costs little more than one of them."""
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 """How a file is made that nobody else may have made, nor led elsewhere by a link."""
@@ -102,12 +109,12 @@ def write_all(handle: int, data: bytes) -> None:
 def replace(path: Path, data: bytes) -> None:
     """Puts `data` under `path` in one step, name and all. Whoever calls holds a lock that keeps others from doing the
     same."""
-    put(path, data)
+    at_once(put(path, data))
     sync_folder(path.parent)
 
 
-def put(path: Path, data: bytes, *, dated: int | None = None) -> os.stat_result:
-    """The same, but for the name, which is durable with its folder. `dated` is the time that the file has, in
+def put(path: Path, data: bytes, *, dated: int | None = None) -> Steps[os.stat_result]:
+    """The same in steps, but for the name, which is durable with its folder. `dated` is the time that the file has, in
     nanoseconds since 1970, where it is not the present.
 
     The draft has one fixed name beside the file, so that what a crash leaves is cleared by the next attempt. A file
@@ -121,19 +128,60 @@ def put(path: Path, data: bytes, *, dated: int | None = None) -> os.stat_result:
     try:
         try:
             write_all(handle, data)
+            del data  # it may be large, and is not needed while others are written
             _keep_mode(path, handle)
             if dated is not None:
                 os.utime(handle, ns=(dated, dated))
+            begin_writing(handle)
+            yield
             os.fsync(handle)
             status = os.fstat(handle)
         finally:
             os.close(handle)
+        yield
         draft.rename(path)
     except BaseException:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         raise
     return status
+
+
+def begin_writing(handle: int) -> None:
+    """Tells the disk of what was written to a file, without waiting for it. Who makes many files durable tells of all
+    of them first: the first fsync then waits for what all of them need, and the others find it done.
+
+    Before Linux forgets pages that nobody needs it starts to write those that are dirty. It is advice, no promise."""
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def in_step(works: Iterable[Steps[T]]) -> list[T | BaseException]:
+    """What each work gives, or what it ends with. All take a step before any takes the next."""
+    under_way = dict(enumerate(works))
+    ended: dict[int, T | BaseException] = {}
+    while under_way:
+        for place, work in list(under_way.items()):
+            try:
+                next(work)
+                continue
+            except StopIteration as end:
+                ended[place] = end.value
+            except BaseException as fault:  # noqa: BLE001 - whoever asked for it is told
+                ended[place] = fault
+            del under_way[place]
+    return [ended[place] for place in sorted(ended)]
+
+
+def at_once(work: Steps[T]) -> T:
+    """What a work gives whose steps nobody shares."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            gave: T = end.value
+            return gave
 
 
 def _keep_mode(path: Path, handle: int) -> None:

@@ -15,6 +15,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,7 +24,18 @@ from flowrunner.digest import sha256
 from flowrunner.errors import StoreError
 from flowrunner.files import IMAGE_LIMIT
 from flowrunner.store import evidence, trash
-from flowrunner.store.durable import NEW, SPACE, Explained, ensure_own, make_folder, sync_folder, write_all
+from flowrunner.store.durable import (
+    NEW,
+    SPACE,
+    Explained,
+    Steps,
+    at_once,
+    begin_writing,
+    ensure_own,
+    make_folder,
+    sync_folder,
+    write_all,
+)
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 DRAFTS = ".tmp"
@@ -63,7 +75,7 @@ class Objects:
         """Where an object lies, or would lie."""
         if not is_digest(digest):
             raise ValueError(f"{digest!r} is no sha256 in hexadecimal")
-        return self.root / "objects" / digest[:2] / digest[2:]
+        return Path(f"{self.root}/objects/{digest[:2]}/{digest[2:]}")
 
     def has(self, digest: str) -> bool:
         """Whether the name is there; only `read` tells whether it is right. What was in the trash is brought back."""
@@ -126,6 +138,10 @@ class Objects:
     def adopt(self, draft: Path, digest: str) -> None:
         """Gives a whole and durable draft, on the same file system, its name; a sound object of that name is kept, a
         damaged one set aside. OSError, or Damaged when that cannot be set aside."""
+        at_once(self.adopted(draft, digest))
+
+    def adopted(self, draft: Path, digest: str) -> Steps[None]:
+        """`adopt` in steps."""
         path = self.path(digest)
         try:
             linked = _linked(draft, path)
@@ -135,6 +151,7 @@ class Objects:
         if not linked and not self.is_sound(digest) and not _linked(draft, path):
             self.read(digest)
         draft.unlink(missing_ok=True)
+        yield
         sync_folder(path.parent)
 
     def ensure_room(self, size: int) -> None:
@@ -228,8 +245,9 @@ class Writer:
         self._hash = hashlib.sha256()
         self._kept = b""
         """What was written, while that is little and not in the file yet."""
-        self._draft = objects.root / DRAFTS / f"{os.getpid()}-{os.urandom(8).hex()}"
         self._handle: int | None = None
+        self._lies = False
+        """There is a draft."""
         self._over = False
         self._turn = threading.Lock()
 
@@ -239,9 +257,16 @@ class Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
-        with self._turn, Explained("written", self._draft):
+        with self._turn:
             self._close()
-            self._draft.unlink(missing_ok=True)
+            if self._lies:
+                with Explained("written", self._draft):
+                    self._draft.unlink(missing_ok=True)
+                self._lies = False
+
+    @cached_property
+    def _draft(self) -> Path:
+        return Path(f"{self._objects.root}/{DRAFTS}/{os.getpid()}-{os.urandom(8).hex()}")
 
     @property
     def sha256(self) -> str:
@@ -273,19 +298,25 @@ class Writer:
 
     def commit(self) -> str:
         """The digest, once the object is durable under it. An fsync that fails is final: this draft is given up."""
+        return at_once(self.committed())
+
+    def committed(self) -> Steps[str]:
+        """`commit` in steps, all of one thread."""
         digest = self.sha256
         with self._turn, Explained("written", self._objects.path(digest), self.size):
-            self._seal()
-            self._objects.adopt(self._draft, digest)
+            yield from self._sealed()
+            yield from self._objects.adopted(self._draft, digest)
+            self._lies = False
         return digest
 
     def set_aside(self, attempt: int) -> Path:
         """Keeps the draft as evidence of what a paid attempt gave: where it is. The same bytes lie there once."""
         path = evidence.place(self._objects.root, self.sha256, attempt)
         with self._turn, Explained("written", path, self.size):
-            self._seal()
+            at_once(self._sealed())
             self._objects.make_folder(path.parent)
             self._draft.rename(path)
+            self._lies = False
             sync_folder(path.parent)
         return path
 
@@ -297,11 +328,14 @@ class Writer:
         self._kept = b""
         return handle
 
-    def _seal(self) -> None:
+    def _sealed(self) -> Steps[None]:
         handle = self._hand_over()
         os.fchmod(handle, 0o444)
+        begin_writing(handle)
+        yield
         os.fsync(handle)
         self._close()
+        yield
 
     def _open(self) -> int:
         if self._over:
@@ -313,6 +347,7 @@ class Writer:
                 except FileNotFoundError:
                     self._objects.make_folder(self._draft.parent)
                     self._handle = os.open(self._draft, NEW, 0o600)
+            self._lies = True
         return self._handle
 
     def _close(self) -> None:

@@ -8,13 +8,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
+from flowrunner.store.durable import in_step
 from flowrunner.store.objects import Writer
 from flowrunner.store.waiters import Waiters
 
-AT_ONCE = 4
+AT_ONCE = 2
 """Threads that wait for the disk at once."""
-_FEW = 4
+_FEW = 16
 """Drafts for which no other thread is asked."""
+_MOST = 64
+"""Drafts of one thread at once, each with its file open."""
 
 _Asked: TypeAlias = "tuple[Writer, asyncio.Future[None]]"
 
@@ -45,30 +48,21 @@ class Syncing:
     def _begin(self) -> None:
         self._begins = False
         while self._asked and self._free:
-            count = max(_FEW, -(-len(self._asked) // self._free))
+            count = min(max(_FEW, -(-len(self._asked) // self._free)), _MOST)
             batch, self._asked = self._asked[:count], self._asked[count:]
             self._free -= 1
-            self._waiters.do(partial(self._synced, batch))
+            self._waiters.do(partial(self._synced, batch), brief=len(batch) == 1)
 
     def _synced(self, batch: Sequence[_Asked]) -> Callable[[], None]:
-        return partial(self._ended, batch, [_fault(draft) for draft, _ in batch])
+        return partial(self._ended, batch, in_step(draft.committed() for draft, _ in batch))
 
-    def _ended(self, batch: Sequence[_Asked], faults: Sequence[BaseException | None]) -> None:
+    def _ended(self, batch: Sequence[_Asked], found: Sequence[str | BaseException]) -> None:
         self._free += 1
-        for (_, committed), fault in zip(batch, faults, strict=True):
+        for (_, committed), gave in zip(batch, found, strict=True):
             if committed.done():  # whoever asked was cancelled
                 continue
-            if fault is None:
-                committed.set_result(None)
+            if isinstance(gave, BaseException):
+                committed.set_exception(gave)
             else:
-                committed.set_exception(fault)
+                committed.set_result(None)
         self._begin()
-
-
-def _fault(draft: Writer) -> BaseException | None:
-    """What kept it from being an object."""
-    try:
-        draft.commit()
-    except BaseException as fault:  # noqa: BLE001 - whoever asked is told
-        return fault
-    return None

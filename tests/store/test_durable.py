@@ -9,7 +9,18 @@ import pytest
 import store_faults
 
 from flowrunner.errors import StoreError
-from flowrunner.store.durable import Explained, make_folder, replace, sync_folder, write_all
+from flowrunner.store.durable import (
+    Explained,
+    Steps,
+    at_once,
+    begin_writing,
+    in_step,
+    make_folder,
+    put,
+    replace,
+    sync_folder,
+    write_all,
+)
 
 
 def test_a_file_of_the_longest_name_can_be_replaced(tmp_path: Path) -> None:
@@ -86,3 +97,50 @@ def test_a_failure_names_its_file_its_reason_and_what_to_do(code: int, hint: str
     assert told.value.message == f"/store/x cannot be written: {os.strerror(code)}"
     assert hint in told.value.hint
     assert told.value.path == "/store/x"
+
+
+def walk(name: str, steps: int, told: list[str]) -> Steps[str]:
+    for step in range(steps):
+        told.append(f"{name}{step}")
+        yield
+    if name == "bad":
+        raise ValueError(name)
+    return name
+
+
+def test_works_take_their_steps_together_and_give_what_they_give_in_their_order() -> None:
+    told: list[str] = []
+    found = in_step([walk("a", 2, told), walk("b", 0, told), walk("bad", 1, told), walk("c", 3, told)])
+    assert told == ["a0", "bad0", "c0", "a1", "c1", "c2"]
+    assert [str(one) for one in found] == ["a", "b", "bad", "c"]
+    assert [type(one) for one in found] == [str, str, ValueError, str]
+
+
+def test_a_work_that_shares_its_steps_with_nobody_gives_the_same() -> None:
+    told: list[str] = []
+    assert at_once(walk("a", 3, told)) == "a"
+    assert told == ["a0", "a1", "a2"]
+    with pytest.raises(ValueError, match="bad"):
+        at_once(walk("bad", 1, told))
+
+
+def test_a_file_that_is_given_up_between_two_steps_leaves_nothing(tmp_path: Path) -> None:
+    for steps in (1, 2):
+        work = put(tmp_path / "file", b"data")
+        for _ in range(steps):
+            next(work)
+        assert [path.suffix for path in tmp_path.iterdir()] == [".draft"]
+        work.close()
+        assert not list(tmp_path.iterdir())
+
+
+def test_where_a_disk_takes_no_advice_a_file_is_durable_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "posix_fadvise", lambda *_: store_faults.fails(errno.ENOSYS)())
+    replace(tmp_path / "file", b"one")
+    monkeypatch.delattr(os, "posix_fadvise")
+    with (tmp_path / "file").open("rb") as file:
+        begin_writing(file.fileno())
+    replace(tmp_path / "file", b"two")
+    assert (tmp_path / "file").read_bytes() == b"two"

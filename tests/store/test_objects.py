@@ -7,13 +7,13 @@ import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import store_faults
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_processes import in_processes, put_often
+from support import disk_order
 
 from flowrunner.errors import StoreError
 from flowrunner.store import objects as module
@@ -257,25 +257,11 @@ def test_death_before_any_change_leaves_no_wrong_name(tmp_path: Path, action: st
         assert Objects(root).read(DIGEST) == PICTURE
 
 
-def noted(name: str, order: list[str]) -> Callable[..., Any]:
-    real = getattr(os, name)
-
-    def call(*values: Any, **options: Any) -> Any:
-        order.append(name)
-        return real(*values, **options)
-
-    return call
-
-
-def test_the_name_comes_once_the_bytes_are_durable_and_is_made_durable_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    order: list[str] = []
+def test_the_name_comes_once_the_bytes_are_durable_and_is_made_durable_itself(tmp_path: Path) -> None:
     objects = Objects(tmp_path)
     objects.make_folder(objects.path(DIGEST).parent)
-    for name in ("write", "fchmod", "fsync", "link"):
-        monkeypatch.setattr(os, name, noted(name, order))
-    objects.put(PICTURE)
+    with disk_order("write", "fchmod", "fsync", "link") as order:
+        objects.put(PICTURE)
     steps = order[order.index("write") :]
     assert steps[:3] == ["write", "fchmod", "fsync"]
     assert steps[-2:] == ["link", "fsync"]
