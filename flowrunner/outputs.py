@@ -137,7 +137,7 @@ class Outputs:
                 replace(note, json.dumps(record, indent=0).encode())
 
     def _made(self, place: str, made_of: str, make: Make, size: int) -> Steps[Entry]:
-        path = self.folder / place
+        path = Path(f"{self.folder}/{place}")
         with self._room.taken(size):
             data = make()
             digest = sha256(data)

@@ -123,7 +123,7 @@ class Objects:
         path = self.path(digest)
         self._trust()
         with Explained("read", path):
-            data = self._lying(digest)
+            data = self._lying(digest, path)
         if data is not None and sha256(data) == digest:
             return data
         place = self._set_aside(digest)
@@ -179,18 +179,18 @@ class Objects:
             return False
         return True
 
-    def _lying(self, digest: str) -> bytes | None:
-        """What lies under a digest; None for what cannot be an object. OSError; Absent."""
+    def _lying(self, digest: str, path: Path) -> bytes | None:
+        """What lies under a digest, at its path; None for what cannot be an object. OSError; Absent."""
         for _ in range(3):
             try:
-                return plain_bytes(self.path(digest))
+                return plain_bytes(path)
             except FileNotFoundError:
                 place = self._recalled(digest)
             if place is None:
                 break
             with suppress(FileNotFoundError):
                 return plain_bytes(place)
-        raise Absent(f"no object sha256:{digest} is here", path=str(self.path(digest)))
+        raise Absent(f"no object sha256:{digest} is here", path=str(path))
 
     def _recalled(self, digest: str) -> Path | None:
         """Where an object that a sweep moved to the trash lies now: at its place again or, where nothing can be
