@@ -70,8 +70,9 @@ def _sweep(arguments: argparse.Namespace, workspace: "Workspace") -> int:
 
 
 def _cleared(workspace: "Workspace", *, dry_run: bool) -> "Cleared":
-    """What was found of pictures that are gone and that no lock names, in all projects that use the store."""
-    from flowrunner.checks.clearing import Cleared, clear
+    """What was found and copied of pictures that are gone and that no lock names, in all projects of the store."""
+    from flowrunner.checks import clearing
+    from flowrunner.report.page import kept
     from flowrunner.store.roots import named_by_locks
 
     objects, named = workspace.objects(), named_by_locks(workspace)
@@ -80,7 +81,8 @@ def _cleared(workspace: "Workspace", *, dry_run: bool) -> "Cleared":
         return digest in named or objects.knows(digest)
 
     states = [project.state for project in workspace.sharing()]
-    return sum((clear(state, is_needed, dry_run=dry_run) for state in states), Cleared())
+    found = (part.clear(state, is_needed, dry_run=dry_run) for state in states for part in (clearing, kept))
+    return sum(found, clearing.Cleared())
 
 
 def _swept(done: "Sweep", cleared: "Cleared", *, dry_run: bool) -> dict[str, Any]:
@@ -106,7 +108,9 @@ def _lines(done: "Sweep", cleared: "Cleared", arguments: argparse.Namespace) -> 
     }
     would = "would be " if arguments.dry_run else ""
     amounts = [(fate.value, done.files[fate], done.bytes[fate], said[fate]) for fate in Fate]
-    amounts.append(("cleared", cleared.files, cleared.bytes, "verdicts and heat maps of pictures that are gone"))
+    amounts.append(
+        ("cleared", cleared.files, cleared.bytes, "verdicts, heat maps and copies of pictures that are gone")
+    )
     rows = [(f"{would}{what}", *_amount(files, size), why) for what, files, size, why in amounts if files]
     return columns(rows, right=(1, 2))
 

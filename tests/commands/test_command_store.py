@@ -13,7 +13,7 @@ from support import Result, cli, project
 from flowrunner.store.inuse import share
 from flowrunner.store.workspace import STATE
 
-CLEARED = "verdicts and heat maps of pictures that are gone"
+CLEARED = "verdicts, heat maps and copies of pictures that are gone"
 AMOUNT = obj(files=WHOLE, bytes=WHOLE)
 SWEEP = obj(
     dry_run=YES_NO,

@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 from report_pages import page_of
-from support import environment, picture
+from support import cli, environment, picture
 
 from flowrunner.artifact import Artifact
+from flowrunner.checks.clearing import Cleared
 from flowrunner.digest import sha256
 from flowrunner.imagehead import artifact
 from flowrunner.imaging import picture as pictures
 from flowrunner.report.page import kept as module
 from flowrunner.report.page.copies import Copies, Copy, Sizes
-from flowrunner.report.page.kept import Kept, Made, fitting
+from flowrunner.report.page.kept import Kept, Made, clear, fitting
 from flowrunner.report.page.shelf import Shelf, Supply
 from flowrunner.store import sealed
 from flowrunner.store.workspace import Workspace
@@ -440,3 +441,35 @@ def test_the_oldest_of_a_project_go(kept: Kept, monkeypatch: pytest.MonkeyPatch)
         os.utime(other._path, (number, number))
     found = [bool(Kept(kept.workspace, f"{number}.lock.yaml").read(SIZES)) for number in range(5)]
     assert found == [False, False, False, True, True]
+
+
+def test_copies_outlast_no_picture_of_theirs(folder: Path) -> None:
+    page(folder)
+    kept = file_of(folder)
+    assert "cleared" not in swept(folder)
+    unread = kept.with_name("unread")
+    unread.write_bytes(b"anything")
+    shutil.rmtree(folder / ".flowrunner" / "objects")
+    for lock in folder.rglob("*.lock.yaml"):
+        lock.unlink()
+    assert swept(folder, "--dry-run").startswith("would be cleared  2 files")
+    assert kept.exists()
+    assert swept(folder).startswith("cleared  2 files")
+    assert not kept.exists()
+    assert not unread.exists()
+
+
+def test_a_sweep_follows_no_link_to_copies(folder: Path, tmp_path: Path) -> None:
+    page(folder)
+    shutil.move(folder / ".flowrunner" / "copies", tmp_path / "theirs")
+    for where in (folder / ".flowrunner" / "copies", tmp_path / "theirs" / "link"):
+        where.symlink_to(tmp_path / "theirs")
+    before = sorted((tmp_path / "theirs").iterdir())
+    assert clear(folder / ".flowrunner", lambda _: False, dry_run=False) == Cleared()
+    assert sorted((tmp_path / "theirs").iterdir()) == before
+
+
+def swept(folder: Path, *words: str) -> str:
+    done = cli("store", "gc", "--grace", "0", *words, cwd=folder)
+    assert done.exit_code == 0, done.err
+    return done.out

@@ -8,18 +8,19 @@ picture on this disk, which nobody can know beforehand, and count only while tha
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from flowrunner.checks.clearing import Cleared
 from flowrunner.digest import tagged
 from flowrunner.errors import StoreError
 from flowrunner.files import IMAGE_LIMIT, TEXT_LIMIT
 from flowrunner.report.page.copies import VERSION, Copies, Copy, Sizes
 from flowrunner.slotted import dataclass
 from flowrunner.store import sealed
-from flowrunner.store.durable import ensure_own
+from flowrunner.store.durable import Explained, ensure_own
 from flowrunner.store.workspace import Workspace
 
 FOLDER = "copies"
@@ -75,6 +76,31 @@ class Kept:
         return self.workspace.state / FOLDER / tagged("copies", self.lock)
 
 
+def clear(state: Path, is_needed: Callable[[str], bool], *, dry_run: bool) -> Cleared:
+    """Removes from a project's `state` the copies of any page that shows a picture whose digest `is_needed` does not
+    take, and what nobody can read: whatever else the page shows is made anew. Links are passed over."""
+    done, folder = Cleared(), state / FOLDER
+    if state.is_symlink() or folder.is_symlink() or not folder.is_dir():
+        return done
+    with Explained("swept", folder):
+        for path in sorted(path for path in folder.iterdir() if not path.is_symlink() and path.is_file()):
+            if all(map(is_needed, _shown(path))):
+                continue
+            done += Cleared(1, path.lstat().st_size)
+            if not dry_run:
+                path.unlink(missing_ok=True)
+    return done
+
+
+def _shown(path: Path) -> list[str]:
+    """The digests of the pictures whose copies a file holds; of no picture where it says nothing."""
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        found = sealed.read(path)
+        if found is not None:
+            return list(_head(found)[0]["pictures"])
+    return [""]
+
+
 def fitting(made: Mapping[str, Made]) -> dict[str, Made]:
     """As many, from the first, as are kept."""
     found, room = {}, _ROOM
@@ -114,9 +140,7 @@ def _written(made: Mapping[str, Made], how: list[Any]) -> bytes:
 
 def _read(kept: memoryview, how: list[Any]) -> Iterator[tuple[str, Made]]:
     """What `_written` wrote, if it was made as asked for; anything may be raised for what it never wrote."""
-    head, _, _ = bytes(kept[:TEXT_LIMIT]).partition(b"\n")
-    found = json.loads(head)
-    at = len(head) + 1
+    found, at = _head(kept)
     for digest, one in found["pictures"].items() if found["how"] == how else ():
         copies = []
         for length, width, height in one["copies"]:
@@ -125,6 +149,12 @@ def _read(kept: memoryview, how: list[Any]) -> Iterator[tuple[str, Made]]:
         mini, small, *rest = copies
         large = rest[0] if rest else None
         yield digest, Made(Copies(mini, small, large, one["see_through"], is_preview=False), one["large"], one["stamp"])
+
+
+def _head(kept: memoryview) -> tuple[Any, int]:
+    """What is said of copies, and where they begin."""
+    head, _, _ = bytes(kept[:TEXT_LIMIT]).partition(b"\n")
+    return json.loads(head), len(head) + 1
 
 
 def _clear(folder: Path) -> None:
