@@ -200,7 +200,7 @@ class Body:
 
 def head_of(answer: "httpx.Response") -> Mapping[str, str]:
     """The headers of a reply, their names in small letters. To ask httpx for one of them takes as long as for all."""
-    return {name.lower(): value for name, value in answer.headers.items()}
+    return dict(answer.headers.items())
 
 
 def declared(head: Mapping[str, str]) -> int | None:

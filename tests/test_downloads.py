@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from flowrunner import network
 from flowrunner.bodies import BLOCK
-from flowrunner.downloads import AT_ONCE, Downloads, Fetched, FetchFailed
+from flowrunner.downloads import AT_ONCE, STEADY_S, Downloads, Fetched, FetchFailed
 from flowrunner.errors import StoreError
-from flowrunner.exchange import Connections
+from flowrunner.exchange import CONNECT_S, Connections
 from flowrunner.network import Judged, Refusal
 
 PUBLIC = "93.184.216.34"
@@ -125,8 +125,22 @@ def test_a_file_is_fetched_from_the_judged_address_under_its_name() -> None:
     assert str(request.url) == f"https://{PUBLIC}/a.png?sig=1"
     assert request.headers["host"] == "cdn.example"
     assert request.extensions["sni_hostname"] == "cdn.example"
+    assert request.extensions["timeout"] == {
+        "connect": CONNECT_S,
+        "read": STEADY_S,
+        "write": STEADY_S,
+        "pool": STEADY_S,
+    }
     assert request.headers["accept-encoding"] == "identity"
     assert not {"authorization", "api-key", "cookie"} & set(request.headers)
+
+
+def test_a_file_of_the_operators_own_origin_is_asked_for_under_its_port() -> None:
+    desk = Desk(GOOD)
+    assert desk.get("http://127.0.0.1:8080/a.png") == Fetched(b"\x89PNG", "image/png")
+    (request,) = desk.asked
+    assert (str(request.url), request.headers["host"]) == ("http://127.0.0.1:8080/a.png", "127.0.0.1:8080")
+    assert "sni_hostname" not in request.extensions
 
 
 class Socket:

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from flowrunner import imageparts
 from flowrunner.imagehead import MARK, BadImage, artifact, check_complete, head, mark, simulated
+from flowrunner.imageparts import parts, readable
 
 KINDS = ["PNG", "JPEG", "WEBP"]
 
@@ -252,3 +254,22 @@ def test_the_mark_of_a_jpeg_stands_behind_its_application_segments() -> None:
 def test_bytes_of_a_picture_that_look_like_the_mark_are_not_the_mark() -> None:
     assert not simulated(png(chunk(b"prVt", MARK)))
     assert not simulated(MARK)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_a_picture_that_is_cut_the_parts_before_the_cut_are_readable(kind: str) -> None:
+    data = mark(encoded(kind))
+    whole = list(parts(data))
+    cut = data[:-1]
+    assert list(readable(data)) == whole
+    found = list(readable(cut))
+    assert found == whole[: {"PNG": -1, "JPEG": -2, "WEBP": 0}[kind]]
+    with pytest.raises(BadImage):
+        list(parts(cut))
+
+
+def test_parts_are_the_same_for_little_pictures_and_for_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = [mark(encoded(kind, (40, 30))) for kind in KINDS]
+    little = [list(parts(data)) for data in pictures]
+    monkeypatch.setattr(imageparts, "_LITTLE", 0)
+    assert [list(parts(data)) for data in pictures] == little

@@ -5,6 +5,8 @@ import errno
 import os
 import stat
 import threading
+from itertools import groupby
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from flowrunner.digest import sha256
 from flowrunner.jobs import Stop
 from flowrunner.keeping import Desk, Keeper, NotKept
 from flowrunner.providers.base import Delivery
+from flowrunner.store import syncing, waiters
 from flowrunner.store.durable import Steps
 from flowrunner.store.objects import Objects, Writer
 from flowrunner.store.syncing import AT_ONCE
@@ -220,18 +223,59 @@ def test_a_disk_that_does_not_take_one_of_several_pictures_takes_the_others(
     assert len(Objects(tmp_path).drafts()) == 0
 
 
-def test_small_pictures_that_come_together_are_waited_for_together(tmp_path: Path) -> None:
-    Objects(tmp_path).put(b"makes the folders that all need")
-    pictures = [png(8, size) for size in range(1, 17)]
+def ready(root: Path, count: int) -> list[bytes]:
+    """Small pictures, whose folders are there."""
+    objects, pictures = Objects(root), [png(8, size) for size in range(1, count + 1)]
+    objects.put(b"makes the folder of drafts")
     for picture in pictures:
-        Objects(tmp_path).make_folder(Objects(tmp_path).path(sha256(picture)).parent)
+        objects.make_folder(objects.path(sha256(picture)).parent)
+    return pictures
+
+
+def kept_together(root: Path, *together: list[bytes]) -> None:
+    """Keeps pictures, those of each list at once."""
 
     async def all_of_them() -> None:
-        working = keeper(tmp_path, {})
-        await asyncio.gather(*(working.keep(Delivery(data=picture), 1) for picture in pictures))
+        working = keeper(root, {})
+        for pictures in together:
+            found = await asyncio.gather(*(working.keep(Delivery(data=picture), 1) for picture in pictures))
+            assert [one.sha256 for one in found if isinstance(one, Artifact)] == list(map(sha256, pictures))
         working.close()
 
-    with disk_order("write", "fsync", "link") as order:
-        asyncio.run(all_of_them())
-    names = [*["write"] * 16, *["fsync"] * 16, *["link"] * 16, *["fsync"] * 16]
-    assert [name for name in order if name in names][-64:] == names
+    asyncio.run(all_of_them())
+
+
+def test_small_pictures_that_come_together_are_waited_for_together(tmp_path: Path) -> None:
+    pictures = ready(tmp_path, 16)
+    with disk_order("write", "posix_fadvise", "fsync", "link") as order:
+        kept_together(tmp_path, pictures)
+    assert order == [*["write", "posix_fadvise"] * 16, *["fsync"] * 16, *["link"] * 16, *["fsync"] * 16]
+
+
+def test_only_so_many_small_pictures_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syncing, "AT_ONCE", 1)
+    pictures = ready(tmp_path, 100)
+    with disk_order("write", "link") as order:
+        kept_together(tmp_path, pictures)
+    assert [(name, len(list(together))) for name, together in groupby(order)] == [
+        ("write", 64),
+        ("link", 64),
+        ("write", 36),
+        ("link", 36),
+    ]
+
+
+def test_a_small_picture_that_comes_after_another_needs_no_thread_and_two_at_once_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiters, "QUICK", inf)
+    pictures, plain, committed = ready(tmp_path, 5), Writer.committed, []
+
+    def noted(writer: Writer) -> Steps[str]:
+        committed.append(threading.get_ident() == here)
+        return plain(writer)
+
+    here = threading.get_ident()
+    monkeypatch.setattr(Writer, "committed", noted)
+    kept_together(tmp_path, pictures[:1], pictures[1:2], pictures[2:4], pictures[4:])
+    assert committed == [False, True, False, False, False]

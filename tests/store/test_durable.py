@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,13 @@ def test_where_a_disk_takes_no_advice_a_file_is_durable_all_the_same(
         begin_writing(file.fileno())
     replace(tmp_path / "file", b"two")
     assert (tmp_path / "file").read_bytes() == b"two"
+
+
+def test_what_was_written_is_not_kept_while_others_are_written(tmp_path: Path) -> None:
+    data = b"many " * 1000
+    before = sys.getrefcount(data)
+    work = put(tmp_path / "file", data)
+    next(work)
+    assert sys.getrefcount(data) == before
+    at_once(work)
+    assert (tmp_path / "file").read_bytes() == data

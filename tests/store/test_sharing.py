@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from functools import wraps
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from store_ledgers import NONE, begin, outcome
 
 from flowrunner.errors import StoreError
 from flowrunner.store import rows as tables
-from flowrunner.store import sharing
+from flowrunner.store import sharing, waiters
 from flowrunner.store.database import Database
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.records import Intent, Receipt, State
@@ -241,3 +242,56 @@ async def test_a_disk_that_does_not_even_undo_is_told_and_keeps_nobody_waiting(
             await ledger.durably(ledger.reserve, intent(run, "b"), NONE)
     ledger._database._connection.execute("ROLLBACK")
     assert len(await reserved(ledger, run, "c")) == 1
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where each commit was waited for, on a disk that is always quick."""
+    monkeypatch.setattr(waiters, "QUICK", inf)
+    here, plain, found = threading.get_ident(), Database.settle, list[str]()
+
+    def settle(database: Database) -> None:
+        found.append("here" if threading.get_ident() == here else "thread")
+        plain(database)
+
+    monkeypatch.setattr(Database, "settle", settle)
+    return found
+
+
+@in_loop
+async def test_a_write_that_comes_after_another_needs_no_thread_and_two_at_once_do(
+    ledger: Ledger, settled: list[str]
+) -> None:
+    run = begin(ledger)
+    for keys in (["a"], ["b"], ["c"], ["d", "e"], ["f"], ["g"]):
+        await reserved(ledger, run, *keys)
+    assert settled == ["thread", "here", "here", "thread", "thread", "here"]
+
+
+@in_loop
+async def test_what_is_done_anew_is_not_waited_for_by_the_event_loop(
+    ledger: Ledger, settled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(ledger)
+    await reserved(ledger, run, "a")
+    together, done = Database.together, list[int]()
+
+    def noted(database: Database, writes: Any) -> Any:
+        done.append(threading.get_ident())
+        return together(database, writes)
+
+    monkeypatch.setattr(Database, "together", noted)
+    monkeypatch.setattr(Database, "settle", broken)
+    assert len(await reserved(ledger, run, "b")) == 1
+    assert len(done) == 1
+    assert threading.get_ident() not in done
+    assert states(ledger, run) == ["intent", "intent"]
+
+
+def broken(database: Database) -> None:
+    """A commit that the disk does not take."""
+    try:
+        database._undo()
+    finally:
+        database._turn.release()
+    raise StoreError("the disk is full")
