@@ -258,9 +258,10 @@ class Writer:
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
         with self._turn:
-            self._close()
+            self._over = True
             if self._lies:
                 with Explained("written", self._draft):
+                    self._close()
                     self._draft.unlink(missing_ok=True)
                 self._lies = False
 
