@@ -5,7 +5,6 @@ with a Pending in it has no key.
 """
 
 from flowrunner.binding.binder import Binder
-from flowrunner.binding.bound import Bound, Known, input_artifacts, standing
-from flowrunner.binding.checking import BoundCheck
+from flowrunner.binding.bound import Bound, BoundCheck, Known, input_artifacts, standing
 
 __all__ = ["Binder", "Bound", "BoundCheck", "Known", "input_artifacts", "standing"]

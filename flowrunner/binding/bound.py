@@ -1,20 +1,19 @@
 """A cell as bound: its request as a tree, with what stands in it for pictures that are not there yet."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from flowrunner.artifact import Artifact
-from flowrunner.call import Call, File, Link
+from flowrunner.call import Call, File, Link, replaced
+from flowrunner.call import name as named
+from flowrunner.digest import tagged
 from flowrunner.graph import FromCell
 from flowrunner.loading.cells import Cell
-from flowrunner.pipeline import Template
+from flowrunner.pipeline import Level, Template
 from flowrunner.problems import Problem
 from flowrunner.slotted import dataclass, field
 from flowrunner.source import Span
 from flowrunner.store.locked import cell_key
-
-if TYPE_CHECKING:
-    from flowrunner.binding.checking import BoundCheck
 
 Path: TypeAlias = tuple[str | int, ...]
 Size: TypeAlias = tuple[int, int]
@@ -68,6 +67,26 @@ UNTOLD: Final = Link("https://unknown.invalid/")
 """Stands for an image of which nothing is known: of an input without a value, or of a reference that is wrong."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundCheck:
+    """One assertion on the picture of one cell. Images in `params` are Artifact leaves, or Pending."""
+
+    name: str
+    level: Level
+    params: Mapping[str, Any]
+    span: Span
+
+    @property
+    def pictures(self) -> tuple[Artifact, ...]:
+        """What it compares with."""
+        return tuple(leaf for leaf in self.params.values() if isinstance(leaf, Artifact))
+
+    @property
+    def key(self) -> str:
+        """The digest of what is asserted, whatever it means when it does not hold."""
+        return tagged("check/1", [self.name, replaced(self.params, named)])
+
+
 @dataclass(slots=True, kw_only=True)
 class Bound:
     """A cell as bound. `calls` is empty while something of the request is pending or unknown, and where there are
@@ -90,7 +109,7 @@ class Bound:
     """Whether that is known."""
     size: Size | None = None
     """Size that the result is asked to have, where that is known."""
-    checks: "tuple[BoundCheck, ...]" = ()
+    checks: tuple[BoundCheck, ...] = ()
     """What its picture is to be held against."""
     asked: Asked = field(default_factory=dict)
     """What it follows from, of other cells."""

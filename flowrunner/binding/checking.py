@@ -3,45 +3,21 @@
 A check is no part of a request: no key depends on it, and to change it pays for nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from flowrunner.artifact import Artifact
 from flowrunner.binding import pictures, values
-from flowrunner.binding.bound import NOTHING, Bound, Pending, PendingSize, pending_in
+from flowrunner.binding.bound import NOTHING, Bound, BoundCheck, Pending, PendingSize, pending_in
 from flowrunner.binding.judging import faults
 from flowrunner.binding.work import Work
-from flowrunner.call import Link, replaced
-from flowrunner.call import name as named
+from flowrunner.call import Link
 from flowrunner.catalog.assertions import ASSERTIONS
 from flowrunner.catalog.model import Model
-from flowrunner.digest import tagged
 from flowrunner.imagehead import MAX_SIDE
 from flowrunner.imaging import geometry
 from flowrunner.imaging.errors import OperationError
-from flowrunner.pipeline import Check, Level, SizeOf
-from flowrunner.slotted import dataclass
-from flowrunner.source import Span
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundCheck:
-    """One assertion on the picture of one cell. Images in `params` are Artifact leaves, or Pending."""
-
-    name: str
-    level: Level
-    params: Mapping[str, Any]
-    span: Span
-
-    @property
-    def pictures(self) -> tuple[Artifact, ...]:
-        """What it compares with."""
-        return tuple(leaf for leaf in self.params.values() if isinstance(leaf, Artifact))
-
-    @property
-    def key(self) -> str:
-        """The digest of what is asserted, whatever it means when it does not hold."""
-        return tagged("check/1", [self.name, replaced(self.params, named)])
+from flowrunner.pipeline import Check, SizeOf
 
 
 def bind(work: Work, bound: Bound) -> Iterator[BoundCheck]:

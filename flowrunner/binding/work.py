@@ -1,7 +1,7 @@
 """One cell being bound: what it sees, what was found out so far, and its templates."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flowrunner.binding.bound import NOTHING, Asked, Known, Path, Said
 from flowrunner.graph import FromCell
@@ -14,17 +14,40 @@ from flowrunner.pipeline import Template
 from flowrunner.templates import TemplateProblem, Unknown, UsesUnknown
 
 if TYPE_CHECKING:
-    from flowrunner.binding.binder import Binder
+    from flowrunner.catalog.faults import Fault
+    from flowrunner.catalog.model import Model
+    from flowrunner.graph import Graph
+    from flowrunner.images import Images
+    from flowrunner.loading.meter import Meter
+    from flowrunner.pipeline import Step, TextFile
     from flowrunner.problems import Problem
     from flowrunner.source import Span
 
 _STAND_INS: Mapping[str, Any] = {"integer": 1, "number": 1.0, "boolean": True}
 
 
+class Binds(Protocol):
+    """What the cells of a graph share while they are bound."""
+
+    graph: "Graph"
+    images: "Images"
+    meter: "Meter"
+    simulated: bool
+
+    def said(self, target: FromCell, known: Known) -> Said:
+        """What a cell that needs another one is told of it."""
+
+    def faults(self, model: "Model", request: Mapping[str, Any]) -> "list[Fault]":
+        """What the catalogue says against a request."""
+
+    def text_file(self, param: "TextFile", step: "Step", fields: Fields) -> Template | Scalar | None:
+        """The template or text of a file; None where there is none, which `fields` then tells."""
+
+
 class Work:
     """One cell being bound."""
 
-    def __init__(self, binder: "Binder", cell: Cell, known: Known, asked: Asked | None = None) -> None:
+    def __init__(self, binder: Binds, cell: Cell, known: Known, asked: Asked | None = None) -> None:
         self.binder = binder
         self.cell = cell
         self.known = known
