@@ -332,7 +332,8 @@ class Writer:
     def _sealed(self) -> Steps[None]:
         handle = self._hand_over()
         os.fchmod(handle, 0o444)
-        begin_writing(handle)
+        if self.size <= _LITTLE:  # much of a large one is written by now, and the system would forget that much
+            begin_writing(handle)
         yield
         os.fsync(handle)
         self._close()

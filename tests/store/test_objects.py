@@ -268,6 +268,13 @@ def test_the_name_comes_once_the_bytes_are_durable_and_is_made_durable_itself(tm
     assert steps.count("link") == 1
 
 
+@pytest.mark.parametrize(("size", "told"), [(64 * 1024, 1), (64 * 1024 + 1, 0)])
+def test_the_disk_is_told_beforehand_of_little_files_only(tmp_path: Path, size: int, told: int) -> None:
+    with disk_order("posix_fadvise") as order:
+        Objects(tmp_path).put(bytes(size))
+    assert len(order) == told
+
+
 def test_a_store_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored(tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 4242)

@@ -69,7 +69,7 @@ class Kept:
             self.workspace.prepare_state()
             ensure_own(self.workspace.state)
             sealed.write(self._path, _written(made, _how(sizes)))
-            _clear(self._path.parent)
+            _make_room(self._path.parent)
 
     @property
     def _path(self) -> Path:
@@ -157,7 +157,7 @@ def _head(kept: memoryview) -> tuple[Any, int]:
     return json.loads(head), len(head) + 1
 
 
-def _clear(folder: Path) -> None:
+def _make_room(folder: Path) -> None:
     """Removes the oldest files, where they are more than a project may keep."""
     room = _ALL
     for path in sorted(folder.iterdir(), key=lambda path: path.lstat().st_mtime_ns, reverse=True):
