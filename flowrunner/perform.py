@@ -363,8 +363,10 @@ class Performer:
         reading = await apart(len(reply.body), door.provider.read, reply)
         match reading:
             case Finished():
-                # A reply that holds its pictures takes room in memory as long as a call that is under way.
-                if len(reply.body) <= BLOCK and job.answered():
+                # A reply that holds its pictures takes room in memory as long as a call that is under way. What cost
+                # more than was reserved has to be in the ledger before another call is held against the limits.
+                dearer = (reading.paid or 0) > (job.estimate or 0)
+                if len(reply.body) <= BLOCK and not dearer and job.answered():
                     await self.leaving.none()
                 return await self._finish(job, door, receipt, reading, begun)
             case Refused():

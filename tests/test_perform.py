@@ -319,6 +319,25 @@ def test_an_answered_call_is_never_sent_again_though_its_picture_was_lost(till: 
     assert till.fetches.asked == ["https://cdn/a.png"] * 2
 
 
+@pytest.mark.parametrize(
+    ("reserved", "usd", "gives"),
+    [(80_000_000, "0.08", True), (79_999_999, "0.08", False), (None, "0.08", False), (80_000_000, None, True)],
+)
+def test_a_call_that_cost_more_than_was_reserved_keeps_its_slot_until_the_ledger_has_that(
+    till: Till, reserved: int | None, usd: str | None, gives: bool
+) -> None:
+    given: list[bool] = []
+
+    def answered() -> bool:
+        given.append(True)
+        return True
+
+    till.wire.coming.append(reply([png(8, 8, "a")], usd=usd))
+    found = till.one(replace(job(), estimate=reserved, answered=answered))
+    assert isinstance(found, Outcome)
+    assert bool(given) is gives
+
+
 def test_a_full_disk_loses_no_reply(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(Writer, "write", _full)
