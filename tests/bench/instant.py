@@ -29,7 +29,9 @@ from flowrunner.digest import sha256
 ORIGIN = "https://instant.invalid"
 ENVIRONMENT = {"AIMLAPI_API_KEY": "sk-instant", "AIMLAPI_BASE_URL": ORIGIN, "HOME": "/nonexistent", "PATH": ""}
 """For a live run: the origin is the operator's, so that no host is looked up for its pictures."""
-USD = "0.0315"
+USD = 0.0126
+"""The listed price of a megapixel, for flux-2 and flux-2-edit. A call that costs more than was reserved for it keeps
+its slot until the ledger knows: a provider that charges too much would measure that."""
 _SIZE = (512, 512)
 
 
@@ -85,7 +87,7 @@ class Provider(httpx.AsyncBaseTransport):
             self.flying -= 1
         data = [self._shown(png(*_size(body), f"{call} {number}")) for number in range(body.get("num_images", 1))]
         said = json.dumps({"data": data, "meta": None}).encode()
-        return _reply(request, said, "application/json", ("x-aimlapi-usd-spent", USD))
+        return _reply(request, said, "application/json", ("x-aimlapi-usd-spent", _charge(body)))
 
     def _shown(self, data: bytes) -> dict[str, str | None]:
         if self.inline:
@@ -110,6 +112,11 @@ async def _traced(request: httpx.Request, event: str) -> None:
 def _size(body: dict[str, Any]) -> tuple[int, int]:
     asked = body.get("image_size")
     return (asked["width"], asked["height"]) if isinstance(asked, dict) else _SIZE
+
+
+def _charge(body: dict[str, Any]) -> str:
+    """Its pictures and those it is given, all of them counted as of one megapixel."""
+    return f"{USD * (body.get('num_images', 1) + len(body.get('image_urls', ()))):.4f}"
 
 
 def png(width: int, height: int, seed: str) -> bytes:

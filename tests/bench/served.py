@@ -82,7 +82,7 @@ class Provider(asyncio.Protocol):
         if self.inline:
             url, inline = "", base64.b64encode(b"".join(self.picture.pieces(number))).decode()
         body = json.dumps({"data": [{"url": url or None, "b64_json": inline}], "meta": None}).encode()
-        self._send(b"application/json\r\nx-aimlapi-usd-spent: 0.0315", body)
+        self._send(b"application/json\r\nx-aimlapi-usd-spent: 0.0126", body)
 
     def _send(self, kind: bytes, *body: bytes) -> None:
         if not self.transport.is_closing():
