@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from flowrunner.call import Call, Failure
+from flowrunner.call import Call, Failure, Outcome
 from flowrunner.catalog.model import Model
 from flowrunner.exchange import Endpoint, Gate
 from flowrunner.money import Nano
@@ -43,10 +43,16 @@ class Stop:
             waits.result()
 
 
+def unheard(_: Outcome) -> bool:
+    """Nothing begins before the ledger knows."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One call to perform: `sample` counts from 1 for people; `fresh` asks for a new result whatever is known.
-    `answered` is called once the provider has done its part and its reply is kept: whether another call begins now."""
+    `answered` is called once the provider has done its part and its reply is kept: whether another call begins now.
+    `stored` is called with what came of it, before the ledger knows: whether what needs its pictures begins now."""
 
     cell: str
     sample: int
@@ -56,6 +62,7 @@ class Job:
     timeout: float
     fresh: bool = False
     answered: Callable[[], bool] = bool
+    stored: Callable[[Outcome], bool] = unheard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from flowrunner.errors import RunRefused
 from flowrunner.events import Event, Noted, Retried, Sent
 from flowrunner.files import FileProblem
 from flowrunner.images import Images, Missing
-from flowrunner.jobs import Again, Door, Job, Stop, declined
+from flowrunner.jobs import Again, Door, Job, Stop, declined, unheard
 from flowrunner.keeping import Keeper, NotKept
 from flowrunner.known import forbidden
 from flowrunner.leaving import Leaving
@@ -343,7 +343,7 @@ class Performer:
     async def _reread(self, job: Job, door: Door, receipt: Receipt) -> Outcome | Failure | None:
         """What a kept reply gives, for nothing. None where the call may be sent after all: the reply says that nothing
         was done, or the user wants to pay again, or a simulator's picture has ended with its process."""
-        found = await self._read(job, door, receipt, self.clock())
+        found = await self._read(replace(job, stored=unheard), door, receipt, self.clock())
         if isinstance(found, Outcome):
             return replace(found, known=True)
         failure = found.failure if isinstance(found, Again) else found
@@ -416,5 +416,7 @@ class Performer:
             usage=finished.usage,
         )
         handles = self.placer.handles(zip(artifacts, finished.images, strict=True), door)
-        await self.ledger.durably(self.ledger.committed, receipt.call, outcome, handles)
+        # The next intent can share its commit: none is written before it, and until then the receipt stands for it.
+        commit = self.ledger.in_time if job.stored(outcome) else self.ledger.durably
+        await commit(self.ledger.committed, receipt.call, outcome, handles)
         return outcome

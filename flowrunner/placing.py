@@ -32,6 +32,8 @@ class Placer:
     scope: str
     """Told apart from other runs' handles: set where handles die with this process."""
     _turns: dict[tuple[str, str], asyncio.Lock] = field(default_factory=dict)
+    _given: dict[tuple[Remote, str], Handle] = field(default_factory=dict)
+    """Those of this run's own pictures, which the ledger may not have yet."""
 
     async def place(self, leaf: Input, job: Job, door: Door) -> str | Failure | Again:
         """What stands for an input in a request. Missing, Damaged, FileProblem or Pretended where its bytes
@@ -50,7 +52,9 @@ class Placer:
         for image, delivery in pictures:
             expires = delivery.expires if delivery.expires is not None else now + door.provider.limits.lifetime
             if delivery.handle is not None and expires > now:
-                found.append(Handle(remote=remote, digest=image.sha256, handle=delivery.handle, expires=expires))
+                handle = Handle(remote=remote, digest=image.sha256, handle=delivery.handle, expires=expires)
+                self._given[remote, image.sha256] = handle
+                found.append(handle)
         return found
 
     def masked(self, reply: Response) -> Response:
@@ -66,7 +70,11 @@ class Placer:
         return Remote(door.provider.name, f"{origin} {self.scope}".strip(), self.simulated)
 
     def _handle(self, leaf: Artifact | File, door: Door) -> str | None:
-        return self.ledger.handle(self._remote(door), leaf.sha256, self.wall())
+        remote, now = self._remote(door), self.wall()
+        given = self._given.get((remote, leaf.sha256))
+        if given is not None and (given.expires is None or given.expires > now):
+            return given.handle
+        return self.ledger.handle(remote, leaf.sha256, now)
 
     async def _read(self, leaf: Artifact | File) -> bytes:
         """Off the event loop: what is sent is hashed again."""

@@ -71,9 +71,9 @@ class Scheduler:
     _places: Mapping[str, int] = field(init=False)
     _ready: list[tuple[int, int, int, str]] = field(default_factory=list)
     """Cells of which is to be decided what becomes of them: a heap in the order of the lines."""
-    _under_way: "dict[asyncio.Task[Any], Callable[[Any], None]]" = field(default_factory=dict)
+    _under_way: "dict[asyncio.Future[Any], Callable[[Any], None]]" = field(default_factory=dict)
     """What is awaited, each with what follows from it."""
-    _over: "asyncio.Queue[asyncio.Task[Any] | None]" = field(default_factory=asyncio.Queue)
+    _over: "asyncio.Queue[asyncio.Future[Any] | None]" = field(default_factory=asyncio.Queue)
     """What has ended; None where a slot may be free for another reason."""
 
     async def run(self, wanted: Collection[str]) -> None:
@@ -104,7 +104,7 @@ class Scheduler:
             while not self._over.empty():
                 self._take(self._over.get_nowait())
 
-    def _take(self, ended: "asyncio.Task[Any] | None") -> None:
+    def _take(self, ended: "asyncio.Future[Any] | None") -> None:
         if ended is not None:
             self._under_way.pop(ended)(ended.result())
 
@@ -114,9 +114,11 @@ class Scheduler:
             self._begin(self._sample(*work), partial(self._ended, provider, *work))
 
     def _begin(self, work: Coroutine[Any, Any, T], then: Callable[[T], None]) -> None:
-        task = asyncio.create_task(work)
-        self._under_way[task] = then
-        task.add_done_callback(self._over.put_nowait)
+        self._follow(asyncio.create_task(work), then)
+
+    def _follow(self, work: "asyncio.Future[T]", then: Callable[[T], None]) -> None:
+        self._under_way[work] = then
+        work.add_done_callback(self._over.put_nowait)
 
     async def _given_up(self, fault: BaseException) -> None:
         """Nothing more is sent. What is under way is awaited, since it is paid for, unless the run itself is cancelled:
@@ -222,6 +224,8 @@ class Scheduler:
         return None if begun.is_open else self._performed(begun)
 
     def _ended(self, provider: str, begun: _Begun, index: int, found: _Found) -> None:
+        if begun.found[index] is not None:  # told when its pictures were stored
+            return
         self._lines.free(provider, given=index in begun.given)
         begun.found[index] = found
         if isinstance(found[0], Outcome):
@@ -291,6 +295,7 @@ class Scheduler:
             timeout=cell.step.timeout or self.graph.pipeline.timeout or self.timeout_of(cell.model.provider),
             fresh=cell.id in self.planner.force,
             answered=partial(self._answered, begun, index),
+            stored=partial(self._stored, begun, index),
         )
         found = await self.performer.perform(job)
         known = self.planner.outcome(call.key) if cell.id in self.remake else None
@@ -309,6 +314,16 @@ class Scheduler:
             self._over.put_nowait(None)  # whatever is ready has to be decided first
         else:
             self._fill()
+        return True
+
+    def _stored(self, begun: _Begun, index: int, outcome: Outcome) -> bool:
+        """Another call that waits for its pictures begins, and its intent is written down with what came of this."""
+        cell = begun.planned.cell
+        if self.stop.requested or self._ways[cell.id][0] <= 1:
+            return False
+        known: asyncio.Future[_Found] = asyncio.get_running_loop().create_future()
+        known.set_result((outcome, True))
+        self._follow(known, partial(self._ended, _provider(cell), begun, index))
         return True
 
     def _tell(self, planned: PlannedCell, index: int, found: Outcome | Failure) -> None:

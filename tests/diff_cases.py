@@ -83,7 +83,7 @@ async def _run(making: Planner) -> Mapping[str, CellResult]:
     scheduler = Scheduler(
         graph=making.graph,
         planner=making,
-        performer=Player(gives, Memories(), None),
+        performer=Player(gives, Memories(), None, stores=False),
         stop=Stop(),
         emit=lambda _: None,
         timeout_of=lambda _: 300.0,

@@ -69,27 +69,35 @@ class Memories:
 
 
 class Player:
-    """A performer. `order` decides whose turn it is to end among the calls that are under way."""
+    """A performer. `order` decides whose turn it is to end among the calls that are under way; where it `stores`, they
+    have another turn, until the ledger knows."""
 
-    def __init__(self, answer: Answer, memories: Memories, order: Callable[[Sequence[str]], int] | None) -> None:
+    def __init__(
+        self, answer: Answer, memories: Memories, order: Callable[[Sequence[str]], int] | None, *, stores: bool
+    ) -> None:
         self.answer = answer
         self.memories = memories
         self.order = order
+        self.stores = stores
         self.jobs: list[Job] = []
         self.under_way: dict[str, asyncio.Future[None]] = {}
         self.most = 0
 
     async def perform(self, job: Job) -> Outcome | Failure:
         self.jobs.append(job)
+        await self._turn(f"{job.cell}#{job.sample}")
+        found = self.answer(job)
+        if isinstance(found, Outcome):
+            if self.stores and job.stored(found):
+                await self._turn(f"{job.cell}#{job.sample} stored")
+            self.memories.outcomes[job.call.key] = found
+        return found
+
+    async def _turn(self, name: str) -> None:
         if self.order is not None:
-            name = f"{job.cell}#{job.sample}"
             self.under_way[name] = asyncio.get_running_loop().create_future()
             self.most = max(self.most, len(self.under_way))
             await self.under_way[name]
-        found = self.answer(job)
-        if isinstance(found, Outcome):
-            self.memories.outcomes[job.call.key] = found
-        return found
 
     async def conduct(self, order: Callable[[Sequence[str]], int]) -> None:
         """Ends one call after the other; cells that become ready meanwhile join in."""
@@ -113,6 +121,7 @@ class Show:
         self.sent: list[str] = []
         self.events: list[Event] = []
         self.slots: dict[str, int] = {}
+        self.stores = False
 
     def write(self, text: str) -> None:
         self.files.files["show.yaml"] = (HEAD + text).encode()
@@ -142,12 +151,13 @@ class Show:
         self, order: Callable[[Sequence[str]], int] | None, only: Sequence[str], options: dict[str, Any]
     ) -> dict[str, CellResult]:
         making = self.planner(**options)
-        player = Player(self.answer, self.memories, order)
+        self.stop = Stop()
+        player = Player(self.answer, self.memories, order, stores=self.stores)
         scheduler = Scheduler(
             graph=making.graph,
             planner=making,
             performer=player,
-            stop=Stop(),
+            stop=self.stop,
             emit=self.events.append,
             timeout_of=lambda _: 300.0,
             slots=self.slots,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
@@ -18,6 +19,11 @@ class Statements(list[str]):
     def commits(self) -> int:
         """Transactions that were made durable."""
         return self.count("COMMIT")
+
+    def in_order(self, *beginnings: str) -> list[str]:
+        """Those that begin so, each by its beginning; one that sets off triggers is told again for each of them."""
+        once = [sql for sql, _ in groupby(self)]
+        return [begins for sql in once for begins in beginnings if sql.startswith(begins)]
 
     def beginning(self, word: str) -> int:
         return sum(one.lstrip().startswith(word) for one in self)

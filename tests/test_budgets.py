@@ -15,6 +15,7 @@ from flowrunner.store.records import RunStatus
 
 LIVE = {"AIMLAPI_API_KEY": "sk-1", "HOME": "/nonexistent", "PATH": ""}
 PRO, MAX = "blackforestlabs/flux-2-pro", "blackforestlabs/flux-2-max"
+EDIT = "blackforestlabs/flux-2-edit"
 SIZE = "image_size: {width: 1024, height: 1024}"
 
 
@@ -96,6 +97,17 @@ def test_charges_below_the_estimate_leave_room(tmp_path: Path, wire: Wire) -> No
     wire.answer = charges("0.01")
     result = api.run(pipeline(tmp_path, many(4)), environment=LIVE, max_usd=126_000_000)
     assert (result.status, result.paid, len(wire.sent)) == (RunStatus.DONE, 40_000_000, 4)
+
+
+def test_what_a_picture_cost_counts_before_what_needs_it_is_reserved(tmp_path: Path, wire: Wire) -> None:
+    """Both are written down in one commit: the one that cost more than was reserved comes first."""
+    edit = f"{{model: {EDIT}, with: {{prompt: y, image_urls: [$s0], image_size: square}}}}"
+    path = pipeline(tmp_path, f"{many(1)}  edited: {edit}\n")
+    wire.answer = charges("0.08")
+    result = api.run(path, environment=LIVE, max_usd=80_000_000 + 25_200_000 - 1)
+    assert (result.status, result.paid, len(wire.sent)) == (RunStatus.REFUSED, 80_000_000, 1)
+    result = api.run(path, environment=LIVE, max_usd=80_000_000)
+    assert (result.status, result.paid, len(wire.sent)) == (RunStatus.DONE, 80_000_000, 2)
 
 
 def test_a_charge_that_no_reply_states_is_not_nothing(tmp_path: Path, wire: Wire) -> None:

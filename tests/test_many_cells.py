@@ -47,11 +47,14 @@ AROUND = 4
 """Commits of a run itself: its tables, its beginning, its end."""
 
 
-def test_a_chain_makes_three_durable_commits_a_cell(tmp_path: Path) -> None:
+def test_a_chain_makes_two_durable_commits_a_cell(tmp_path: Path) -> None:
+    """What came of a cell shares its commit with the intent of the next, and is written before it."""
     with instant() as provider:
         _, told = ran(pipeline(tmp_path, CHAIN))
     assert provider.posts == 8
-    assert told.commits <= 3 * 8 + AROUND
+    assert told.commits <= 2 * 8 + 1 + AROUND
+    intent, came = "INSERT INTO calls", "INSERT INTO outcomes"
+    assert told.in_order(intent, came) == [intent, came] * 8
 
 
 def test_cells_in_flight_together_share_their_commits(tmp_path: Path) -> None:

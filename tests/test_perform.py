@@ -338,6 +338,45 @@ def test_a_call_that_cost_more_than_was_reserved_keeps_its_slot_until_the_ledger
     assert bool(given) is gives
 
 
+def test_what_needs_a_picture_is_told_when_it_lies_in_the_store_and_before_the_ledger_knows(till: Till) -> None:
+    told: list[Outcome] = []
+    ledgers: list[Ledger] = []
+
+    def stored(outcome: Outcome) -> bool:
+        (ledger,) = ledgers
+        assert till.objects.read(outcome.artifacts[0].sha256)
+        assert ledger.outcome(outcome.key, simulated=False) is None
+        assert ledger.receipt(outcome.key, simulated=False) is not None
+        told.append(outcome)
+        return True
+
+    async def both(ledger: Ledger) -> None:
+        ledgers.append(ledger)
+        run = ledger.begin(pipeline="show.yaml", name="show", simulated=False)
+        found = await till.performer(ledger, run, Caps()).perform(replace(job(), stored=stored))
+        assert told == [found]
+        assert ledger.outcome(job().call.key, simulated=False) == found
+
+    till.wire.coming.append(reply([png(8, 8, "a")]))
+    with till.ledger() as ledger:
+        asyncio.run(both(ledger))
+
+
+def test_a_picture_that_was_paid_for_before_is_told_to_nobody_ahead(till: Till) -> None:
+    """That it is known has to be told with it."""
+    told: list[Outcome] = []
+
+    def stored(outcome: Outcome) -> bool:
+        told.append(outcome)
+        return True
+
+    till.wire.coming.append(body(data=[{"url": "https://cdn/a.png"}]))
+    assert till.one(job()).billed is Billed.YES
+    till.fetches.pictures["https://cdn/a.png"] = png(64, 48, "made")
+    again = till.one(replace(job(), stored=stored))
+    assert (again.known, told) == (True, [])
+
+
 def test_a_full_disk_loses_no_reply(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(Writer, "write", _full)

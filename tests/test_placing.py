@@ -1,5 +1,6 @@
 """Inputs of calls: links, data URIs, handles, uploads; and nothing is paid where one cannot be had."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from flowrunner import imagehead
 from flowrunner.artifact import Artifact
 from flowrunner.call import Billed, Failure, Link, Outcome
 from flowrunner.perform import ATTEMPTS
+from flowrunner.store.ledger import Ledger
+from flowrunner.store.records import Caps
 
 
 @pytest.fixture
@@ -48,6 +51,29 @@ def test_a_url_of_a_result_is_passed_on_while_it_is_good(till: Till) -> None:
     till.time.now += 3601
     till.one(job("much later", model=EDIT, image_urls=list(first.artifacts)))
     assert till.wire.sent[2]["image_urls"][0].startswith("data:")
+
+
+def test_a_url_of_this_run_is_passed_on_before_the_ledger_has_it_and_not_longer_than_it_is_good(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ledger, "handle", lambda *_: None)
+    made = png(64, 48, "made")
+    till.fetches.pictures["https://cdn/a.png"] = made
+    till.wire.coming.append(httpx.Response(200, json={"data": [{"url": "https://cdn/a.png"}]}))
+    later = [job(prompt, model=EDIT, image_urls=[imagehead.artifact(made)]) for prompt in ("later", "too late")]
+
+    async def one_run() -> None:
+        with till.ledger() as ledger:
+            run = ledger.begin(pipeline="show.yaml", name="show", simulated=False)
+            performer = till.performer(ledger, run, Caps())
+            for one in (job(), *later):
+                assert isinstance(await performer.perform(one), Outcome)
+                till.time.now += 1801
+
+    asyncio.run(one_run())
+    kept, sent_anew = (body["image_urls"][0] for body in till.wire.sent[1:])
+    assert kept == "https://cdn/a.png"
+    assert sent_anew.startswith("data:")
 
 
 def test_an_input_is_uploaded_once_for_its_hour(till: Till) -> None:

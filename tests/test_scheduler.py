@@ -12,6 +12,7 @@ from running_cases import Answer, Show, fails, gives
 
 from flowrunner.artifact import Artifact
 from flowrunner.call import Billed, Failure, Outcome
+from flowrunner.events import Done
 from flowrunner.jobs import Job
 from flowrunner.loading.cells import Cell
 from flowrunner.planning import PlannedCell, Planner
@@ -61,11 +62,12 @@ def test_everything_runs_once_and_then_nothing() -> None:
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.randoms(use_true_random=False))
-def test_any_order_of_ending_gives_the_same_lock(chance: random.Random) -> None:
+@given(st.randoms(use_true_random=False), st.booleans())
+def test_any_order_of_ending_gives_the_same_lock(chance: random.Random, stores: bool) -> None:
     usual = Show(SHOW)
     usual.run()
     show = Show(SHOW)
+    show.stores = stores
     show.run(order=lambda names: chance.randrange(len(names)))
     assert dump(show.lock) == dump(usual.lock)
     assert sorted(show.sent) == sorted(usual.sent)
@@ -130,6 +132,73 @@ def test_the_first_calls_leave_while_of_others_it_is_still_to_be_decided(monkeyp
     show.run()
     assert len(decided) == len(show.memories.outcomes) == 200
     assert 0 < decided[-1] < 200
+
+
+CHAIN = f"steps: {{a: {pro()}, b: {edit('$a')}, c: {{model: image/resize, with: {{image: $b, width: 32}}}}}}"
+
+
+def test_what_needs_a_picture_is_sent_once_that_is_stored_and_counted_once() -> None:
+    ends: list[str] = []
+
+    def unknown_last(names: Sequence[str]) -> int:
+        ends.append(min(names, key=lambda name: ("stored" in name, name)))
+        return names.index(ends[-1])
+
+    show = Show(CHAIN)
+    show.stores, show.slots = True, {"aimlapi": 1}
+    found = show.run(order=unknown_last)
+    assert ends == ["a#1", "b#1", "c#1", "a#1 stored"]
+    assert [(one.status.value, one.calls, one.charges) for one in found.values()] == [
+        ("done", 1, (1000,)),
+        ("done", 1, (1000,)),
+        ("done", 0, ()),
+    ]
+    assert sum(isinstance(event, Done) for event in show.events) == 3
+
+
+def test_a_slot_is_free_once_whether_a_picture_is_stored_or_known() -> None:
+    at_once: list[int] = []
+
+    def stored_first(names: Sequence[str]) -> int:
+        at_once.append(sum("stored" not in name for name in names))
+        return names.index(min(names, key=lambda name: "stored" not in name))
+
+    show = Show(f"steps: {{a: {pro()}, b: {edit('$a')}, c: {edit('$b')}, d: {pro()}, e: {pro()}}}")
+    show.stores, show.slots = True, {"aimlapi": 1}
+    show.run(order=stored_first)
+    assert set(at_once) == {1}
+
+
+def test_a_picture_is_stored_for_nobody_once_a_run_is_to_send_nothing_more() -> None:
+    told: list[bool] = []
+    show = Show(CHAIN)
+
+    def interrupted(job: Job) -> Outcome:
+        show.stop.request("interrupted")
+        if job.call.model != "image/resize":
+            told.append(job.stored(gives(job)))
+        return gives(job)
+
+    show.answer = interrupted
+    show.run()
+    assert told == [False, False]
+
+
+def test_a_ledger_that_fails_a_stored_picture_ends_the_run_but_awaits_what_is_under_way() -> None:
+    ended: list[str] = []
+    show = Show(f"steps: {{a: {pro()}, b: {edit('$a')}, c: {edit('$b')}}}")
+
+    def answer(job: Job) -> Outcome:
+        ended.append(job.cell)
+        if job.cell == "a":
+            assert job.stored(gives(job))
+            raise ZeroDivisionError
+        return gives(job)
+
+    show.answer = answer
+    with pytest.raises(ZeroDivisionError):
+        show.run()
+    assert ended in (["a"], ["a", "b"])
 
 
 def test_no_more_samples_are_under_way_than_there_are_slots() -> None:

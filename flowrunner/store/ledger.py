@@ -109,12 +109,19 @@ class Ledger:
     async def durably(self, write: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
         """What a method of this ledger that writes gives, once that is durable. Tasks that ask for it at once share a
         commit, and the others go on meanwhile. A task that is cancelled in it hears of that at its next wait."""
+        size = sum(len(value.body) for value in values if isinstance(value, Receipt))
+        return await self._shared().add(partial(write, *values, **named), size)
+
+    async def in_time(self, write: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+        """The same, with what is written next: for what nothing waits for. It is never written behind that."""
+        return await self._shared().add(partial(write, *values, **named), patient=True)
+
+    def _shared(self) -> "Sharing":
         if self._sharing is None:
             from flowrunner.store.sharing import Sharing
 
             self._sharing = Sharing(self._database)
-        size = sum(len(value.body) for value in values if isinstance(value, Receipt))
-        return await self._sharing.add(partial(write, *values, **named), size)
+        return self._sharing
 
     # Runs
 

@@ -21,6 +21,8 @@ LONG = 256 * 1024
 """Bytes of a write that takes the event loop too long."""
 MOST = 64
 """Writes that share a commit: a few milliseconds of the event loop."""
+PATIENCE = 0.005
+"""Seconds that a patient write waits for another to share its commit with."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +32,7 @@ class _Asked:
     write: Callable[[], Any]
     waiting: "asyncio.Future[None]"
     size: int
+    patient: bool
     done: Done | None = None
 
 
@@ -41,18 +44,19 @@ class Sharing:
         self._waiters = Waiters("ledger")
         self._asked: list[_Asked] = []
         self._busy = False
+        self._timer: asyncio.TimerHandle | None = None
         with suppress(StoreError):
             database.read_apart()
 
-    async def add(self, write: Callable[[], T], size: int = 0) -> T:
+    async def add(self, write: Callable[[], T], size: int = 0, *, patient: bool = False) -> T:
         """What `write`, of so many bytes, gives, once it is durable. Nothing of it is lost when the task is cancelled
-        meanwhile: it then goes on until its next wait. A write may be tried more than once."""
+        meanwhile: it then goes on until its next wait. A write may be tried more than once. A `patient` one, for which
+        nothing waits, goes with those that are asked for next, and never behind them."""
         loop = asyncio.get_running_loop()
-        asked = _Asked(write, loop.create_future(), size)
+        asked = _Asked(write, loop.create_future(), size, patient)
         self._asked.append(asked)
         if not self._busy:
-            self._busy = True
-            loop.call_soon(self._begin)  # whoever else is ready joins
+            self._go_on(loop)
         await _outlast(asked, loop)
         assert asked.done is not None
         gave: T
@@ -65,11 +69,24 @@ class Sharing:
         """Waits for what is under way."""
         self._waiters.close()
 
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """With what was asked for, if anything."""
+        self._busy = not all(asked.patient for asked in self._asked)
+        if self._busy:
+            loop.call_soon(self._begin)  # whoever else is ready joins
+        elif self._asked and self._timer is None:
+            self._timer = loop.call_later(PATIENCE, self._begin)
+
     def _begin(self) -> None:
+        self._busy = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         batch, self._asked = self._asked[:MOST], self._asked[MOST:]
         writes = [asked.write for asked in batch]
         begun = None if sum(asked.size for asked in batch) > LONG else self._database.begin(writes)
-        brief = len(batch) == 1 and begun is not None  # what is not begun may wait for another process
+        # For one task, and what is not begun may wait for another process.
+        brief = begun is not None and sum(not asked.patient for asked in batch) == 1
         self._waiters.do(partial(self._commit, batch, begun), brief=brief)
 
     def _commit(self, batch: Sequence[_Asked], begun: Sequence[Any] | None) -> Callable[[], None]:
@@ -89,10 +106,7 @@ class Sharing:
         for asked in batch:
             if not asked.waiting.done():
                 asked.waiting.set_result(None)
-        if self._asked:
-            asyncio.get_running_loop().call_soon(self._begin)
-        else:
-            self._busy = False
+        self._go_on(asyncio.get_running_loop())
 
 
 async def _outlast(asked: _Asked, loop: asyncio.AbstractEventLoop) -> None:

@@ -18,7 +18,7 @@ from flowrunner.store import rows as tables
 from flowrunner.store import sharing, waiters
 from flowrunner.store.database import Database
 from flowrunner.store.ledger import Ledger
-from flowrunner.store.records import Intent, Receipt, State
+from flowrunner.store.records import Intent, Receipt, Remote, State
 
 
 def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -134,6 +134,106 @@ async def test_who_reads_waits_for_no_commit(ledger: Ledger, tmp_path: Path) -> 
     assert states(ledger, run) == ["intent"] * 2
     # It is as patient as before where it shares nothing.
     assert ledger._database._connection.execute("PRAGMA busy_timeout").fetchone()[0] == 30_000
+
+
+@in_loop
+async def test_a_patient_write_goes_before_the_next_and_shares_its_commit(ledger: Ledger, told: Statements) -> None:
+    run = begin(ledger)
+    (one,) = await reserved(ledger, run, "a")
+    before = told.commits
+    patient = asyncio.ensure_future(ledger.in_time(ledger.not_sent, one, "no route"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert told.commits == before
+    assert await reserved(ledger, run, "b")
+    assert patient.done()
+    assert told.commits == before + 1
+    assert told.in_order("INSERT INTO calls", "UPDATE calls") == [
+        "INSERT INTO calls",
+        "UPDATE calls",
+        "INSERT INTO calls",
+    ]
+
+
+@in_loop
+async def test_patient_writes_behind_which_nobody_comes_are_written_all_the_same(
+    ledger: Ledger, told: Statements
+) -> None:
+    run = begin(ledger)
+    numbers = await reserved(ledger, run, "a", "b")
+    before = told.commits
+    await asyncio.gather(*(ledger.in_time(ledger.not_sent, number, "no route") for number in numbers))
+    assert states(ledger, run) == ["failed", "failed"]
+    assert told.commits == before + 1
+    await ledger.in_time(ledger.remember, Remote("p", "https://x", simulated=False), "d", "h", None)
+    assert told.commits == before + 2
+
+
+@in_loop
+async def test_a_patient_write_that_comes_during_a_commit_is_not_forgotten(ledger: Ledger) -> None:
+    run = begin(ledger)
+    (one,) = await reserved(ledger, run, "a")
+    other = asyncio.ensure_future(reserved(ledger, run, "b"))
+    for _ in range(3):  # its commit is under way
+        await asyncio.sleep(0)
+    await ledger.in_time(ledger.not_sent, one, "no route")
+    assert await other
+    assert states(ledger, run) == ["failed", "intent"]
+
+
+@in_loop
+async def test_who_comes_while_patient_writes_are_committed_waits_for_the_next_commit(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(ledger)
+    numbers = await reserved(ledger, run, "a", "b")
+    begun: list[int] = []
+    begins = asyncio.Event()
+    real = Database.begin
+
+    def begin_noted(database: Database, writes: Any) -> Any:
+        found = real(database, writes)
+        begun.append(-1 if found is None else len(writes))
+        begins.set()
+        return found
+
+    monkeypatch.setattr(Database, "begin", begin_noted)
+    patient = [asyncio.ensure_future(ledger.in_time(ledger.not_sent, number, "no route")) for number in numbers]
+    await begins.wait()
+    assert await reserved(ledger, run, "c")
+    assert await asyncio.gather(*patient) == [None, None]
+    assert begun == [2, 1]
+
+
+@in_loop
+async def test_a_write_that_only_patient_ones_go_with_is_brief(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begin(ledger)
+    numbers = await reserved(ledger, run, "a", "b", "c")
+    said: list[bool] = []
+    real = waiters.Waiters.do
+
+    def do(self: waiters.Waiters, work: Any, *, brief: bool = False) -> None:
+        said.append(brief)
+        real(self, work, brief=brief)
+
+    monkeypatch.setattr(waiters.Waiters, "do", do)
+    patient = asyncio.ensure_future(ledger.in_time(ledger.not_sent, numbers[0], "no route"))
+    await asyncio.sleep(0)
+    await reserved(ledger, run, "d")
+    await patient
+    await ledger.in_time(ledger.not_sent, numbers[1], "no route")
+    await reserved(ledger, run, "e", "f")
+    assert said == [True, False, False]
+
+
+@in_loop
+async def test_a_patient_write_that_fails_leaves_the_next_alone(ledger: Ledger) -> None:
+    run = begin(ledger)
+    patient = asyncio.ensure_future(ledger.in_time(ledger.sent, 77))
+    await asyncio.sleep(0)
+    assert len(await reserved(ledger, run, "a")) == 1
+    with pytest.raises(ValueError, match="attempt 77 is not in the ledger"):
+        await patient
 
 
 @in_loop
