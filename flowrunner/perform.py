@@ -245,8 +245,8 @@ class Performer:
             return Again(Failure(key=job.call.key, error=f"not sent: {reply.reason}", hint="nothing was billed"))
         if isinstance(reply, exchange.Lost):
             return await self._lost(job, number, reply)
-        self._check_clock(door, reply)
         receipt = await self._kept(number, reply)
+        self._check_clock(door, reply)
         return await self._read(job, door, receipt, begun)
 
     async def _made_ready(self) -> None:
@@ -343,7 +343,8 @@ class Performer:
     async def _reread(self, job: Job, door: Door, receipt: Receipt) -> Outcome | Failure | None:
         """What a kept reply gives, for nothing. None where the call may be sent after all: the reply says that nothing
         was done, or the user wants to pay again, or a simulator's picture has ended with its process."""
-        found = await self._read(replace(job, stored=unheard), door, receipt, self.clock())
+        alone = replace(job, answered=bool, stored=unheard)  # it may have to be sent all the same
+        found = await self._read(alone, door, receipt, self.clock())
         if isinstance(found, Outcome):
             return replace(found, known=True)
         failure = found.failure if isinstance(found, Again) else found
@@ -363,10 +364,10 @@ class Performer:
         reading = await apart(len(reply.body), door.provider.read, reply)
         match reading:
             case Finished():
-                # A reply that holds its pictures takes room in memory as long as a call that is under way. What cost
-                # more than was reserved has to be in the ledger before another call is held against the limits.
-                dearer = (reading.paid or 0) > (job.estimate or 0)
-                if len(reply.body) <= BLOCK and not dearer and job.answered():
+                if (reading.paid or 0) > (job.estimate or 0):  # before other calls are held against the limits
+                    await self.ledger.durably(self.ledger.charged, receipt.call, reading.paid)
+                # A reply that holds its pictures takes room in memory as long as a call that is under way.
+                if len(reply.body) <= BLOCK and job.answered():
                     await self.leaving.none()
                 return await self._finish(job, door, receipt, reading, begun)
             case Refused():

@@ -20,7 +20,7 @@ from flowrunner import imagehead
 from flowrunner.call import Billed, Failure, Link, Outcome
 from flowrunner.digest import sha256
 from flowrunner.errors import StoreError
-from flowrunner.events import Event, Retried
+from flowrunner.events import Event, Noted, Retried
 from flowrunner.perform import ATTEMPTS
 from flowrunner.providers import aimlapi
 from flowrunner.store.ledger import Ledger
@@ -320,22 +320,89 @@ def test_an_answered_call_is_never_sent_again_though_its_picture_was_lost(till: 
 
 
 @pytest.mark.parametrize(
-    ("reserved", "usd", "gives"),
-    [(80_000_000, "0.08", True), (79_999_999, "0.08", False), (None, "0.08", False), (80_000_000, None, True)],
+    ("reserved", "usd", "spent"),
+    [
+        (79_999_999, "0.08", 80_000_000),
+        (None, "0.08", 80_000_000),
+        (90_000_000, "0.08", 90_000_000),
+        (80_000_000, None, 80_000_000),
+    ],
 )
-def test_a_call_that_cost_more_than_was_reserved_keeps_its_slot_until_the_ledger_has_that(
-    till: Till, reserved: int | None, usd: str | None, gives: bool
+def test_what_cost_more_than_was_reserved_is_in_the_ledger_before_the_slot_goes_to_another(
+    till: Till, reserved: int | None, usd: str | None, spent: int
 ) -> None:
-    given: list[bool] = []
+    """It is fetched afterwards; what cost less counts as what was reserved until it is."""
+    found: list[int] = []
 
-    def answered() -> bool:
-        given.append(True)
-        return True
+    async def alone(ledger: Ledger) -> None:
+        run = ledger.begin(pipeline="show.yaml", name="show", simulated=False)
+
+        def answered() -> bool:
+            found.append(ledger.spent_run(run))
+            return True
+
+        dear = replace(job(), estimate=reserved, answered=answered)
+        assert isinstance(await till.performer(ledger, run, Caps()).perform(dear), Outcome)
 
     till.wire.coming.append(reply([png(8, 8, "a")], usd=usd))
-    found = till.one(replace(job(), estimate=reserved, answered=answered))
-    assert isinstance(found, Outcome)
-    assert bool(given) is gives
+    with till.ledger() as ledger:
+        asyncio.run(alone(ledger))
+    assert found == [spent]
+
+
+def test_no_call_passes_a_limit_that_a_reply_has_used_up_while_its_picture_is_fetched(till: Till) -> None:
+    fetched, fetching = asyncio.Event(), asyncio.Event()
+
+    async def slow(url: str, opened: Callable[[], Writer]) -> Writer:
+        fetching.set()
+        await fetched.wait()
+        draft = opened()
+        draft.write(png(8, 8, url))
+        return draft
+
+    async def beside(ledger: Ledger) -> list[Any]:
+        run = ledger.begin(pipeline="show.yaml", name="show", simulated=False)
+        performer = till.performer(ledger, run, Caps(max_usd=200_000_000))
+        dear = asyncio.ensure_future(performer.perform(job("dear")))
+        await fetching.wait()
+        others = [await performer.perform(job(f"other {number}")) for number in range(3)]
+        fetched.set()
+        return [await dear, *others]
+
+    till.fetches.save = slow  # type: ignore[method-assign]
+    data = {"data": [{"url": "https://cdn/a.png"}], "meta": None}
+    till.wire.coming.append(httpx.Response(200, headers={"x-aimlapi-usd-spent": "1.00"}, json=data))
+    with till.ledger() as ledger:
+        first, *others = asyncio.run(beside(ledger))
+    assert (first.paid, len(till.wire.sent)) == (1_000_000_000, 1)
+    assert [one.refused for one in others] == [True] * 3
+
+
+def test_a_reply_is_kept_before_anyone_hears_of_it(till: Till) -> None:
+    def raises(event: Event) -> None:
+        if isinstance(event, Noted):
+            raise OSError("the terminal is gone")
+
+    till.emit = raises
+    till.wire.coming.append(httpx.Response(200, headers={"date": "Thu, 01 Jan 1970 12:00:00 GMT"}, json={"data": []}))
+    with pytest.raises(OSError, match="the terminal is gone"):
+        till.one(job())
+    with till.ledger() as ledger:
+        assert ledger.receipt(job().call.key, simulated=False) is not None
+
+
+def test_a_reply_that_is_read_again_gives_no_slot_away(till: Till) -> None:
+    """A simulated picture has ended with its process: the call is sent again, with that very slot."""
+    answered: list[int] = []
+
+    def noted() -> bool:
+        answered.append(len(till.wire.sent))
+        return True
+
+    till.wire.coming.append(body(data=[{"url": "https://cdn/a.png"}]))
+    assert till.one(job(), simulated=True).billed is Billed.YES
+    assert isinstance(till.one(replace(job(), answered=noted), simulated=True), Outcome)
+    assert answered == [2]
 
 
 def test_what_needs_a_picture_is_told_when_it_lies_in_the_store_and_before_the_ledger_knows(till: Till) -> None:

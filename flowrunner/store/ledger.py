@@ -251,6 +251,10 @@ class Ledger:
             tables.insert_receipt(rows, receipt)
             tables.change(rows, receipt.call, _UNSETTLED, State.REPLIED, values)
 
+    def charged(self, call: int, paid: Nano | None) -> None:
+        """What the reply says it cost, before its images are here."""
+        self._move(call, (State.REPLIED,), State.REPLIED, {"billed": Billed.YES, "paid": paid})
+
     def stalled(self, call: int, failure: Failure) -> None:
         """The reply is here and charged, its images are not: it stays replied, and the next run reads it again."""
         self._move(call, (State.REPLIED,), State.REPLIED, tables.end(failure, Billed.YES, self._now()))
