@@ -78,7 +78,7 @@ def run_document(result: "RunResult") -> dict[str, Any]:
         "cells": [_result(found, result) for found in result.results.values()],
         "outputs": result.published.outputs,
         "paid_calls": result.calls,
-        "paid_usd": money.text(result.paid),
+        "paid_usd": money.stated(result.paid, result.unstated),
         "unstated": result.unstated,
         "maybe_billed": result.maybe_billed,
         "drifts": [_drift(drift) for drift in result.drifts],
@@ -113,7 +113,7 @@ def _result(found: "CellResult", result: "RunResult") -> dict[str, Any]:
         "checks": [
             check_document(verdict, number) for number, verdicts in enumerate(found.verdicts, 1) for verdict in verdicts
         ],
-        "paid_usd": money.text(found.paid),
+        "paid_usd": money.stated(found.paid, found.charges.count(None)),
         "seconds": round(found.seconds, 3),
         "error": error,
         "accepted": accepted_document(found.planned),

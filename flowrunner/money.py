@@ -34,6 +34,11 @@ def text(amount: Nano) -> str:
     return f"{whole}.{f'{rest:09d}'.rstrip('0'):0<2}"
 
 
+def stated(amount: Nano, unstated: int) -> str | None:
+    """The same of charges of which so many are not stated: what the others come to, None where there are no others."""
+    return None if unstated and not amount else text(amount)
+
+
 def about(amount: Nano) -> str:
     """For people: `$0.047`, rounded up to a tenth of a cent; `$12.50` from ten dollars on."""
     return f"${_rounded(amount, 2 if amount >= 10 * DOLLAR else 3)}"

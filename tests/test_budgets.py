@@ -116,6 +116,33 @@ def test_a_charge_that_no_reply_states_is_not_nothing(tmp_path: Path, wire: Wire
     assert "\nend   done  3 calls, paid $0.031500 and 2 charges not stated, 0 may have been billed\n" in (
         ran(tmp_path).out
     )
+    assert "  $0.031500 + 2 not stated" in listed(tmp_path).out
+
+
+@pytest.mark.parametrize(
+    ("stated", "cells", "whole"),
+    [
+        ((None, "0.0315"), [None, "0.0315"], "0.0315"),
+        ((None, None), [None, None], None),
+        (("0",), ["0.00"] * 2, "0.00"),
+    ],
+)
+def test_machines_are_told_null_of_what_no_reply_states(
+    tmp_path: Path, wire: Wire, stated: tuple[str | None, ...], cells: list[str | None], whole: str | None
+) -> None:
+    pipeline(tmp_path, many(2))
+    wire.answer = charges(*stated)
+    document = ran(tmp_path, "--format", "json").json
+    assert [cell["paid_usd"] for cell in document["cells"]] == cells
+    (record,) = listed(tmp_path, "--format", "json").json["runs"]
+    for one in (document, record, listed(tmp_path, "show", record["run"], "--format", "json").json):
+        assert (one["paid_usd"], one["unstated"]) == (whole, stated.count(None))
+    shown = listed(tmp_path, "show", record["run"]).out + listed(tmp_path).out
+    assert ("$0.000000" in shown) is (whole == "0.00")
+
+
+def listed(folder: Path, *words: str) -> Result:
+    return cli("runs", *words, cwd=folder, env=LIVE)
 
 
 # Calls of unknown price

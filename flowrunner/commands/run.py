@@ -222,9 +222,8 @@ def _given_up(arguments: argparse.Namespace, path: Path, session: "Session", fau
         next_command = following if isinstance(fault, RunRefused) else ""
         return Ended(ending.told(fault, spent=ending.NOTHING, next_command=next_command), document)
     spent = f"{_cost(session, begun)}: flowrunner runs show {begun.id}"
-    return Ended(
-        ending.told(fault, spent=spent, next_command=following), document | {"run": begun.id, "status": "failed"}
-    )
+    document |= {"run": begun.id, "status": "failed", **_spent(begun)}
+    return Ended(ending.told(fault, spent=spent, next_command=following), document)
 
 
 def _cost(session: "Session", begun: "RunRecord") -> str:
@@ -244,18 +243,18 @@ def _halted(arguments: argparse.Namespace, path: Path, session: "Session") -> En
     session.progress.say(facts.line("end", "interrupted", _cost(session, begun)))
     verb = f"flowrunner runs show {begun.id}" if begun.maybe_billed else command(arguments, path, "run")
     session.progress.say(facts.line("next", verb))
-    maybe = list(dict.fromkeys(one.cell for one in begun.attempts if one.maybe_billed))
     shape = _shape(begun.id, session.opened.pipeline.file, arguments, "interrupted")
-    return Ended(
-        ending.INTERRUPTED,
-        shape
-        | {
-            "paid_calls": begun.calls,
-            "paid_usd": money.text(begun.paid),
-            "unstated": begun.unstated,
-            "maybe_billed": maybe,
-        },
-    )
+    return Ended(ending.INTERRUPTED, shape | _spent(begun))
+
+
+def _spent(begun: "RunRecord") -> dict[str, Any]:
+    """What the ledger says of the money of a run that did not come to its end."""
+    return {
+        "paid_calls": begun.calls,
+        "paid_usd": money.stated(begun.paid, begun.unstated),
+        "unstated": begun.unstated,
+        "maybe_billed": list(dict.fromkeys(one.cell for one in begun.attempts if one.maybe_billed)),
+    }
 
 
 def _refused(

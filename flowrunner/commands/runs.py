@@ -64,7 +64,8 @@ def _summary(record: "RunRecord") -> dict[str, Any]:
         "simulated": record.simulated,
         "started": _time(record.started, "seconds"),
         "calls": record.calls,
-        "paid_usd": money.text(record.paid),
+        "paid_usd": money.stated(record.paid, record.unstated),
+        "unstated": record.unstated,
         "maybe_billed": record.maybe_billed,
     }
 
@@ -76,13 +77,16 @@ def _row(record: "RunRecord") -> tuple[str, ...]:
         escape.line(record.pipeline, 80),
         record.status.value,
         str(record.calls),
-        _charge(record.paid, simulated=record.simulated),
+        _charges(record),
         str(record.maybe_billed or ""),
     )
 
 
-def _charge(amount: money.Nano, *, simulated: bool) -> str:
-    return f"{'simulated ' if simulated else ''}{money.exact(amount)}"
+def _charges(record: "RunRecord") -> str:
+    told = f"{'simulated ' if record.simulated else ''}{money.exact(record.paid)}"
+    if not record.unstated:
+        return told
+    return f"{told} + {record.unstated} not stated" if record.paid else f"{record.unstated} not stated"
 
 
 def _time(seconds: float, unit: str = "seconds") -> str:
@@ -125,7 +129,8 @@ def _unsaid(record: "RunRecord") -> dict[str, Any]:
         "cells": [],
         "outputs": {},
         "paid_calls": record.calls,
-        "paid_usd": money.text(record.paid),
+        "paid_usd": money.stated(record.paid, record.unstated),
+        "unstated": record.unstated,
         "maybe_billed": list(dict.fromkeys(one.cell for one in record.attempts if one.maybe_billed)),
     }
 
@@ -153,11 +158,13 @@ def _text(record: "RunRecord", aside: "Aside") -> list[str]:
     from flowrunner.report.groups import plural
 
     kind = ", simulated" if record.simulated else ""
-    unstated = f", {plural(record.unstated, 'charge')} not stated" if record.unstated else ""
+    unstated = f"{plural(record.unstated, 'charge')} not stated"
     paid = f"{'simulated' if record.simulated else 'paid'} {money.exact(record.paid)}"
+    if record.unstated:
+        paid = f"{paid}, {unstated}" if record.paid else unstated
     lines = [
         f"{record.id}  {escape.line(record.pipeline)}  {record.status.value}{kind}  {_clock(record.started)}",
-        f"{plural(record.calls, 'call')}, {paid}{unstated}, {record.maybe_billed} may have been billed",
+        f"{plural(record.calls, 'call')}, {paid}, {record.maybe_billed} may have been billed",
     ]
     paid_calls = [attempt for attempt in record.attempts if attempt.client_request_id]
     if paid_calls:

@@ -127,14 +127,14 @@ RUN = obj(
             keys=listed(KEY),
             images=listed(IMAGE),
             checks=listed(obj(**CHECKED)),
-            paid_usd=MONEY,
+            paid_usd=MAYBE_MONEY,
             seconds={"type": "number"},
             error=MAYBE_TEXT,
         )
     ),
     outputs={"type": "object", "additionalProperties": listed(TEXT)},
     paid_calls=WHOLE,
-    paid_usd=MONEY,
+    paid_usd=MAYBE_MONEY,
     unstated=WHOLE,
     maybe_billed=listed(TEXT),
     drifts=listed(obj(provider=TEXT, model=TEXT, calls=WHOLE, paid_calls=WHOLE, estimate_usd=MONEY, charged_usd=MONEY)),
@@ -173,7 +173,8 @@ RUNS = obj(
             simulated=YES_NO,
             started={"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"},
             calls=WHOLE,
-            paid_usd=MONEY,
+            paid_usd=MAYBE_MONEY,
+            unstated=WHOLE,
             maybe_billed=WHOLE,
         )
     )

@@ -288,6 +288,7 @@ def test_a_bug_in_the_middle_of_a_run_says_what_was_paid(folder: Path, monkeypat
     monkeypatch.setattr(running.Run, "_ended", broken)
     result = cli("run", "chain.yaml", "--simulate", "--format", "json", cwd=folder)
     assert (result.exit_code, result.json["status"]) == (1, "failed")
+    assert (result.json["paid_calls"], result.json["paid_usd"], result.json["maybe_billed"]) == (2, "0.0567", [])
     assert "this is a bug in flowrunner: ValueError: two and two\n" in result.err
     assert "\n2 calls, simulated $0.056700, 0 may have been billed: flowrunner runs show r-" in result.err
     assert result.err.endswith("\nnext  flowrunner run chain.yaml --simulate\n")
