@@ -142,9 +142,12 @@ class Body:
         if head.get("content-encoding", "").strip().lower() in {"gzip", "x-gzip", "deflate"}:
             self._inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, as its head says
         pieces: Any = answer.stream
+        most = self._limit + self._limit // 64 + SMALL  # what cannot be compressed gets a little longer by it
         async for piece in pieces:
             self.received += len(piece)
             await self._came(piece)
+            if self.received > most:
+                raise self._too_large()
             if watch:
                 watch(self.received)
         await self._hand_on()
@@ -172,7 +175,10 @@ class Body:
             self._size += len(part)
             self._keep(part if len(part) <= room else part[:room])
             if self._size > self._limit:
-                raise Broken(f"larger than {self._limit // 1024 // 1024} MiB", final=True)
+                raise self._too_large()
+
+    def _too_large(self) -> Broken:
+        return Broken(f"larger than {self._limit // 1024 // 1024} MiB", final=True)
 
     def _keep(self, part: bytes) -> None:
         if self._sink is None:
@@ -181,9 +187,9 @@ class Body:
             self._sink.write(part)
 
     def _decoded(self, piece: bytes) -> Iterator[bytes]:
-        """In parts: however small a piece is, it may hold gigabytes."""
+        """In parts: however small a piece is, it may hold gigabytes. What follows the end is left: zlib would keep it."""
         part = b""
-        while piece or len(part) == BLOCK:
+        while not self._inflate.eof and (piece or len(part) == BLOCK):
             try:
                 part = self._inflate.decompress(piece, BLOCK)
             except zlib.error:

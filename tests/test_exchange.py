@@ -3,6 +3,7 @@ import gzip
 import json
 import socket
 import ssl
+import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
@@ -55,6 +56,9 @@ def seen(request: Request) -> httpx.Request:
 
     sent(note, request)
     return found[0]
+
+
+MIB = 1024 * 1024
 
 
 def replying(*pieces: bytes | Exception, status: int = 200, **headers: str) -> Handler:
@@ -137,6 +141,18 @@ def test_a_reply_may_not_grow_beyond_its_limit_after_decoding() -> None:
     assert len(answered(replying(bytes(1024)), limit_bytes=1024).body) == 1024
     assert "larger" in lost(replying(bytes(1025)), limit_bytes=1024).reason
     assert "larger" in lost(lambda _: httpx.Response(200, content=bytes(1025)), limit_bytes=1024).reason
+
+
+def test_what_follows_the_end_of_a_compressed_reply_is_neither_kept_nor_waited_for() -> None:
+    more = [bytes(MIB)] * 64
+    assert answered(replying(gzip.compress(b"{}") + b"more", more[0], content_encoding="gzip")).body == b"{}"
+    endless = replying(gzip.compress(b"{}"), *more, httpx.ReadError("nobody reads as far"), content_encoding="gzip")
+    tracemalloc.start()
+    try:
+        assert lost(endless, limit_bytes=2 * MIB).reason == "larger than 2 MiB"
+        assert tracemalloc.get_traced_memory()[1] < 2 * MIB
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
