@@ -16,7 +16,7 @@ from flowrunner.images import Images, Missing, read
 from flowrunner.jobs import Job, Stop, declined
 from flowrunner.slotted import dataclass
 from flowrunner.store.ledger import Ledger
-from flowrunner.store.objects import Objects
+from flowrunner.store.objects import Damaged, Objects
 
 AT_ONCE = max(2, os.cpu_count() or 2)
 """Operations at once: each takes a processor."""
@@ -54,11 +54,12 @@ class LocalPerformer:
         try:
             data, made = await asyncio.to_thread(image.perform, job.call, bytes_of)
             await asyncio.to_thread(self.objects.put, data)
+        except (Missing, Damaged, RunRefused) as fault:
+            return Failure(key=job.call.key, error=fault.message, hint=fault.hint, refused=True)
         except StoreError:
             raise
         except FlowError as fault:
-            refused = isinstance(fault, Missing | RunRefused)
-            return Failure(key=job.call.key, error=fault.message, hint=fault.hint, refused=refused)
+            return Failure(key=job.call.key, error=fault.message, hint=fault.hint)
         outcome = Outcome(key=job.call.key, artifacts=(made,), paid=0, seconds=self.clock() - begun)
         await self.ledger.durably(self.ledger.record, self.run, job.cell, job.call, outcome)
         return outcome

@@ -185,6 +185,25 @@ def test_a_plan_sends_nothing_reads_no_key_and_writes_nothing(tmp_path: Path, wi
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_damaged_picture_stops_what_needs_it_and_nothing_else(tmp_path: Path, wire: Wire) -> None:
+    made = run(pipeline(tmp_path, f"steps:\n{paid('a')}"), simulate=False, environment=LIVE)
+    (image,) = made.results["a"].candidates
+    assert image is not None
+    path = made.opened.project.workspace.objects().path(image.sha256)
+    path.chmod(0o600)
+    path.write_bytes(b"half of it")
+    resized = "  b: {model: image/resize, with: {image: $a, width: 32}}\n"
+    text = f"steps:\n{paid('a')}{resized}{paid('c')}"
+    found = run(pipeline(tmp_path, text), simulate=False, environment=LIVE)
+    assert statuses(found) == {"a": "reused", "b": "pending", "c": "done"}
+    assert "does not hold what its name says" in found.results["b"].reason
+    assert (found.exit_code, len(wire.sent)) == (3, 2)
+
+
+def paid(name: str) -> str:
+    return f"  {name}: {{model: blackforestlabs/flux-2-pro, with: {{prompt: {name}}}}}\n"
+
+
 # Money
 
 
