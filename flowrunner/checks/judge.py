@@ -83,11 +83,6 @@ class Judge:
             return _missing(check, self._lacking.get(key, "not judged yet"))
         return self._told(check, key, found)
 
-    def forget_pictures(self) -> None:
-        """Lets go of what is held decoded."""
-        with self._turn:
-            self._decoded.clear()
-
     def _told(self, check: BoundCheck, key: str, found: _Found) -> Verdict:
         result = Result.PASS if found.holds else Result(check.level.value)
         path = self._place(key).with_suffix(".webp")

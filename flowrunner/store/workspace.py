@@ -129,12 +129,8 @@ class Workspace:
             return Ledger.read_only(self.store)
         return Ledger.open(self.store, create=create)
 
-    def lock_path(self, pipeline: str, edition: Edition) -> Path:
-        """The lock of a pipeline, whose path is relative to the root."""
-        return self.root / self.lock_name(pipeline, edition)
-
     def lock_name(self, pipeline: str, edition: Edition) -> str:
-        """The same, relative to the root."""
+        """The lock of a pipeline; both are relative to the root."""
         folder, name = _place(pipeline, edition.inputs)
         base = PurePosixPath(STATE, "simulated") if edition.simulated else PurePosixPath()
         if edition.trial:

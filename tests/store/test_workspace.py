@@ -49,12 +49,12 @@ def workspace(root: Path, store: str = "") -> Workspace:
 )
 def test_each_edition_has_its_lock_and_results(tmp_path: Path, edition: Edition, lock_name: str, outputs: str) -> None:
     place = workspace(tmp_path)
-    assert place.lock_path(PIPELINE, edition) == tmp_path / lock_name
+    assert place.lock_name(PIPELINE, edition) == lock_name
     assert place.outputs_dir(PIPELINE, edition) == tmp_path / outputs
 
 
 def test_a_pipeline_at_the_root_has_its_lock_beside_it(tmp_path: Path) -> None:
-    assert workspace(tmp_path).lock_path("a.yaml", Edition()) == tmp_path / "a.lock.yaml"
+    assert workspace(tmp_path).lock_name("a.yaml", Edition()) == "a.lock.yaml"
     assert workspace(tmp_path).outputs_dir("a.yaml", Edition()) == tmp_path / "outputs" / "a"
 
 
