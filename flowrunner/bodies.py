@@ -187,7 +187,8 @@ class Body:
             self._sink.write(part)
 
     def _decoded(self, piece: bytes) -> Iterator[bytes]:
-        """In parts: however small a piece is, it may hold gigabytes. What follows the end is left: zlib would keep it."""
+        """In parts: however small a piece is, it may hold gigabytes. What follows the end is left, for zlib would keep
+        all of it."""
         part = b""
         while not self._inflate.eof and (piece or len(part) == BLOCK):
             try:

@@ -1,12 +1,15 @@
 """Rows of the ledger's tables to records and back, and the sums and limits over them."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from flowrunner.artifact import Artifact
 from flowrunner.call import Billed, Failure, Outcome
+from flowrunner.errors import StoreError
 from flowrunner.money import Nano
+from flowrunner.store.objects import is_digest
 from flowrunner.store.records import (
     Attempt,
     Cap,
@@ -23,6 +26,9 @@ from flowrunner.store.records import (
 
 if TYPE_CHECKING:
     import sqlite3
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MADE = """
     SELECT outcomes.*, calls.run, calls.cell, calls.model, runs.pipeline FROM outcomes
@@ -187,6 +193,24 @@ def end(failure: Failure, billed: Billed, ended: float) -> dict[str, Any]:
     return values | ({"request_id": failure.request_id} if failure.request_id else {})
 
 
+def _read(
+    of: Callable[Concatenate["sqlite3.Row", P], T],
+) -> Callable[Concatenate["sqlite3.Row", P], T]:
+    """A row that holds what no flowrunner wrote is a StoreError."""
+
+    @wraps(of)
+    def read(row: "sqlite3.Row", /, *values: P.args, **named: P.kwargs) -> T:
+        try:
+            return of(row, *values, **named)
+        except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as fault:
+            which = row["call"] if "call" in row.keys() else row["id"]  # noqa: SIM118 - a Row's `in` asks its values
+            message = f"the ledger cannot be read where it tells the {of.__name__.replace('_', ' ')} {which}"
+            raise StoreError(message, "`flowrunner store fsck` tells more; keep the ledger as evidence") from fault
+
+    return read
+
+
+@_read
 def attempt(row: "sqlite3.Row") -> Attempt:
     return Attempt(
         id=row["id"],
@@ -211,10 +235,14 @@ def attempt(row: "sqlite3.Row") -> Attempt:
     )
 
 
+@_read
 def outcome(row: "sqlite3.Row") -> Outcome:
+    artifacts = tuple(Artifact.from_json(record) for record in json.loads(row["artifacts"]))
+    if not all(is_digest(artifact.sha256) for artifact in artifacts):
+        raise ValueError("no digest")
     return Outcome(
         key=row["key"],
-        artifacts=tuple(Artifact.from_json(record) for record in json.loads(row["artifacts"])),
+        artifacts=artifacts,
         paid=row["paid"],
         seconds=row["seconds"],
         usage=None if row["usage"] is None else json.loads(row["usage"]),
@@ -232,11 +260,12 @@ def made(row: "sqlite3.Row") -> Made:
     )
 
 
+@_read
 def receipt(row: "sqlite3.Row") -> Receipt:
     return Receipt(
         call=row["call"],
         status=row["status"],
-        headers=json.loads(row["headers"]),
+        headers=dict(json.loads(row["headers"]).items()),
         body=row["body"],
         request_id=row["request_id"],
         provider=row["provider"],
@@ -244,6 +273,7 @@ def receipt(row: "sqlite3.Row") -> Receipt:
     )
 
 
+@_read
 def run_record(row: "sqlite3.Row", status: RunStatus, attempts: tuple[Attempt, ...]) -> RunRecord:
     return RunRecord(
         id=row["id"],

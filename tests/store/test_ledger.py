@@ -5,7 +5,7 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -512,6 +512,33 @@ def test_after_a_death_each_call_is_as_its_last_durable_word_says(tmp_path: Path
 
 
 # Threads, tasks, processes
+
+
+@pytest.mark.parametrize(
+    ("change", "read", "which"),
+    [
+        ("UPDATE outcomes SET artifacts = '[{'", lambda ledger: ledger.outcome("a", simulated=False), "outcome 1"),
+        ("UPDATE outcomes SET artifacts = '[7]'", lambda ledger: ledger.outcomes(["a"], simulated=False), "outcome 1"),
+        (
+            """UPDATE outcomes SET artifacts = '[{"sha256": "../x", "type": "image/png", "size": "1x1"}]'""",
+            lambda ledger: ledger.made("a"),
+            "outcome 1",
+        ),
+        ("UPDATE receipts SET headers = '[]'", lambda ledger: ledger.receipt("b", simulated=False), "receipt 2"),
+        ("UPDATE runs SET document = 'done'", lambda ledger: ledger.runs(), "run record r-"),
+    ],
+)
+def test_a_row_that_nobody_wrote_is_told_as_damage(
+    ledger: Ledger, change: str, read: Callable[[Ledger], object], which: str
+) -> None:
+    run = begin(ledger)
+    ledger.committed(answered(ledger, run, "a"), outcome("a"))
+    answered(ledger, run, "b")
+    ledger.finish(run, RunStatus.DONE, {"run": run})
+    read(ledger)
+    ledger._database._connection.execute(change)
+    with pytest.raises(StoreError, match=f"cannot be read where it tells the {which}"):
+        read(ledger)
 
 
 def test_threads_share_one_ledger(ledger: Ledger) -> None:
