@@ -18,7 +18,9 @@ from typing import Any, TypeAlias
 from flowrunner.digest import sha256
 from flowrunner.errors import FlowError, StoreError
 from flowrunner.slotted import dataclass
+from flowrunner.store.bounds import Bounds
 from flowrunner.store.durable import Explained, Steps, in_step, make_folder, put, replace, sync_folder
+from flowrunner.store.objects import plain_bytes
 
 Make: TypeAlias = Callable[[], bytes]
 _WRITERS = 4
@@ -75,8 +77,9 @@ class Outputs:
     def __init__(self, *, root: Path, folder: Path, manifest: Path | None) -> None:
         self.folder = folder
         self._manifest = manifest
-        self._base = root if folder.is_relative_to(root) else folder
-        self._shown = folder.relative_to(root).as_posix() if self._base is root else str(folder)
+        self._root = root
+        self._bounds = Bounds(folder, root)
+        self._shown = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
         self._before = _entries(manifest) if manifest else {}
         self._kept: dict[str, Entry] = {}
         self._lacking: dict[str, tuple[str, Make, int]] = {}
@@ -124,17 +127,32 @@ class Outputs:
         gone = [place for place in self._before if place not in self._kept] if whole else ()
         for place in gone:
             path = self.folder / place
-            if path.is_file() and sha256(path.read_bytes()) == self._before[place].sha256:
+            if self._is_as_left(place):
                 with Explained("removed", path):
                     path.unlink()
                 self._prune(path.parent)
         kept = self._kept if whole else {**self._before, **self._kept}
         note = self._manifest
         if kept != self._before and note is not None:
-            record = {place: [entry.sha256, entry.made_of, *entry.stamp] for place, entry in sorted(kept.items())}
-            with Explained("written", note):
-                make_folder(note.parent)
-                replace(note, json.dumps(record, indent=0).encode())
+            self._note(note, kept)
+
+    def _is_as_left(self, place: str) -> bool:
+        """Whether what lies at a place that the manifest names was written here, and nobody has changed it."""
+        path = self.folder / place
+        try:
+            data = plain_bytes(path) if self._bounds.left_by(path.parent) is None else None
+        except (OSError, ValueError):
+            return False
+        return data is not None and sha256(data) == self._before[place].sha256
+
+    def _note(self, note: Path, kept: Mapping[str, Entry]) -> None:
+        out_of = Bounds(note.parent, self._root).left_by(note.parent)
+        if out_of is not None:
+            raise StoreError(f"{note.parent} leads out of {out_of}", "remove the link", path=str(note.parent))
+        record = {place: [entry.sha256, entry.made_of, *entry.stamp] for place, entry in sorted(kept.items())}
+        with Explained("written", note):
+            make_folder(note.parent)
+            replace(note, json.dumps(record, indent=0).encode())
 
     def _made(self, place: str, made_of: str, make: Make, size: int) -> Steps[Entry]:
         path = Path(f"{self.folder}/{place}")
@@ -169,8 +187,9 @@ class Outputs:
             raise fault
 
     def _unusable(self, folder: Path) -> NotPublished | None:
-        if not folder.resolve().is_relative_to(self._base.resolve()):
-            return NotPublished(f"{folder} leads out of {self._base}", "remove the link")
+        out_of = self._bounds.left_by(folder)
+        if out_of is not None:
+            return NotPublished(f"{folder} leads out of {out_of}", "remove the link")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
@@ -227,7 +246,7 @@ def _entries(path: Path) -> dict[str, Entry]:
     """What was written before; nothing where that cannot be read: then everything is looked at."""
     try:
         found: Any = json.loads(path.read_bytes())
-        return {place: _entry(entry) for place, entry in found.items() if ".." not in place.split("/")}
+        return {place: _entry(entry) for place, entry in found.items()}
     except (OSError, ValueError, AttributeError, TypeError, IndexError):
         return {}
 

@@ -16,6 +16,7 @@ from flowrunner.artifact import Artifact
 from flowrunner.errors import FlowError
 from flowrunner.graph import FromCell, Graph
 from flowrunner.slotted import dataclass
+from flowrunner.store.bounds import Bounds
 from flowrunner.store.durable import replace
 from flowrunner.store.objects import plain_bytes
 
@@ -57,7 +58,7 @@ class Previews:
 
     def _made(self, place: str, artifact: Artifact) -> bool:
         path = self.folder / place
-        if self._is_of(path, artifact) or not path.parent.resolve().is_relative_to(self.root.resolve()):
+        if self._is_of(path, artifact) or not self._reaches(path):
             return False
         with suppress(FlowError):
             data = preview(self.read(artifact), self.side or 0, artifact.sha256)
@@ -82,8 +83,14 @@ class Previews:
             if made_of(_bytes(path)):
                 yield path.relative_to(self.folder).as_posix()
 
+    def _reaches(self, path: Path) -> bool:
+        """Whether no link leads a file out of the previews, or these out of the project."""
+        return Bounds(self.folder, self.root).left_by(path.parent) is None
+
     def _removed(self, place: str) -> bool:
         path = self.folder / place
+        if not self._reaches(path):
+            return False
         path.unlink(missing_ok=True)
         for folder in (path.parent, *path.parent.parents):
             if not folder.is_relative_to(self.folder) or any(folder.iterdir()):

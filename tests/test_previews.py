@@ -171,6 +171,17 @@ def test_no_link_leads_them_out_of_the_project(folder: Path, tmp_path_factory: p
     assert list(elsewhere.iterdir()) == []
 
 
+@pytest.mark.parametrize("place", ["show.previews", "show.previews/small"])
+def test_those_to_which_a_link_leads_out_of_the_project_stay(folder: Path, tmp_path: Path, place: str) -> None:
+    run(folder)
+    link, elsewhere = folder / "shows" / place, tmp_path.with_name(f"{tmp_path.name}-elsewhere")
+    link.rename(elsewhere)
+    link.symlink_to(elsewhere)
+    write(folder, "previews: 64\n", "")
+    run(folder)
+    assert len(list(elsewhere.rglob("*.webp"))) == 2
+
+
 def test_transparency_and_small_pictures_stay_as_they_are() -> None:
     stream = io.BytesIO()
     Image.new("RGBA", (40, 300), (10, 20, 30, 0)).save(stream, "PNG")

@@ -1,6 +1,7 @@
 """Results under readable names."""
 
 import io
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from flowrunner.artifact import Artifact
 from flowrunner.call import Outcome
 from flowrunner.digest import sha256
 from flowrunner.ended import CellResult
+from flowrunner.errors import StoreError
 from flowrunner.graph import draw
 from flowrunner.imagehead import artifact
 from flowrunner.images import Missing
@@ -265,6 +267,54 @@ def test_a_link_does_not_lead_results_out_of_the_project(tmp_path: Path, link: s
     done = shelf.publish(Show(f"{AXES}steps: {{b: {pro(', across: p')}}}\noutputs: {{o: $b.*}}"))
     assert list(outside.rglob("*")) == []
     assert done.failures
+
+
+def plant(shelf: Shelf, *places: str) -> None:
+    """A manifest that came with the repository, and says that the victim was written at these places."""
+    note = shelf.root / ".flowrunner" / "published.json"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps({place: [sha256(b"theirs"), "", 1] for place in places}))
+
+
+@pytest.mark.parametrize("place", ["{victim}", "../../../victim.txt", "link/victim.txt", "x/../link/victim.txt"])
+def test_a_planted_manifest_removes_nothing_outside_of_the_folder(tmp_path: Path, place: str) -> None:
+    shelf = Shelf(tmp_path / "project")
+    victim = tmp_path / "victim.txt"
+    victim.write_bytes(b"theirs")
+    (shelf.root / "outputs/show").mkdir(parents=True)
+    (shelf.root / "outputs/show/link").symlink_to(tmp_path)
+    plant(shelf, place.format(victim=victim))
+    shelf.publish(Show(f"steps: {{a: {pro()}}}"))
+    assert victim.read_bytes() == b"theirs"
+
+
+def test_a_planted_manifest_removes_nothing_elsewhere_in_the_project(shelf: Shelf) -> None:
+    (shelf.root / "outputs/show").mkdir(parents=True)
+    (shelf.root / "outputs/show/link").symlink_to(shelf.root)
+    (shelf.root / "source.txt").write_bytes(b"theirs")
+    plant(shelf, "link/source.txt", f"{shelf.root}/source.txt", "../../source.txt")
+    shelf.publish(Show(f"steps: {{a: {pro()}}}"))
+    assert (shelf.root / "source.txt").read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("place", ["", ".", "/", "\0", "a\0/b", "\ud800", "x" * 5000, "ring/x"])
+def test_a_planted_manifest_may_name_what_is_no_place(shelf: Shelf, place: str) -> None:
+    (shelf.root / "outputs/show").mkdir(parents=True)
+    (shelf.root / "outputs/show/ring").symlink_to("ring")
+    plant(shelf, place)
+    assert shelf.publish(Show(f"steps: {{a: {pro()}}}")).failures == []
+    assert shelf.files == ["a.png"]
+
+
+def test_a_link_does_not_lead_the_manifest_out_of_the_project(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    shelf = Shelf(tmp_path / "project")
+    shelf.root.mkdir()
+    (shelf.root / ".flowrunner").symlink_to(outside)
+    with pytest.raises(StoreError, match="leads out of"):
+        shelf.publish(Show(f"steps: {{a: {pro()}}}"))
+    assert list(outside.iterdir()) == []
 
 
 def test_a_type_decides_the_ending(shelf: Shelf) -> None:
