@@ -9,7 +9,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -120,10 +120,12 @@ class Outputs:
                     raise found
                 else:
                     self._kept[place] = found
-        self._sync()
+        self._sync(lacking)
 
     def tidy(self, *, whole: bool) -> None:
-        """Removes what nothing makes any more, and writes the manifest where it changed."""
+        """Removes what nothing makes any more, and writes the manifest where it changed. Where a file could not be
+        made nothing is removed: what was written before may be the only copy that is left."""
+        whole = whole and not self._failed
         gone = [place for place in self._before if place not in self._kept] if whole else ()
         for place in gone:
             path = self.folder / place
@@ -131,10 +133,18 @@ class Outputs:
                 with Explained("removed", path):
                     path.unlink()
                 self._prune(path.parent)
-        kept = self._kept if whole else {**self._before, **self._kept}
+        kept = self._kept if whole else {**self._left(), **self._kept}
         note = self._manifest
         if kept != self._before and note is not None:
             self._note(note, kept)
+
+    def _left(self) -> dict[str, Entry]:
+        """What was written before, but for the files that were to be replaced and are not what they were."""
+        return {
+            place: entry
+            for place, entry in self._before.items()
+            if place not in self._failed or self._is_as_left(place)
+        }
 
     def _is_as_left(self, place: str) -> bool:
         """Whether what lies at a place that the manifest names was written here, and nobody has changed it."""
@@ -196,16 +206,17 @@ class Outputs:
             return NotPublished(f"{folder} cannot be made: {fault.strerror}")
         return None
 
-    def _sync(self) -> None:
-        """The names that were given; what may be lost with the power was not published."""
+    def _sync(self, made: Iterable[str]) -> None:
+        """The names that were given now; what may be lost with the power was not published."""
         for folder in (folder for folder, fault in self._folders.items() if fault is None):
             try:
                 with Explained("written", folder):
                     sync_folder(folder)
             except StoreError as fault:
-                for place in [place for place in self._kept if (self.folder / place).parent == folder]:
-                    del self._kept[place]
-                    self._failed[place] = NotPublished(fault.message, fault.hint)
+                for place in made:
+                    if place in self._kept and (self.folder / place).parent == folder:
+                        del self._kept[place]
+                        self._failed[place] = NotPublished(fault.message, fault.hint)
 
     def _prune(self, folder: Path) -> None:
         """Folders that are empty now."""

@@ -54,8 +54,8 @@ class Publisher:
 
     def publish(self, graph: Graph, results: "Mapping[str, CellResult]", *, whole: bool) -> Published:
         """All candidates, contact sheets for open choices, and the outputs. `whole`: results of every cell are there,
-        so files of earlier runs that nothing made this time are removed, unless somebody changed them. Whoever calls
-        holds a lock over the folder."""
+        so files of earlier runs that nothing made this time are removed, unless somebody changed them, or something
+        could not be made. Whoever calls holds a lock over the folder."""
         from flowrunner.provenance import origins
 
         outputs = Outputs(root=self.root, folder=self.folder, manifest=self.manifest)

@@ -1,14 +1,20 @@
 """Files of an outputs folder are made several at a time, within the memory that there is for it."""
 
+import errno
+import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import disk_order
 
 from flowrunner import outputs
+from flowrunner.errors import FlowError
 from flowrunner.outputs import NotPublished, Outputs, Room
 
 
@@ -87,6 +93,91 @@ def test_a_file_that_cannot_be_written_leaves_those_beside_it_alone(tmp_path: Pa
         made.file("2.png", "2", bytes)
     assert made.is_whole
     assert sorted(path.name for path in made.folder.iterdir()) == [f"{number}.png" for number in range(5)]
+
+
+class Folder:
+    """Files that are made again and again, below a project's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / "outputs"
+
+    def make(self, **files: str | None) -> Outputs:
+        """One run: each file is made of its text, or cannot be made where that is None."""
+        outputs = Outputs(root=self.root, folder=self.path, manifest=self.root / "manifest.json")
+        for name, text in files.items():
+            outputs.file(f"{name}.png", str(text), partial(bytes_of, text), 10)
+        outputs.make()
+        outputs.tidy(whole=True)
+        return outputs
+
+    @property
+    def texts(self) -> dict[str, str]:
+        return {path.stem: path.read_text() for path in sorted(self.path.iterdir())}
+
+    @property
+    def noted(self) -> list[str]:
+        return [place.removesuffix(".png") for place in json.loads((self.root / "manifest.json").read_bytes())]
+
+
+def bytes_of(text: str | None) -> bytes:
+    if text is None:
+        raise FlowError("not here")
+    return text.encode()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def strikes(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, at: str) -> None:
+    """A function fails where it is given a path that ends so."""
+    real = getattr(module, name)
+
+    def struck(*values: Any) -> Any:
+        if any(str(value).endswith(at) for value in values):
+            raise OSError(errno.EIO, "EIO")
+        return real(*values)
+
+    monkeypatch.setattr(module, name, struck)
+
+
+def test_a_file_that_cannot_be_replaced_stays(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.make(a="old", b="same")
+    with monkeypatch.context() as patch:
+        strikes(patch, os, "rename", "a.png")
+        folder.make(a="new", b="same")
+    assert (folder.texts, folder.noted) == ({"a": "old", "b": "same"}, ["a", "b"])
+    folder.make(b="same")
+    assert (folder.texts, folder.noted) == ({"b": "same"}, ["b"])
+
+
+def test_a_folder_whose_names_cannot_be_made_durable_keeps_its_files(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.make(a="old", b="same")
+    strikes(monkeypatch, outputs, "sync_folder", "outputs")
+    made = folder.make(a="new", b="same")
+    assert (folder.texts, folder.noted) == ({"a": "new", "b": "same"}, ["b"])
+    with pytest.raises(NotPublished):
+        made.file("a.png", "new", bytes)
+    assert made.file("b.png", "same", bytes) == "outputs/b.png"
+
+
+def test_a_file_whose_picture_is_not_here_stays_and_so_does_what_it_was_called_before(folder: Folder) -> None:
+    folder.make(a="old", b="same")
+    folder.make(a=None, b="same")
+    folder.make(b="same", c=None)
+    assert (folder.texts, folder.noted) == ({"a": "old", "b": "same"}, ["a", "b"])
+
+
+def test_a_file_that_was_changed_and_cannot_be_replaced_is_written_by_nobody_here(folder: Folder) -> None:
+    folder.make(a="old", b="same")
+    (folder.path / "a.png").write_text("mine")
+    folder.make(a=None, b="same")
+    folder.make(b="same")
+    assert (folder.texts, folder.noted) == ({"a": "mine", "b": "same"}, ["b"])
 
 
 def test_large_files_are_made_by_several_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
