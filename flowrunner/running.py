@@ -319,9 +319,11 @@ class Run:
             given=self.opened.binder.given,
             manifest=None if self.read_only else manifest,
         )
-        # What did not come to its end keeps what was published of it before, but not beside another trial's pictures.
-        ended = all(found.status not in _UNENDED for found in results.values()) or self.opened.edition.trial
-        whole = len(results) == len(self.opened.graph.cells) and bool(ended)
+        # What did not come to its end keeps what was published of it before; beside another trial's pictures only what
+        # is missing does, for its copy may be the last one.
+        unended = _UNENDED if self.opened.edition.trial is None else (Status.MISSING,)
+        ended = all(found.status not in unended for found in results.values())
+        whole = len(results) == len(self.opened.graph.cells) and ended
         with nullcontext() if self.read_only else held(workspace.state / "locks" / manifest.stem):
             return publisher.publish(self.opened.graph, results, whole=whole)
 

@@ -110,6 +110,22 @@ def test_what_is_missing_keeps_its_copy(tmp_path: Path, wire: Wire) -> None:
     assert (tmp_path / "outputs/show/best.png").read_bytes() == best
 
 
+@pytest.mark.parametrize("inputs", [{}, {"mood": "wild"}])
+def test_what_is_damaged_keeps_its_copy(tmp_path: Path, wire: Wire, inputs: dict[str, str]) -> None:
+    path = pipeline(tmp_path, f"inputs: {{mood: {{default: calm}}}}\n{TWO}")
+    result = run(path, inputs=inputs)
+    objects = result.opened.project.workspace.objects()
+    for digest in objects.digests():
+        objects.path(digest).chmod(0o644)
+        objects.path(digest).write_bytes(b"damaged")
+    for place in tmp_path.glob("outputs/*/*.png"):
+        place.touch()
+    copies = {place: place.read_bytes() for place in tmp_path.glob("outputs/*/*.png")}
+    assert [run(path, inputs=inputs).status for _ in range(2)] == [RunStatus.FAILED, RunStatus.REFUSED]
+    assert len(copies) == 3
+    assert {place: place.read_bytes() for place in copies} == copies
+
+
 def test_a_trial_leaves_no_picture_of_another_one(tmp_path: Path, wire: Wire) -> None:
     text = TWO.replace("prompt: one", "prompt: '{{ inputs.mood }}'")
     path = pipeline(tmp_path, f"inputs: {{mood: {{default: calm}}}}\n{text}")
