@@ -10,7 +10,8 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -72,10 +73,21 @@ class Room:
 
 class Outputs:
     """One folder below `root`, or anywhere else. `manifest` names what was written before; None where nothing may be
-    noted: then nothing is removed either."""
+    noted: then nothing is removed either. In a `foreign` folder lie files of others: only what was written before is
+    replaced. `sources` are what the results are made of, and stay wherever they lie."""
 
-    def __init__(self, *, root: Path, folder: Path, manifest: Path | None) -> None:
+    def __init__(
+        self,
+        *,
+        root: Path,
+        folder: Path,
+        manifest: Path | None,
+        foreign: bool = False,
+        sources: Iterable[Path] = (),
+    ) -> None:
         self.folder = folder
+        self._foreign = foreign
+        self._sources = sources
         self._manifest = manifest
         self._root = root
         self._bounds = Bounds(folder, root)
@@ -129,7 +141,7 @@ class Outputs:
         gone = [place for place in self._before if place not in self._kept] if whole else ()
         for place in gone:
             path = self.folder / place
-            if self._is_as_left(place):
+            if self._is_as_left(place) and not self._is_source(place):
                 with Explained("removed", path):
                     path.unlink()
                 self._prune(path.parent)
@@ -167,16 +179,45 @@ class Outputs:
     def _made(self, place: str, made_of: str, make: Make, size: int) -> Steps[Entry]:
         path = Path(f"{self.folder}/{place}")
         with self._room.taken(size):
+            taken = self._taken(place)
             data = make()
             digest = sha256(data)
             if _holds(path, data):
                 return Entry(sha256=digest, made_of=made_of, stamp=self._settled(place))
+            if taken is not None:
+                raise taken
             writing = self._writing(path, data)
             next(writing)
             del data
         yield
         stamp = yield from writing
         return Entry(sha256=digest, made_of=made_of, stamp=stamp)
+
+    def _taken(self, place: str) -> NotPublished | None:
+        """Why another file must not take the place of what lies there; None where it may."""
+        path = f"{self.folder}/{place}"
+        if not os.path.lexists(path):
+            return None
+        if self._is_source(place):
+            return NotPublished(f"{path} is read by the pipeline, and stays", "give the results another name or folder")
+        if self._foreign and not (place in self._before and self._is_as_left(place)):
+            return NotPublished(f"{path} is not as flowrunner wrote it, and stays", "move it, or name another folder")
+        return None
+
+    def _is_source(self, place: str) -> bool:
+        try:
+            return _identity(self.folder / place) in self._source_files
+        except (OSError, ValueError):
+            return False
+
+    @cached_property
+    def _source_files(self) -> set[tuple[int, int]]:
+        """By what tells files apart on a disk: one may be reached by several names."""
+        found = set()
+        for path in self._sources:
+            with suppress(OSError):
+                found.add(_identity(path))
+        return found
 
     def _writing(self, path: Path, data: bytes) -> Steps[tuple[int, ...]]:
         self._make_folder(path.parent)
@@ -268,6 +309,11 @@ def _entry(record: Any) -> Entry:
 
 def _seen(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_ino, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else ()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _holds(path: Path, data: bytes) -> bool:

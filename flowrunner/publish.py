@@ -1,6 +1,6 @@
 """Publishing: results under readable names, below `outputs/`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -51,6 +51,10 @@ class Publisher:
     """The image that an input or an axis value gives to a cell, where its bytes are ours."""
     manifest: Path | None
     """None where nothing may be noted; then nothing is removed either."""
+    foreign: bool = False
+    """Whether a person named the folder: of the files in it only those that were written before are replaced."""
+    sources: Iterable[Path] = ()
+    """The images that the pipeline reads: none of them is replaced or removed."""
 
     def publish(self, graph: Graph, results: "Mapping[str, CellResult]", *, whole: bool) -> Published:
         """All candidates, contact sheets for open choices, and the outputs. `whole`: results of every cell are there,
@@ -58,7 +62,9 @@ class Publisher:
         could not be made. Whoever calls holds a lock over the folder."""
         from flowrunner.provenance import origins
 
-        outputs = Outputs(root=self.root, folder=self.folder, manifest=self.manifest)
+        outputs = Outputs(
+            root=self.root, folder=self.folder, manifest=self.manifest, foreign=self.foreign, sources=self.sources
+        )
         made = origins(results) if graph.pipeline.outputs else {}
         done = _Work(self, outputs, made).walked(graph, results)
         if not outputs.is_whole:
@@ -126,7 +132,7 @@ class _Work:
             try:
                 paths.append(self._handed_out(artifact, _fitting(place, artifact)))
             except FlowError as fault:
-                self.done.failures.append(f"output {spec.name}: {fault.message}")
+                self.done.failures.append(f"output {spec.name}: {_told(fault)}")
         return paths
 
     def _files(
@@ -166,11 +172,15 @@ class _Work:
         try:
             return self.outputs.file(place, artifact.sha256, partial(self.publisher.read, artifact), artifact.bytes)
         except NotPublished as fault:
-            self.done.failures.append(fault.message)
+            self.done.failures.append(_told(fault))
             return ""
         except FlowError:
             self.done.left_out += 1
             return ""
+
+
+def _told(fault: FlowError) -> str:
+    return f"{fault.message}; {fault.hint}" if fault.hint else fault.message
 
 
 SHEET = 1

@@ -318,6 +318,8 @@ class Run:
             read=self._bytes,
             given=self.opened.binder.given,
             manifest=None if self.read_only else manifest,
+            foreign=self.options.output is not None,
+            sources=[self.project.root / path for path in self.project.asked.images],
         )
         # What did not come to its end keeps what was published of it before; beside another trial's pictures only what
         # is missing does, for its copy may be the last one.

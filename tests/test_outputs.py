@@ -101,10 +101,18 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.path = root / "outputs"
+        self.foreign = False
+        self.sources: list[Path] = []
 
     def make(self, **files: str | None) -> Outputs:
         """One run: each file is made of its text, or cannot be made where that is None."""
-        outputs = Outputs(root=self.root, folder=self.path, manifest=self.root / "manifest.json")
+        outputs = Outputs(
+            root=self.root,
+            folder=self.path,
+            manifest=self.root / "manifest.json",
+            foreign=self.foreign,
+            sources=self.sources,
+        )
         for name, text in files.items():
             outputs.file(f"{name}.png", str(text), partial(bytes_of, text), 10)
         outputs.make()
@@ -178,6 +186,42 @@ def test_a_file_that_was_changed_and_cannot_be_replaced_is_written_by_nobody_her
     folder.make(a=None, b="same")
     folder.make(b="same")
     assert (folder.texts, folder.noted) == ({"a": "mine", "b": "same"}, ["b"])
+
+
+def test_what_others_have_in_a_folder_of_theirs_stays(folder: Folder) -> None:
+    folder.foreign = True
+    folder.path.mkdir()
+    (folder.path / "a.png").write_text("theirs")
+    (folder.path / "b.png").symlink_to("a.png")
+    (folder.path / "c.png").write_text("same")
+    made = folder.make(a="new", b="new", c="same", d="new")
+    assert (folder.texts, folder.noted) == ({"a": "theirs", "b": "theirs", "c": "same", "d": "new"}, ["c", "d"])
+    for place in ("a.png", "b.png"):
+        with pytest.raises(NotPublished, match=f"{place} is not as flowrunner wrote it, and stays"):
+            made.file(place, "new", bytes)
+
+
+def test_in_a_folder_of_others_what_was_written_before_is_replaced_until_somebody_changes_it(folder: Folder) -> None:
+    folder.foreign = True
+    folder.make(a="old", b="old")
+    (folder.path / "b.png").write_text("mine")
+    folder.make(a="new", b="new")
+    assert folder.texts == {"a": "new", "b": "mine"}
+    (folder.path / "b.png").unlink()
+    folder.make(a="new", b="new")
+    assert folder.texts == {"a": "new", "b": "new"}
+
+
+def test_what_the_results_are_made_of_is_neither_replaced_nor_removed(folder: Folder) -> None:
+    folder.make(a="old", b="old", c="old")
+    (folder.root / "link.png").symlink_to(folder.path / "b.png")
+    folder.sources = [folder.path / "a.png", folder.root / "link.png", folder.root / "gone.png"]
+    made = folder.make(a="new", c="new")
+    assert folder.texts == {"a": "old", "b": "old", "c": "new"}
+    with pytest.raises(NotPublished, match=r"a\.png is read by the pipeline, and stays"):
+        made.file("a.png", "new", bytes)
+    folder.make(c="new")
+    assert folder.texts == {"a": "old", "b": "old", "c": "new"}
 
 
 def test_large_files_are_made_by_several_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

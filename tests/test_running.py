@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import pipeline
+from support import picture, pipeline
 from wire import Wire, error, painted, png, reply
 
 from flowrunner import api, exchange, picking
@@ -108,6 +108,28 @@ def test_what_is_missing_keeps_its_copy(tmp_path: Path, wire: Wire) -> None:
     best = (tmp_path / "outputs/show/best.png").read_bytes()
     assert statuses(run(path)) == {"a": "reused", "b": "missing"}
     assert (tmp_path / "outputs/show/best.png").read_bytes() == best
+
+
+def test_a_picture_that_the_pipeline_reads_is_not_replaced_by_a_result(tmp_path: Path) -> None:
+    path = pipeline(tmp_path, "steps: {a: {model: image/resize, with: {image: outputs/show/a.png, width: 100}}}")
+    source = picture(tmp_path / "outputs/show/a.png", (800, 600))
+    before = source.read_bytes()
+    result = run(path)
+    assert (result.status, source.read_bytes()) == (RunStatus.FAILED, before)
+    assert result.notes == (f"{source} is read by the pipeline, and stays; give the results another name or folder",)
+
+
+def test_a_file_that_somebody_has_in_a_given_folder_is_not_replaced(tmp_path: Path, wire: Wire) -> None:
+    path = pipeline(tmp_path, TWO)
+    theirs = tmp_path / "pictures" / "b.png"
+    theirs.parent.mkdir()
+    theirs.write_bytes(b"theirs")
+    result = run(path, output=theirs.parent)
+    assert (result.status, theirs.read_bytes()) == (RunStatus.FAILED, b"theirs")
+    assert result.notes == (f"{theirs} is not as flowrunner wrote it, and stays; move it, or name another folder",)
+    assert published(theirs.parent) == ["a.png", "b.png", "best.png"]
+    theirs.unlink()
+    assert run(path, output=theirs.parent).status is RunStatus.DONE
 
 
 @pytest.mark.parametrize("inputs", [{}, {"mood": "wild"}])
