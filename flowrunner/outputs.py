@@ -295,11 +295,12 @@ def _parts(lacking: Mapping[str, tuple[str, Make, int]]) -> list[list[str]]:
 
 
 def _entries(path: Path) -> dict[str, Entry]:
-    """What was written before; nothing where that cannot be read: then everything is looked at."""
+    """What was written before; nothing where that cannot be read: then everything is looked at. It may be damaged, or
+    have come with the repository."""
     try:
-        found: Any = json.loads(path.read_bytes())
+        found: Any = json.loads(plain_bytes(path) or b"{}")
         return {place: _entry(entry) for place, entry in found.items()}
-    except (OSError, ValueError, AttributeError, TypeError, IndexError):
+    except (OSError, ValueError, AttributeError, TypeError, LookupError, OverflowError, RecursionError):
         return {}
 
 

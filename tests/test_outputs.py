@@ -224,6 +224,42 @@ def test_what_the_results_are_made_of_is_neither_replaced_nor_removed(folder: Fo
     assert folder.texts == {"a": "old", "b": "old", "c": "new"}
 
 
+HOSTILE = {
+    "nothing": "",
+    "half": '{"a.png": ["',
+    "bytes": "\udcff",
+    "a list": "[1]",
+    "a number": "1",
+    "a record": '{"a.png": {}}',
+    "an empty record": '{"a.png": []}',
+    "a short record": '{"a.png": ["x"]}',
+    "infinity": '{"a.png": ["x", "y", 1e400]}',
+    "no number": '{"a.png": ["x", "y", NaN]}',
+    "digits": f'{{"a.png": ["x", "y", {"9" * 5000}]}}',
+    "depth": "[" * 100_000,
+    "depth in a record": f'{{"a.png": {"[" * 100_000}',
+    "half a pair": '{"\\ud800": ["x", "y", 1]}',
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_manifest_that_cannot_be_used_is_none(folder: Folder, name: str) -> None:
+    (folder.root / "manifest.json").write_bytes(HOSTILE[name].encode("utf-8", "surrogateescape"))
+    folder.make(a="text")
+    assert (folder.texts, folder.noted) == ({"a": "text"}, ["a"])
+
+
+def test_a_manifest_that_is_no_plain_file_is_not_read(folder: Folder) -> None:
+    manifest = folder.root / "manifest.json"
+    os.mkfifo(manifest)
+    folder.make(a="text")
+    assert folder.noted == ["a"]
+    manifest.rename(folder.root / "other.json")
+    manifest.symlink_to("other.json")
+    folder.make(b="text")
+    assert (folder.texts, folder.noted) == ({"a": "text", "b": "text"}, ["b"])
+
+
 def test_large_files_are_made_by_several_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outputs, "_PART", 10)
     made, met = Outputs(root=tmp_path, folder=tmp_path / "outputs", manifest=None), threading.Barrier(2)
