@@ -20,7 +20,7 @@ from flowrunner.digest import sha256
 from flowrunner.errors import FlowError, StoreError
 from flowrunner.slotted import dataclass
 from flowrunner.store.bounds import Bounds
-from flowrunner.store.durable import Explained, Steps, in_step, make_folder, put, replace, sync_folder
+from flowrunner.store.durable import Explained, Steps, in_step, make_folder, making, put, replace, sync_folder
 from flowrunner.store.objects import plain_bytes
 
 Make: TypeAlias = Callable[[], bytes]
@@ -98,6 +98,9 @@ class Outputs:
         self._room = Room(_ROOM)
         self._failed: dict[str, FlowError] = {}
         self._folders: dict[Path, NotPublished | None] = {}
+        self._unsynced: dict[Path, None] = {}
+        """Folders that hold new names, in their order."""
+        self._turn = threading.Lock()
 
     @property
     def is_whole(self) -> bool:
@@ -231,8 +234,9 @@ class Outputs:
 
     def _make_folder(self, folder: Path) -> None:
         """The folder of a file; a link on the way to it must not lead out of where results are to lie."""
-        if folder not in self._folders:
-            self._folders[folder] = self._unusable(folder)
+        with self._turn:
+            if folder not in self._folders:
+                self._folders[folder] = self._unusable(folder)
         fault = self._folders[folder]
         if fault is not None:
             raise fault
@@ -242,20 +246,22 @@ class Outputs:
         if out_of is not None:
             return NotPublished(f"{folder} leads out of {out_of}", "remove the link")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            for holder in making(folder, shared=True):
+                self._unsynced[holder] = None
         except OSError as fault:
             return NotPublished(f"{folder} cannot be made: {fault.strerror}")
+        self._unsynced[folder] = None
         return None
 
     def _sync(self, made: Iterable[str]) -> None:
         """The names that were given now; what may be lost with the power was not published."""
-        for folder in (folder for folder, fault in self._folders.items() if fault is None):
+        for folder in self._unsynced:
             try:
                 with Explained("written", folder):
                     sync_folder(folder)
             except StoreError as fault:
                 for place in made:
-                    if place in self._kept and (self.folder / place).parent == folder:
+                    if place in self._kept and (self.folder / place).is_relative_to(folder):
                         del self._kept[place]
                         self._failed[place] = NotPublished(fault.message, fault.hint)
 

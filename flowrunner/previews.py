@@ -17,7 +17,7 @@ from flowrunner.errors import FlowError
 from flowrunner.graph import FromCell, Graph
 from flowrunner.slotted import dataclass
 from flowrunner.store.bounds import Bounds
-from flowrunner.store.durable import replace
+from flowrunner.store.durable import make_folder, replace
 from flowrunner.store.objects import plain_bytes
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Previews:
             return False
         with suppress(FlowError):
             data = preview(self.read(artifact), self.side or 0, artifact.sha256)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent, shared=True)
             replace(path, data)
             return True
         return False

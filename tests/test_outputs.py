@@ -76,7 +76,7 @@ def test_small_files_are_written_before_the_first_is_waited_for_and_named_after_
     steps = [(name, len(list(together))) for name, together in groupby(n for n in order if n != "posix_fadvise")]
     assert steps == [
         *[("write", 64), ("fsync", 64), ("rename", 64)] * 3,
-        *[("write", 8), ("fsync", 8), ("rename", 8), ("fsync", 1)],
+        *[("write", 8), ("fsync", 8), ("rename", 8), ("fsync", 2)],
     ]
     assert {path.name: path.read_text() for path in made.folder.iterdir()} == {f"{n}.png": f"{n}" for n in range(200)}
 
@@ -159,6 +159,28 @@ def test_a_file_that_cannot_be_replaced_stays(folder: Folder, monkeypatch: pytes
     assert (folder.texts, folder.noted) == ({"a": "old", "b": "same"}, ["a", "b"])
     folder.make(b="same")
     assert (folder.texts, folder.noted) == ({"b": "same"}, ["b"])
+
+
+def test_the_names_of_new_folders_are_made_durable_once_each(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(outputs, "sync_folder", synced.append)
+    folder.make(**{"b/x/1": "one", "b/x/2": "two", "b/y/1": "one"})
+    path = folder.path
+    assert sorted(synced) == [folder.root, path, path / "b", path / "b/x", path / "b/y"]
+    synced.clear()
+    folder.make(**{"b/x/1": "other", "b/x/2": "two", "b/y/1": "one"})
+    assert synced == [path / "b/x"]
+
+
+def test_a_file_in_a_new_folder_whose_name_cannot_be_made_durable_is_not_published(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.make(**{"old/1": "one"})
+    strikes(monkeypatch, outputs, "sync_folder", "outputs")
+    made = folder.make(**{"old/1": "one", "new/1": "one"})
+    with pytest.raises(NotPublished, match="outputs cannot be written"):
+        made.file("new/1.png", "one", bytes)
+    assert folder.noted == ["old/1"]
 
 
 def test_a_folder_whose_names_cannot_be_made_durable_keeps_its_files(

@@ -10,6 +10,7 @@ from support import Result, cli, picture, project
 
 from flowrunner.digest import sha256
 from flowrunner.previews import made_of, preview, shown
+from flowrunner.store import durable
 
 STEPS = """\
 flowrunner: 1
@@ -55,6 +56,13 @@ def test_each_cell_of_an_output_has_one_beside_the_lock(folder: Path) -> None:
     assert files(folder) == ["small/lamp.webp", "small/vase.webp"]
     image = opened(folder / "shows/show.previews/small/lamp.webp")
     assert (image.format, image.size) == ("WEBP", (64, 48))
+
+
+def test_the_names_of_new_folders_are_made_durable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(durable, "sync_folder", synced.append)
+    run(folder)
+    assert {folder / "shows", folder / "shows/show.previews"} <= set(synced)
 
 
 def test_without_outputs_each_cell_has_one(folder: Path) -> None:

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -74,17 +74,23 @@ def ensure_own(root: Path) -> bool:
 def make_folder(path: Path, *, shared: bool = False) -> None:
     """The folder and those above it that are missing, each name durable: for this user only whatever the umask, or
     `shared` with whom the umask and the folder above say."""
+    for holder in making(path, shared=shared):
+        sync_folder(holder)
+
+
+def making(path: Path, *, shared: bool = False) -> Iterator[Path]:
+    """The same, but for the names: the folder that holds each, for whoever makes many of them durable at once."""
     missing = []
     at = path
     while not at.is_dir():
         missing.append(at)
         at = at.parent
     for folder in reversed(missing):
-        with suppress(FileExistsError):
+        with suppress(FileExistsError):  # someone else has just made it: its name may not be durable yet
             folder.mkdir(mode=0o777 if shared else 0o700)
             if not shared:
                 folder.chmod(0o700)
-        sync_folder(folder.parent)
+        yield folder.parent
 
 
 def sync_folder(path: Path) -> None:

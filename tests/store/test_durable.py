@@ -10,6 +10,7 @@ import pytest
 import store_faults
 
 from flowrunner.errors import StoreError
+from flowrunner.store import durable
 from flowrunner.store.durable import (
     Explained,
     Steps,
@@ -80,6 +81,39 @@ def test_a_folder_that_cannot_be_synced_is_no_failure_but_a_fault_is(
             sync_folder(tmp_path)
     else:
         sync_folder(tmp_path)
+
+
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders whose names are made durable from now on."""
+    folders: list[Path] = []
+    monkeypatch.setattr(durable, "sync_folder", folders.append)
+    return folders
+
+
+def test_each_new_folder_is_durable_in_the_one_above_and_old_ones_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = synced(monkeypatch)
+    make_folder(tmp_path / "a" / "b")
+    assert folders == [tmp_path, tmp_path / "a"]
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "c")
+    assert folders == [tmp_path, tmp_path / "a", tmp_path / "a"]
+
+
+def test_a_folder_that_someone_else_has_just_made_is_made_durable_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.mkdir
+
+    def late(path: Path, mode: int) -> None:
+        real(path, mode)
+        raise FileExistsError(errno.EEXIST, "EEXIST")
+
+    folders = synced(monkeypatch)
+    monkeypatch.setattr(os, "mkdir", late)
+    make_folder(tmp_path / "a" / "b")
+    assert folders == [tmp_path, tmp_path / "a"]
 
 
 def test_a_file_where_a_folder_should_be_is_told(tmp_path: Path) -> None:
