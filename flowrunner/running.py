@@ -310,15 +310,19 @@ class Run:
 
     def _published(self, results: Mapping[str, CellResult]) -> Published:
         workspace, edition = self.project.workspace, self.opened.edition
-        folder = self.options.output or workspace.outputs_dir(self.opened.pipeline.file, edition)
-        manifest = workspace.state / "published" / f"{_slug(folder, self.project.root)}.json"
+        file, named = self.opened.pipeline.file, self.options.output
+        folder = named or workspace.outputs_dir(file, edition)
+        # In a folder that somebody names each pipeline keeps to its own, and so do its simulated runs.
+        whose = (file, edition.simulated) if named else ()
+        note = _slug(folder, self.project.root, *whose)
+        guard = workspace.state / "locks" / _slug(folder, self.project.root)
         publisher = Publisher(
             root=self.project.root,
             folder=folder.absolute(),
             read=self._bytes,
             given=self.opened.binder.given,
-            manifest=None if self.read_only else manifest,
-            foreign=self.options.output is not None,
+            manifest=None if self.read_only else workspace.state / "published" / f"{note}.json",
+            foreign=named is not None,
             sources=[self.project.root / path for path in self.project.asked.images],
         )
         # What did not come to its end keeps what was published of it before; beside another trial's pictures only what
@@ -326,7 +330,7 @@ class Run:
         unended = _UNENDED if self.opened.edition.trial is None else (Status.MISSING,)
         ended = all(found.status not in unended for found in results.values())
         whole = len(results) == len(self.opened.graph.cells) and ended
-        with nullcontext() if self.read_only else held(workspace.state / "locks" / manifest.stem):
+        with nullcontext() if self.read_only else held(guard):
             return publisher.publish(self.opened.graph, results, whole=whole)
 
     def _bytes(self, artifact: Artifact) -> bytes:
@@ -394,11 +398,12 @@ def _on_loopback(base: str) -> bool:
         return False
 
 
-def _slug(folder: Path, root: Path) -> str:
+def _slug(folder: Path, root: Path, *whose: str | bool) -> str:
     from flowrunner.digest import tagged
 
     place = folder.absolute()
-    return tagged("published/1", place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place))
+    shown = place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place)
+    return tagged("published/2", [shown, *whose]) if whose else tagged("published/1", shown)
 
 
 def _status(results: Mapping[str, CellResult], published: Published, stop: Stop) -> RunStatus:

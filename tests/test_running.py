@@ -132,6 +132,21 @@ def test_a_file_that_somebody_has_in_a_given_folder_is_not_replaced(tmp_path: Pa
     assert run(path, output=theirs.parent).status is RunStatus.DONE
 
 
+def test_pipelines_that_share_a_given_folder_leave_each_other_s_pictures_alone(tmp_path: Path, wire: Wire) -> None:
+    path, shared = pipeline(tmp_path, TWO), tmp_path / "pictures"
+    other = path.with_name("other.yaml")
+    other.write_text(path.read_text().replace("  a:", "  c:").replace("two", "three").replace("best:", "last:"))
+    run(path, output=shared)
+    before = {place.name: place.read_bytes() for place in shared.iterdir()}
+    result = run(other, output=shared)
+    assert result.notes == (
+        f"{shared}/b.png is not as flowrunner wrote it, and stays; move it, or name another folder",
+    )
+    assert run(path, output=shared, simulate=True).status is RunStatus.FAILED
+    assert {name: (shared / name).read_bytes() for name in before} == before
+    assert published(shared) == ["a.png", "b.png", "best.png", "c.png", "last.png"]
+
+
 @pytest.mark.parametrize("inputs", [{}, {"mood": "wild"}])
 def test_what_is_damaged_keeps_its_copy(tmp_path: Path, wire: Wire, inputs: dict[str, str]) -> None:
     path = pipeline(tmp_path, f"inputs: {{mood: {{default: calm}}}}\n{TWO}")
