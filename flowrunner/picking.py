@@ -16,8 +16,9 @@ from flowrunner.slotted import dataclass, replace
 from flowrunner.store.locked import Lock, Pick
 
 _LINE = re.compile(
-    r"(?P<cell>\S+)\s+(?P<choice>none|[0-9]+)(?:@(?:sha256:)?(?P<digest>[0-9a-f]{4,64}))?(?:\s+(?P<why>.*))?"
+    r"(?P<cell>\S+)\s+(?P<choice>none|[0-9]{1,9})(?:@(?:sha256:)?(?P<digest>[0-9a-f]{4,64}))?(?:\s+(?P<why>.*))?"
 )
+_NUMBER = re.compile(r"[0-9]{1,3}")
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{4,64})")
 
 
@@ -73,7 +74,7 @@ def wish(cell: str, choice: str, why: str = "") -> Wish:
     """`N`, `none` or the beginning of a digest, as the command line takes them. UsageError for anything else."""
     if choice == "none":
         return Wish(cell=cell, why=why)
-    if choice.isdigit() and len(choice) < 4:
+    if _NUMBER.fullmatch(choice):
         return Wish(cell=cell, number=int(choice), why=why)
     found = _DIGEST.fullmatch(choice)
     if found is None:
@@ -139,7 +140,7 @@ def _pick(opened: Opened, making: Planner, asked: Wish, by: str) -> Pick:
         raise UsageError(f"{asked.cell} has no candidates yet", f"flowrunner run {opened.pipeline.file}")
     if asked.number is None and not asked.digest:
         return Pick(image=None, by=by, why=asked.why, for_=settled.key)
-    number = asked.number or _numbered(settled, asked)
+    number = _numbered(settled, asked) if asked.number is None else asked.number
     artifact = _candidate(settled, asked, number)
     return Pick(image=number, digest=artifact.sha256, by=by, why=asked.why, for_=settled.key)
 

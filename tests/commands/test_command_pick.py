@@ -97,6 +97,8 @@ def test_a_refused_candidate_goes_on_waiting_and_shows_why(folder: Path) -> None
     ("line", "message"),
     [
         ("scene/lamp 9", "scene/lamp has no candidate 9"),
+        ("scene/lamp 0", "scene/lamp has no candidate 0\n     = choose 1, 2 or none"),
+        ("scene/lamp ²", "'²' is no choice"),
         ("scene/lamp", "which candidate of scene/lamp?"),
         ("scene/lamb 1", "there is no cell scene/lamb"),
         ("frame/lamp 1", "frame/lamp takes candidate 1 by itself"),
@@ -114,6 +116,22 @@ def test_what_is_no_choice_is_refused_and_nothing_is_written(folder: Path, line:
     assert (result.exit_code, result.out) == (2, "")
     assert message in result.err
     assert lock.read_bytes() == before
+
+
+@pytest.mark.parametrize("line", ["scene/lamp 0", f"scene/lamp {'1' * 5000}"])
+def test_a_number_in_a_file_of_choices_is_refused_as_it_is_on_the_command_line(folder: Path, line: str) -> None:
+    result = cli("pick", "picked.yaml", "--from", "-", "--simulate", cwd=folder, stdin=f"{line}\n")
+    assert (result.exit_code, result.out) == (2, "")
+    assert "bug" not in result.err
+
+
+def test_the_only_candidate_is_not_taken_for_number_nought(folder: Path) -> None:
+    single = PICKED.replace("variants: 2", "variants: 1").replace("name: picked", "name: single")
+    project(folder, {"single.yaml": single})
+    cli("run", "single.yaml", "--simulate", cwd=folder)
+    result = cli("pick", "single.yaml", "scene/lamp", "0", "--simulate", cwd=folder)
+    assert (result.exit_code, result.out) == (2, "")
+    assert "scene/lamp has no candidate 0\n     = choose 1 or none" in result.err
 
 
 def test_a_choice_in_json_gives_what_still_waits(folder: Path) -> None:
