@@ -13,15 +13,17 @@ from flowrunner.report.text import price
 from flowrunner.store.objects import READ_ONLY
 
 _COSTS = "plan --cells"
+_EARLIER = "earlier pipelines of this command"
+_OWN = "--max-usd"
 
 
-def refusal(opened: Opened, found: Plan, spent: money.Nano) -> RunRefused | None:
+def refusal(opened: Opened, found: Plan, spent: money.Nano, ahead: money.Nano = 0) -> RunRefused | None:
     """Why a run of this plan would be refused before anything is sent, if it would. `spent` is what earlier runs of
-    the pipeline paid or may have paid."""
+    the pipeline paid or may have paid, `ahead` what others of its name will have paid before it is its turn."""
     accepted = _accepted(found) if opened.options.strict else None
     if accepted or opened.options.frozen:
         return accepted or _frozen(opened, found)
-    return _read_only(opened, found) or _pretended(opened, found) or _over_budget(opened, found, spent)
+    return _read_only(opened, found) or _pretended(opened, found) or _over_budget(opened, found, spent, ahead)
 
 
 def _accepted(found: Plan) -> RunRefused | None:
@@ -70,12 +72,12 @@ def _frozen(opened: Opened, found: Plan) -> RunRefused | None:
     return RunRefused("; ".join(faults), hint, command="run" if unlocked else "plan")
 
 
-def _over_budget(opened: Opened, found: Plan, spent: money.Nano) -> RunRefused | None:
+def _over_budget(opened: Opened, found: Plan, spent: money.Nano, ahead: money.Nano) -> RunRefused | None:
     needed = cost(found.before_picks)
     return (
         _too_many_calls(opened, needed)
         or _over_own_limit(opened, needed)
-        or _over_total(opened, needed, spent)
+        or _over_total(opened, needed, spent, ahead)
         or _unpriced(opened, found)
     )
 
@@ -85,7 +87,8 @@ def _too_many_calls(opened: Opened, needed: Cost) -> RunRefused | None:
     if most is None or needed.calls <= most:
         return None
     cost_said = price(needed, simulated=opened.options.simulate)
-    message = f"{plural(needed.calls, 'call')} are needed, and --max-calls is {most}; they cost {cost_said}"
+    limit = f"{_EARLIER} leave {most} of --max-calls" if opened.options.shared else f"--max-calls is {most}"
+    message = f"{plural(needed.calls, 'call')} are needed, and {limit}; they cost {cost_said}"
     return RunRefused(message, "raise it, or run fewer cells with --only", command=_COSTS)
 
 
@@ -93,16 +96,17 @@ def _over_own_limit(opened: Opened, needed: Cost) -> RunRefused | None:
     limit = own_limit(opened)
     if limit is None or needed.priced <= limit[0]:
         return None
-    message = f"{_needed(needed)}, and {_told(*limit)}"
+    message = f"{_needed(needed)}, and {_told(opened, *limit)}"
     return RunRefused(message, f"raise {limit[1]}, or run fewer cells with --only", command=_COSTS)
 
 
-def _over_total(opened: Opened, needed: Cost, spent: money.Nano) -> RunRefused | None:
+def _over_total(opened: Opened, needed: Cost, spent: money.Nano, ahead: money.Nano) -> RunRefused | None:
     total = opened.pipeline.budget.total_usd if not opened.options.simulate else None
-    if total is None or not needed.calls or spent + needed.priced <= total:
+    if total is None or not needed.calls or spent + ahead + needed.priced <= total:
         return None
+    taken = f", {_EARLIER} take about {money.about(ahead)}" if ahead else ""
     message = (
-        f"{money.about(spent)} is spent on {opened.pipeline.name}, {_needed(needed, 'more')}, "
+        f"{money.about(spent)} is spent on {opened.pipeline.name}{taken}, {_needed(needed, 'more')}, "
         f"and budget.total_usd is {money.cap(total)}"
     )
     return RunRefused(message, "raise budget.total_usd, or run fewer cells with --only", command=_COSTS)
@@ -110,11 +114,13 @@ def _over_total(opened: Opened, needed: Cost, spent: money.Nano) -> RunRefused |
 
 def own_limit(opened: Opened) -> tuple[money.Nano, str] | None:
     """The limit in dollars of one run, and where it is set."""
-    limits = [(opened.options.max_usd, "--max-usd"), (opened.pipeline.budget.max_usd, "budget.max_usd")]
+    limits = [(opened.options.max_usd, _OWN), (opened.pipeline.budget.max_usd, "budget.max_usd")]
     return min(((amount, name) for amount, name in limits if amount is not None), default=None)
 
 
-def _told(amount: money.Nano, name: str) -> str:
+def _told(opened: Opened, amount: money.Nano, name: str) -> str:
+    if opened.options.shared and name == _OWN:
+        return f"{_EARLIER} leave {money.cap(amount)} of {_OWN}"
     return f"the limit of this run is {money.cap(amount)} ({name})"
 
 
@@ -131,7 +137,7 @@ def _unpriced(opened: Opened, found: Plan) -> RunRefused | None:
     limit = own_limit(opened)
     if limit is None and total is None:
         return None
-    said = _told(*limit) if limit else f"budget.total_usd is {money.cap(total or 0)}"
+    said = _told(opened, *limit) if limit else f"budget.total_usd is {money.cap(total or 0)}"
     for planned in found.before_picks:
         model = planned.cell.model
         if planned.unpriced and model is not None and not ({"*", model.id} & opened.options.allow_unpriced):

@@ -63,6 +63,8 @@ class Options:
     concurrency: int | None = None
     max_usd: int | None = None
     max_calls: int | None = None
+    shared: bool = False
+    """`max_usd` and `max_calls` are what earlier pipelines of the command have left of its limits."""
     allow_unpriced: frozenset[str] = frozenset()
     resend: bool = False
     output: Path | None = None

@@ -253,3 +253,34 @@ def test_a_picture_of_another_size_is_told_before_anything_is_made_of_it(tmp_pat
     lines = [line.split("  ")[0] for line in ran(tmp_path).out.splitlines()]
     assert lines[:5] == ["run", "send", "done", "note", "send"]
     assert "note  s0: 512x512 came where 1024x1024 was asked for" in ran(tmp_path, "--force", "s0").out
+
+
+# Several pipelines of one command
+
+
+def both(folder: Path, *words: str) -> Result:
+    """Two pipelines of three calls each, run by one command."""
+    pipeline(folder, many(3))
+    (folder / "two.yaml").write_text((folder / "show.yaml").read_text().replace("prompt: p", "prompt: q"))
+    return ran(folder, "two.yaml", *words)
+
+
+@pytest.mark.parametrize("limit", ["--max-usd 0.15", "--max-calls 4"])
+def test_what_the_first_pipeline_paid_is_no_longer_there_for_the_second(tmp_path: Path, wire: Wire, limit: str) -> None:
+    result = both(tmp_path, *limit.split())
+    assert (result.exit_code, len(wire.sent)) == (3, 3)
+    assert "earlier pipelines of this command leave " in result.err
+    told = "Nothing of it was sent. Earlier pipelines of this command: 3 calls, paid $0.094500, 0 may have been billed."
+    assert told in result.err
+
+
+def test_what_may_have_been_billed_is_no_longer_there_for_the_second_pipeline(tmp_path: Path, wire: Wire) -> None:
+    wire.coming.append(httpx.ReadError("gone"))
+    assert both(tmp_path, "--max-usd", "0.1").exit_code == 3
+    assert not [prompt for prompt in wire.prompts if prompt.startswith("q")]
+
+
+def test_charges_above_the_estimate_stop_the_second_pipeline_in_the_middle(tmp_path: Path, wire: Wire) -> None:
+    wire.answer = charges("0.03", "0.03", "0.03", "0.06")
+    assert both(tmp_path, "--max-usd", "0.2").exit_code == 3
+    assert len(wire.sent) == 5

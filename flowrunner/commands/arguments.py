@@ -50,8 +50,10 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     shown = "pay anew for these cells; may be repeated"
     parser.add_argument("--force", metavar="SEL", action="append", default=[], help=shown)
     parser.add_argument("--concurrency", metavar="N", type=whole(1, 256), help="calls at once to each provider")
-    parser.add_argument("--max-usd", metavar="X", type=dollars, help="the most that this run may cost, in dollars")
-    parser.add_argument("--max-calls", metavar="N", type=whole(0, 10**6), help="the most calls that this run may pay")
+    shown = "the most that the command may cost, in dollars, all its pipelines together"
+    parser.add_argument("--max-usd", metavar="X", type=dollars, help=shown)
+    shown = "the most calls that the command may pay, all its pipelines together"
+    parser.add_argument("--max-calls", metavar="N", type=whole(0, 10**6), help=shown)
     shown = "under a limit in dollars, let calls of unknown price pass: those of MODEL, or all"
     parser.add_argument("--allow-unpriced", metavar="[=MODEL]", action="append", default=[], help=shown)
     shown = "what to do about calls that may have been billed and gave no picture (default: stop)"

@@ -14,6 +14,7 @@ from flowrunner.commands.pipelines import Ended
 from flowrunner.errors import FlowError
 
 if TYPE_CHECKING:
+    from flowrunner.commands.together import Looked
     from flowrunner.decisions import Plan
     from flowrunner.errors import RunRefused
     from flowrunner.project import Opened
@@ -30,26 +31,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from flowrunner.commands.together import Together
     from flowrunner.commands.watching import Watch
 
-    options, watch = options_of(arguments), Watch(arguments.words, arguments.paths)
+    together, watch = Together(options_of(arguments)), Watch(arguments.words, arguments.paths)
 
     def do(path: Path) -> Ended:
-        from flowrunner.limits import refusal
-        from flowrunner.project import looking, open_pipeline, open_project, planned
-
         watch.begins()
-        opened = open_pipeline(open_project(path), path, options)
-        with opened.project.workspace.ledger(create=False) as ledger:
-            found = planned(opened, looking(opened, ledger), bytes_needed=not options.frozen)
-            spent = ledger.spent(opened.pipeline.name)
-            watch.planned(opened, ledger)
-        refused = refusal(opened, found, spent)
-        _warn(opened, found)
+        found = together.look(path, watch.planned)
+        _warn(found.opened, found.plan)
+        code = ending.code(found.refused) if found.refused else 0
         if arguments.format == "json":
-            return Ended(ending.code(refused) if refused else 0, _document(found, refused))
-        _show(arguments, path, opened, found, spent, refused)
-        return Ended(ending.code(refused) if refused else 0)
+            return Ended(code, _document(found.plan, found.refused))
+        _show(arguments, path, found)
+        return Ended(code)
 
     with watch.listening():
         code = pipelines.each(arguments, do, _failed)
@@ -74,16 +69,10 @@ def _warn(opened: "Opened", found: "Plan") -> None:
         print(problems.as_text(warnings), file=sys.stderr)
 
 
-def _show(
-    arguments: argparse.Namespace,
-    path: Path,
-    opened: "Opened",
-    found: "Plan",
-    spent: money.Nano,
-    refused: "RunRefused | None",
-) -> None:
+def _show(arguments: argparse.Namespace, path: Path, looked: "Looked") -> None:
     from flowrunner.report.text import plan_text
 
+    opened, found, refused = looked.opened, looked.plan, looked.refused
     simulated = opened.options.simulate
     if arguments.format == "markdown":
         from flowrunner.report.markdown import plan_markdown
@@ -95,7 +84,7 @@ def _show(
     text = plan_text(
         found,
         simulated=simulated,
-        limits=_limits(opened, spent),
+        limits=_limits(opened, looked.spent),
         next_command="" if refused else _next(arguments, path, opened, found),
         cells=arguments.cells,
         paint=paint(),

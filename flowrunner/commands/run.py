@@ -32,9 +32,11 @@ from flowrunner.commands.arguments import (
 from flowrunner.commands.pipelines import Ended
 from flowrunner.errors import FlowError, RunRefused
 from flowrunner.paint import is_terminal, paint_for
+from flowrunner.slotted import dataclass, field
 
 if TYPE_CHECKING:
     from flowrunner.commands.session import Session
+    from flowrunner.commands.together import Together
     from flowrunner.commands.watching import Watch
     from flowrunner.progress.facts import Facts
     from flowrunner.progress.shown import Progress
@@ -52,11 +54,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Course:
+    """One command line, and what its runs share."""
+
+    arguments: argparse.Namespace
+    together: "Together"
+    watch: "Watch"
+    sessions: "list[Session]" = field(default_factory=list)
+
+
 def run(arguments: argparse.Namespace) -> int:
+    from flowrunner.commands.together import Together
     from flowrunner.commands.watching import Watch
 
-    options, watch = options_of(arguments), Watch(arguments.words, arguments.paths)
-    sessions: list[Session] = []
+    watch = Watch(arguments.words, arguments.paths)
+    course = _Course(arguments=arguments, together=Together(options_of(arguments)), watch=watch)
+    sessions = course.sessions
 
     def do(path: Path) -> Ended:
         from flowrunner.loading.document import uncollected
@@ -66,18 +80,21 @@ def run(arguments: argparse.Namespace) -> int:
         begun = len(sessions)
         try:
             with uncollected():
-                opened = open_pipeline(open_project(path), path, options)
+                opened = open_pipeline(open_project(path), path, course.together.options)
                 gc.freeze()  # it stays until the run ends: the collector would walk through it again and again
-            return _run(arguments, path, opened, sessions, watch)
+            return _run(course, path, opened)
         except KeyboardInterrupt as fault:
             if sessions[begun:]:
                 return _halted(arguments, path, sessions[begun])
-            return Ended(ending.told(fault, spent=ending.NOTHING), _shape(None, str(path), arguments, "interrupted"))
+            ended = ending.told(fault, spent=course.together.nothing())
+            return Ended(ended, _shape(None, str(path), arguments, "interrupted"))
         finally:
             gc.unfreeze()
+            if pipelines.are_several(arguments.paths):
+                course.together.ran(session.record() for session in sessions[begun:])
 
     def failed(path: Path, fault: FlowError) -> Ended:
-        return Ended(ending.told(fault, spent=ending.NOTHING), _refused(arguments, path, fault))
+        return Ended(ending.told(fault, spent=course.together.nothing()), _refused(arguments, path, fault))
 
     with _terminable():
         with watch.listening():
@@ -111,11 +128,10 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
-def _run(
-    arguments: argparse.Namespace, path: Path, opened: "Opened", sessions: "list[Session]", watch: "Watch"
-) -> Ended:
+def _run(course: _Course, path: Path, opened: "Opened") -> Ended:
     from flowrunner.commands.session import Session
 
+    arguments = course.arguments
     stream = sys.stderr if arguments.format == "json" else sys.stdout
     facts = _facts(opened, stream)
     progress = _progress(facts, stream)
@@ -123,15 +139,15 @@ def _run(
         found = problems.tidy(opened.warnings)
         progress.say(facts.line("note", f"{ending.tally(found)}: flowrunner validate {_quoted(path)}"))
     session = Session(opened, progress, asks=stream if _asks(arguments, stream) else None)
-    sessions.append(session)
+    course.sessions.append(session)
     try:
         result = session.run()
     except Exception as fault:  # noqa: BLE001  # whatever it was, it is said what was paid
-        return _given_up(arguments, path, session, fault)
+        return _given_up(course, path, session, fault)
     if result is None:
         return _halted(arguments, path, session)
     _close(arguments, path, session, result)
-    watch.ran(result)
+    course.watch.ran(result)
     return Ended(result.exit_code, result.document)
 
 
@@ -213,14 +229,14 @@ def _quoted(path: Path | str) -> str:
     return escape.visible(shlex.quote(str(path)))
 
 
-def _given_up(arguments: argparse.Namespace, path: Path, session: "Session", fault: Exception) -> Ended:
+def _given_up(course: _Course, path: Path, session: "Session", fault: Exception) -> Ended:
     """Refused, or stopped by a store that cannot be written or by a bug: before anything was sent, or in the middle."""
-    begun = session.record()
+    arguments, begun = course.arguments, session.record()
     document = _refused(arguments, path, fault, session.opened)
     following = command(arguments, path, fault.command if isinstance(fault, RunRefused) else "run")
     if begun is None:
         next_command = following if isinstance(fault, RunRefused) else ""
-        return Ended(ending.told(fault, spent=ending.NOTHING, next_command=next_command), document)
+        return Ended(ending.told(fault, spent=course.together.nothing(), next_command=next_command), document)
     spent = f"{_cost(session, begun)}: flowrunner runs show {begun.id}"
     document |= {"run": begun.id, "status": "failed", **_spent(begun)}
     return Ended(ending.told(fault, spent=spent, next_command=following), document)

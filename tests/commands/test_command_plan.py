@@ -151,6 +151,32 @@ def test_a_refusal_names_the_limit_and_what_it_would_have_cost(tmp_path: Path, o
         assert "Nothing was sent, nothing was paid.\nnext  flowrunner " in result.err
 
 
+@pytest.mark.parametrize("limit", ["--max-usd 0.1", "--max-calls 3"])
+def test_a_limit_holds_for_all_pipelines_of_a_command_together(folder: Path, limit: str) -> None:
+    project(folder, {"other.yaml": CHAIN.replace("T-Rex", "dodo")})
+    assert cli("plan", "other.yaml", *limit.split(), cwd=folder).exit_code == 0
+    result = cli("plan", "chain.yaml", "other.yaml", *limit.split(), "--format", "json", cwd=folder)
+    first, second = (found["refusal"] for found in result.json["pipelines"])
+    assert (result.exit_code, first) == (3, None)
+    assert " needed, and earlier pipelines of this command leave " in second["message"]
+
+
+def test_what_is_refused_takes_nothing_of_the_limit_of_a_command(folder: Path) -> None:
+    project(folder, {"free.yaml": LOCAL})
+    picture(folder / "photo.png")
+    result = cli("plan", "chain.yaml", "free.yaml", "--max-calls", "1", "--format", "json", cwd=folder)
+    assert [bool(found["refusal"]) for found in result.json["pipelines"]] == [True, False]
+
+
+def test_pipelines_of_one_name_share_its_budget_in_one_plan(tmp_path: Path) -> None:
+    text = CHAIN.replace("provider:", "budget: {total_usd: 0.1}\nprovider:")
+    project(tmp_path, {"one.yaml": text, "two.yaml": text.replace("T-Rex", "dodo")})
+    assert cli("plan", "two.yaml", cwd=tmp_path).exit_code == 0
+    result = cli("plan", "one.yaml", "two.yaml", cwd=tmp_path)
+    assert result.exit_code == 3
+    assert "earlier pipelines of this command take about $0.057, about $0.057 more is needed" in result.err
+
+
 def test_the_lower_of_two_limits_counts_and_is_named(tmp_path: Path) -> None:
     project(tmp_path, {"one.yaml": MIXED.replace("provider:", "budget: {max_usd: 0.02}\nprovider:")})
     assert "is $0.02 (budget.max_usd)" in cli("plan", "one.yaml", "--max-usd", "5", cwd=tmp_path).err
