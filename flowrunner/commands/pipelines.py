@@ -23,13 +23,15 @@ class Ended:
 
 Do: TypeAlias = Callable[[Path], Ended]
 Failed: TypeAlias = Callable[[Path, FlowError], Ended]
+Look: TypeAlias = Callable[[Sequence[Path]], list[Ended]]
 
 
-def each(arguments: argparse.Namespace, do: Do, failed: Failed) -> int:
-    """Does it for every pipeline that `paths` mean; `failed` says what became of one that cannot be done."""
+def each(arguments: argparse.Namespace, do: Do, failed: Failed, look: Look | None = None) -> int:
+    """Does it for every pipeline that `paths` mean; `failed` says what became of one that cannot be done. `look` sees
+    all of several before the first is begun; where it says how they ended, none is."""
     paths, several = found(arguments.paths)
-    ended = []
-    for path in paths:
+    ended = look(paths) if look and len(paths) > 1 else []
+    for path in [] if ended else paths:
         try:
             ended.append(do(path))
         except FlowError as fault:

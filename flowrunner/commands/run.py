@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -68,8 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     from flowrunner.commands.together import Together
     from flowrunner.commands.watching import Watch
 
-    watch = Watch(arguments.words, arguments.paths)
-    course = _Course(arguments=arguments, together=Together(options_of(arguments)), watch=watch)
+    options, watch = options_of(arguments), Watch(arguments.words, arguments.paths)
+    course = _Course(arguments=arguments, together=Together(options), watch=watch)
     sessions = course.sessions
 
     def do(path: Path) -> Ended:
@@ -86,8 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt as fault:
             if sessions[begun:]:
                 return _halted(arguments, path, sessions[begun])
-            ended = ending.told(fault, spent=course.together.nothing())
-            return Ended(ended, _shape(None, str(path), arguments, "interrupted"))
+            return _interrupted(course, path, fault)
         finally:
             gc.unfreeze()
             if pipelines.are_several(arguments.paths):
@@ -96,13 +95,43 @@ def run(arguments: argparse.Namespace) -> int:
     def failed(path: Path, fault: FlowError) -> Ended:
         return Ended(ending.told(fault, spent=course.together.nothing()), _refused(arguments, path, fault))
 
+    def look(paths: Sequence[Path]) -> list[Ended]:
+        try:
+            faults = Together(options).faults(paths)
+        except KeyboardInterrupt as fault:
+            return [_interrupted(course, paths[0], fault)]
+        return _none_begun(arguments, paths, faults) if faults else []
+
     with _terminable():
         with watch.listening():
-            code = pipelines.each(arguments, do, failed)
+            code = pipelines.each(arguments, do, failed, look)
         watch.keep(code)
     if any(session.halted for session in sessions):
         _leave(code)
     return code
+
+
+def _interrupted(course: _Course, path: Path, fault: KeyboardInterrupt) -> Ended:
+    """Interrupted before anything of a pipeline was sent."""
+    told = ending.told(fault, spent=course.together.nothing())
+    return Ended(told, _shape(None, path.as_posix(), course.arguments, "interrupted"))
+
+
+def _none_begun(arguments: argparse.Namespace, paths: Sequence[Path], faults: Mapping[Path, FlowError]) -> list[Ended]:
+    """Of several pipelines some cannot be run: what is wrong with them, and that the others are not begun either."""
+    from flowrunner.limits import names
+
+    bad = names([str(path) for path in faults])
+    others = RunRefused(f"not begun, since {bad} of the same command cannot be run", command="run")
+    ended = []
+    for path in paths:
+        fault = faults.get(path, others)
+        code = ending.told(fault, spent=ending.NOTHING) if path in faults else ending.code(fault)
+        ended.append(Ended(code, _refused(arguments, path, fault)))
+    left = [str(path) for path in paths if path not in faults]
+    if left:
+        print(escape.line(f"left  {names(left)}  {others.message}", 1000), file=sys.stderr)
+    return ended
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from flowrunner.commands import ending
 from flowrunner.decisions import cost
+from flowrunner.errors import FlowError
 from flowrunner.money import Nano
 from flowrunner.project import Opened, Options, looking, open_pipeline, open_project, planned
 from flowrunner.slotted import dataclass, replace
@@ -67,6 +68,16 @@ class Together:
             self._named[name] = ahead + needed.priced
             self._take(needed.calls, needed.priced)
         return Looked(opened=opened, plan=found, spent=spent, refused=refused)
+
+    def faults(self, paths: "Iterable[Path]") -> dict[Path, FlowError]:
+        """Looks at all of them: what is wrong with those that cannot be run."""
+        found = {}
+        for path in paths:
+            try:
+                self.look(path)
+            except FlowError as fault:
+                found[path] = fault
+        return found
 
     def ran(self, records: "Iterable[RunRecord | None]") -> None:
         """The next pipeline has had its turn: what its run took, with what may have been billed."""

@@ -123,6 +123,35 @@ def test_several_pipelines_run_one_after_another(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("chain.yaml faulty.yaml picked.yaml", "promt"),
+        ("chain.yaml absent.yaml", "absent.yaml"),
+        ("chain.yaml picked.yaml --force dressed", "dressed names no cell"),
+        ("chain.yaml picked.yaml --only scene", "scene names no cell"),
+        ("chain.yaml picked.yaml -i season=winter", "season"),
+    ],
+)
+def test_of_several_pipelines_none_is_begun_while_one_of_them_cannot_be_run(folder: Path, line: str, why: str) -> None:
+    project(folder, {"faulty.yaml": FAULTY})
+    result = ran(folder, f"{line} --simulate")
+    assert (result.exit_code, result.out) == (2, "")
+    assert why in result.err
+    assert "Nothing was sent, nothing was paid.\n" in result.err
+    assert cli("runs", cwd=folder).out == "nothing has run here yet\n"
+
+
+def test_a_pipeline_that_is_not_begun_for_another_ones_fault_is_told_so(folder: Path) -> None:
+    project(folder, {"faulty.yaml": FAULTY})
+    result = ran(folder, "chain.yaml faulty.yaml --simulate --format json")
+    fits(result.json, several(RUN))
+    assert [found["status"] for found in result.json["pipelines"]] == ["refused", "refused"]
+    said = "not begun, since faulty.yaml of the same command cannot be run"
+    assert result.json["pipelines"][0]["error"]["message"] == said
+    assert result.err.endswith(f"left  chain.yaml  {said}\n")
+
+
+@pytest.mark.parametrize(
     ("line", "env", "why", "following"),
     [
         ("chain.yaml", {}, "AIMLAPI_API_KEY is not set, and portrait needs aimlapi", "run chain.yaml --simulate"),
