@@ -15,10 +15,11 @@ from flowrunner.slotted import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """One pipeline's exit code, and its document for machines."""
+    """One pipeline's exit code, and its document for machines; whether it is the `last` that is begun."""
 
     code: int
     document: Any = None
+    last: bool = False
 
 
 Do: TypeAlias = Callable[[Path], Ended]
@@ -36,7 +37,7 @@ def each(arguments: argparse.Namespace, do: Do, failed: Failed, look: Look | Non
             ended.append(do(path))
         except FlowError as fault:
             ended.append(failed(path, fault))
-        if ended[-1].code == ending.INTERRUPTED:
+        if ended[-1].last or ended[-1].code == ending.INTERRUPTED:
             break
     if arguments.format == "json":
         documents = [one.document for one in ended]

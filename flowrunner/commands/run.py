@@ -32,9 +32,10 @@ from flowrunner.commands.arguments import (
 from flowrunner.commands.pipelines import Ended
 from flowrunner.errors import FlowError, RunRefused
 from flowrunner.paint import is_terminal, paint_for
-from flowrunner.slotted import dataclass, field
+from flowrunner.slotted import dataclass, field, replace
 
 if TYPE_CHECKING:
+    from flowrunner.commands.question import Question
     from flowrunner.commands.session import Session
     from flowrunner.commands.together import Together
     from flowrunner.commands.watching import Watch
@@ -61,15 +62,18 @@ class _Course:
     arguments: argparse.Namespace
     together: "Together"
     watch: "Watch"
+    question: "Question"
     sessions: "list[Session]" = field(default_factory=list)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from flowrunner.commands.question import Question
     from flowrunner.commands.together import Together
     from flowrunner.commands.watching import Watch
 
     options, watch = options_of(arguments), Watch(arguments.words, arguments.paths)
-    course = _Course(arguments=arguments, together=Together(options), watch=watch)
+    question = Question(_stream(arguments), options.max_usd)
+    course = _Course(arguments=arguments, together=Together(options), watch=watch, question=question)
     sessions = course.sessions
 
     def do(path: Path) -> Ended:
@@ -82,7 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
             with uncollected():
                 opened = open_pipeline(open_project(path), path, course.together.options)
                 gc.freeze()  # it stays until the run ends: the collector would walk through it again and again
-            return _run(course, path, opened)
+            ended = _run(course, path, opened)
+            return replace(ended, last=course.question.declined)
         except KeyboardInterrupt as fault:
             if sessions[begun:]:
                 return _halted(arguments, path, sessions[begun])
@@ -97,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def look(paths: Sequence[Path]) -> list[Ended]:
         try:
-            faults = Together(options).faults(paths)
+            faults = Together(options).faults(paths, course.question.foresee)
         except KeyboardInterrupt as fault:
             return [_interrupted(course, paths[0], fault)]
         return _none_begun(arguments, paths, faults) if faults else []
@@ -161,13 +166,13 @@ def _run(course: _Course, path: Path, opened: "Opened") -> Ended:
     from flowrunner.commands.session import Session
 
     arguments = course.arguments
-    stream = sys.stderr if arguments.format == "json" else sys.stdout
+    stream = _stream(arguments)
     facts = _facts(opened, stream)
     progress = _progress(facts, stream)
     if opened.warnings:
         found = problems.tidy(opened.warnings)
         progress.say(facts.line("note", f"{ending.tally(found)}: flowrunner validate {_quoted(path)}"))
-    session = Session(opened, progress, asks=stream if _asks(arguments, stream) else None)
+    session = Session(opened, progress, asks=course.question if _asks(arguments, stream) else None)
     course.sessions.append(session)
     try:
         result = session.run()
@@ -178,6 +183,11 @@ def _run(course: _Course, path: Path, opened: "Opened") -> Ended:
     _close(arguments, path, session, result)
     course.watch.ran(result)
     return Ended(result.exit_code, result.document)
+
+
+def _stream(arguments: argparse.Namespace) -> TextIO:
+    """Where people read what happens."""
+    return sys.stderr if arguments.format == "json" else sys.stdout
 
 
 def _facts(opened: "Opened", stream: TextIO) -> "Facts":

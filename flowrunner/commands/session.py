@@ -1,18 +1,16 @@
-"""One run at a terminal or in a job: its event loop, the question before paying, and what a signal does."""
+"""One run at a terminal or in a job: its event loop, and what a signal does."""
 
 import asyncio
 import signal
-import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-from flowrunner import escape
 from flowrunner.api import PipelineFile, arun
 from flowrunner.events import Begun, Done, Event, Failed, Retried, Sent, Waits
 from flowrunner.jobs import INTERRUPTED, Stop
 from flowrunner.report.groups import plural
-from flowrunner.report.text import costs
 
 if TYPE_CHECKING:
+    from flowrunner.commands.question import Question
     from flowrunner.decisions import Plan
     from flowrunner.progress.shown import Progress
     from flowrunner.project import Opened
@@ -27,8 +25,8 @@ class Session:
     the second cancels it, and the ledger holds it as perhaps billed. Before the run has begun they are what they
     always are: nothing was sent."""
 
-    def __init__(self, opened: "Opened", progress: "Progress", *, asks: TextIO | None) -> None:
-        """`asks` is where the question before paying goes; None where nobody is asked."""
+    def __init__(self, opened: "Opened", progress: "Progress", *, asks: "Question | None") -> None:
+        """`asks` is the question before paying; None where nobody is asked."""
         self.opened = opened
         self.progress = progress
         self.waits: list[Waits] = []
@@ -74,17 +72,7 @@ class Session:
 
     def _confirmed(self, found: "Plan") -> bool:
         self.progress.facts.planned(found)
-        if self._asks is None or not any(cell.to_send for cell in found.before_picks):
-            return True
-        facts = self.progress.facts
-        name = escape.line(found.graph.pipeline.name)
-        print(f"{name}: {costs(found, simulated=facts.simulated, cap=facts.cap)}", file=self._asks)
-        print("Go on? [y/N] ", end="", file=self._asks, flush=True)
-        try:
-            return sys.stdin.readline().strip().lower() in ("y", "yes")
-        except KeyboardInterrupt:
-            print(file=self._asks)
-            raise
+        return self._asks is None or self._asks.agreed(self.opened, found)
 
     def _heard(self, event: Event) -> None:
         match event:

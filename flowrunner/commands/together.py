@@ -69,12 +69,12 @@ class Together:
             self._take(needed.calls, needed.priced)
         return Looked(opened=opened, plan=found, spent=spent, refused=refused)
 
-    def faults(self, paths: "Iterable[Path]") -> dict[Path, FlowError]:
-        """Looks at all of them: what is wrong with those that cannot be run."""
+    def faults(self, paths: "Iterable[Path]", foresee: "Callable[[Looked], None]") -> dict[Path, FlowError]:
+        """Looks at all of them, and lets somebody else see each: what is wrong with those that cannot be run."""
         found = {}
         for path in paths:
             try:
-                self.look(path)
+                foresee(self.look(path))
             except FlowError as fault:
                 found[path] = fault
         return found

@@ -64,6 +64,35 @@ def test_it_says_what_it_will_pay_and_asks_once(folder: Path, answer: str) -> No
     assert "refused: declined\nNothing was sent, nothing was paid.\n" in shown
 
 
+@pytest.fixture
+def pair(folder: Path) -> Path:
+    return project(folder, {"other.yaml": CHAIN.replace("T-Rex", "dodo").replace("name: chain", "name: other")})
+
+
+SUM = """\
+chain: 2 calls, about $0.057, cap $1.00
+other: 2 calls, about $0.057, cap $0.9433
+together: 4 calls, about $0.114, cap $1.00
+Go on? [y/N] n
+refused: declined
+Nothing was sent, nothing was paid.
+"""
+
+
+def test_several_pipelines_are_asked_about_once_and_a_no_holds_for_all(pair: Path) -> None:
+    code, shown = on_terminal(pair, "run chain.yaml other.yaml --max-usd 1", "n\n", AIMLAPI_API_KEY="sk-0123456789")
+    assert code == 3
+    assert shown == f"{SUM}next  flowrunner plan chain.yaml --max-usd 1.00\n"
+
+
+def test_a_yes_holds_for_all_pipelines_of_a_command(pair: Path) -> None:
+    nowhere = {"AIMLAPI_API_KEY": "sk-0123456789", "AIMLAPI_BASE_URL": "http://127.0.0.1:9"}
+    code, shown = on_terminal(pair, "run chain.yaml other.yaml", "y\n", **nowhere)
+    assert code == 1
+    assert shown.count("Go on?") == 1
+    assert shown.endswith("next\x1b[0m  flowrunner run other.yaml\n")
+
+
 def test_an_interrupt_at_the_question_pays_nothing(folder: Path) -> None:
     code, shown = on_terminal(folder, "run chain.yaml", INTERRUPT, AIMLAPI_API_KEY="sk-0123456789")
     assert code == 130
