@@ -127,13 +127,15 @@ def pipelines_below(path: Path) -> list[Path]:
 
 
 def _is_pipeline(path: Path) -> bool:
-    if path.name.endswith(LOCK_SUFFIXES) or path.name.startswith(".") or not path.is_file():
+    """One that cannot be read counts: it may be, and whoever opens it is told why it cannot be."""
+    is_other = path.exists() and not path.is_file()
+    if path.name.endswith(LOCK_SUFFIXES) or path.name.startswith(".") or is_other:
         return False
     try:
         with path.open("rb") as file:
             return holds_pipeline(file.read(TEXT_LIMIT))
     except OSError:
-        return False
+        return True
 
 
 def holds_pipeline(data: bytes) -> bool:

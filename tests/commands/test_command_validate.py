@@ -75,3 +75,11 @@ def test_text_from_outside_reaches_no_terminal_as_it_is(folder: Path) -> None:
         assert result.exit_code == 2
         assert not set("\x1b\x07\u202e") & set(result.out + result.err)
         assert "\n::set-output" not in result.out
+
+
+def test_a_pipeline_of_a_folder_that_cannot_be_read_is_no_sound_one(tmp_path: Path) -> None:
+    project(tmp_path, {"d/a.yaml": CHAIN})
+    (tmp_path / "d/b.yaml").symlink_to("nowhere.yaml")
+    result = cli("validate", "d", cwd=tmp_path)
+    assert (result.exit_code, result.err) == (2, "2 pipelines in d\n")
+    assert "nowhere.yaml" in result.out
