@@ -55,6 +55,7 @@ flowrunner COMMAND --help shows what a command takes.
 def main(words: "Sequence[str] | None" = None) -> int:
     """Runs a command line, by default that of the process; its exit code."""
     given = list(sys.argv[1:] if words is None else words)
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
@@ -156,6 +157,19 @@ def _completion(shell: str) -> str:
         module_of(name).add_arguments(below.add_parser(name, help=does))
     script: str = shtab.complete(parser, shell)
     return script
+
+
+def _open_closed() -> None:
+    """A stream that was closed before the command began is None, and its number would go to the next file: nothing is
+    read there, and what is written there is lost."""
+    closed = [name for name in ("stdin", "stdout", "stderr") if getattr(sys, name) is None]
+    if not closed:
+        return
+    import os
+
+    for name in closed:
+        handle = os.open(os.devnull, os.O_RDWR)
+        setattr(sys, name, os.fdopen(handle, "r" if name == "stdin" else "w", encoding="utf-8"))
 
 
 def _silence() -> None:

@@ -266,3 +266,14 @@ def test_the_package_loads_its_doors_when_they_are_used() -> None:
     assert callable(flowrunner.plan)
     with pytest.raises(AttributeError, match="frobnicate"):
         _ = flowrunner.frobnicate
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_like_one_that_leads_nowhere(tmp_path: Path, closed: str) -> None:
+    project(tmp_path, {"one.yaml": CHAIN})
+    line = f"{sys.executable} -m flowrunner run one.yaml --simulate {closed}"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "outputs/simulated/one/one.png").exists()
