@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from flowrunner.digest import sha256
-from flowrunner.errors import FlowError
+from flowrunner.errors import FlowError, UsageError
 from flowrunner.lfs import pointed
 
 TEXT_LIMIT = 4 * 1024 * 1024
@@ -142,6 +142,25 @@ def hidden_by_link(path: str, real: Iterable[str]) -> bool:
     """Whether a path leads, by a link, to a hidden file that it does not name itself. `real` are the parts of the place
     where it ends."""
     return bool(_hidden(tuple(real)) - _hidden(PurePosixPath(path).parts))
+
+
+def is_text(name: str) -> bool:
+    """Whether a file name, or a word of a command line, is UTF-8: what is not came as bytes that no text has."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def folder_of_user(variable: str, value: str) -> Path:
+    """The folder that a variable of the environment names, which may begin with `~`. UsageError for one below the home
+    of somebody whom nobody knows here."""
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError:
+        message = f"{variable} is {value}, and nobody knows the home of that user"
+        raise UsageError(message, f"set {variable} to the full path of the folder") from None
 
 
 def resolved(path: Path, written: str | None = None) -> Path:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from flowrunner.catalog import Catalog
 from flowrunner.catalog import load as catalog_load
 from flowrunner.credentials import Operator
 from flowrunner.errors import InvalidPipeline, UsageError
-from flowrunner.files import TEXT_LIMIT, Files, WorkTree, leads_to_hidden, resolved
+from flowrunner.files import TEXT_LIMIT, Files, WorkTree, is_text, leads_to_hidden, resolved
 from flowrunner.given import Given, given
 from flowrunner.graph import Graph, draw
 from flowrunner.loading import LOCK_SUFFIXES, read
@@ -268,6 +269,10 @@ def _over(own: Lock, trial: Lock) -> Lock:
 
 def named(project: Project, path: Path) -> str:
     """A pipeline's path from the project's root. UsageError and InvalidPipeline for what cannot be one."""
+    if not is_text(str(path)):
+        encoding = sys.getfilesystemencoding()
+        hint = "rename it" if encoding == "utf-8" else f"set LC_ALL=C.UTF-8: file names are read as {encoding} here"
+        raise UsageError(f"the name of {path} is not UTF-8", hint)
     real = resolved(path)
     if not real.is_relative_to(project.root):
         raise UsageError(f"{path} lies outside its project {project.root.name}")

@@ -10,7 +10,7 @@ from typing import Any
 from flowrunner.catalog.model import Price
 from flowrunner.credentials import CONFIG
 from flowrunner.errors import InvalidPipeline
-from flowrunner.files import Files, WorkTree
+from flowrunner.files import Files, WorkTree, folder_of_user
 from flowrunner.problems import Problem, error
 from flowrunner.slotted import dataclass, field
 from flowrunner.source import Source, Span
@@ -78,7 +78,7 @@ def load(root: Path, *, providers: Collection[str], environment: Mapping[str, st
     if not remote:
         return found
     store = StoreSettings(
-        path=found.store.path, remote=Path(remote).expanduser().absolute(), read_only=found.store.read_only
+        path=found.store.path, remote=folder_of_user("FLOWRUNNER_REMOTE", remote), read_only=found.store.read_only
     )
     return Settings(timeout=found.timeout, paces=found.paces, prices=found.prices, store=store)
 

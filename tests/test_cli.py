@@ -1,5 +1,6 @@
 """The table of commands, what every command obeys, and how mistakes and bugs end."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -277,3 +278,44 @@ def test_a_stream_that_is_closed_is_like_one_that_leads_nowhere(tmp_path: Path, 
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert (tmp_path / "outputs/simulated/one/one.png").exists()
+
+
+BAD = os.fsdecode(b"bad\xff.yaml")
+
+
+@pytest.mark.parametrize("name", ["validate", "plan", "run", "pick", "check", "graph", "report"])
+def test_a_pipeline_whose_name_is_no_text_is_told_so(tmp_path: Path, name: str) -> None:
+    (project(tmp_path, {}) / BAD).write_text(CHAIN)
+    result = cli(name, BAD, cwd=tmp_path)
+    assert result.exit_code == 2
+    assert "the name of bad\\udcff.yaml is not UTF-8" in result.out + result.err
+    assert "rename it" in result.out + result.err
+
+
+def test_a_name_of_letters_that_the_locale_has_not_says_what_to_set(tmp_path: Path) -> None:
+    (project(tmp_path, {}) / "ünï.yaml").write_text(CHAIN)
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    words = [sys.executable, "-m", "flowrunner", "run", "ünï.yaml", "--simulate"]
+    env = environment(tmp_path, plain)
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "     = set LC_ALL=C.UTF-8: file names are read as ascii here\n" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["run one.yaml --output", "plan one.yaml --inputs", "pick one.yaml one 1 --why", "accept one.yaml one --why"],
+)
+def test_what_is_no_text_is_refused_where_it_would_be_written_to_a_file(tmp_path: Path, line: str) -> None:
+    project(tmp_path, {"one.yaml": CHAIN})
+    result = cli(*line.split(), BAD, cwd=tmp_path)
+    assert (result.exit_code, result.out) == (2, "")
+    assert ": bad\\udcff.yaml is not UTF-8\n" in result.err
+
+
+@pytest.mark.parametrize("variable", ["FLOWRUNNER_STORE", "FLOWRUNNER_REMOTE"])
+def test_a_folder_of_a_user_whom_nobody_knows_is_told_with_its_variable(tmp_path: Path, variable: str) -> None:
+    project(tmp_path, {"one.yaml": CHAIN})
+    result = cli("plan", "one.yaml", cwd=tmp_path, env={variable: "~no-such-user/x"})
+    assert result.exit_code == 2
+    assert result.err.startswith(f"error: {variable} is ~no-such-user/x, and nobody knows the home of that user\n")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flowrunner import escape
 from flowrunner.commands.arguments import add_binding, add_format, command, options_of
 from flowrunner.commands.output import print_json
-from flowrunner.commands.parsing import takes_files
+from flowrunner.commands.parsing import takes_files, utf8
 from flowrunner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     takes_files(parser.add_argument("path", metavar="PATH", help="a pipeline file"))
     shown = "the cells: step, step/lamp, step/*/de, locale=de; those that have not changed are passed over"
     parser.add_argument("selectors", metavar="SEL", nargs="*", help=shown)
-    parser.add_argument("--why", metavar="TEXT", default="", help="the reason, kept in the lock")
+    parser.add_argument("--why", metavar="TEXT", type=utf8, default="", help="the reason, kept in the lock")
     parser.add_argument("--undo", action="store_true", help="take back what was accepted")
     add_format(parser)
     add_binding(parser)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowrunner import escape, money
-from flowrunner.commands.parsing import dollars, takes_files, whole
+from flowrunner.commands.parsing import dollars, takes_files, utf8, whole
 from flowrunner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def add_binding(parser: argparse.ArgumentParser) -> None:
     shown = "a value for an input; may be repeated"
     parser.add_argument("-i", dest="inputs", metavar="NAME=VALUE", action="append", default=[], help=shown)
     shown = "a YAML file of inputs, with a lock and outputs of its own"
-    takes_files(parser.add_argument("--inputs", dest="inputs_file", metavar="FILE", help=shown))
+    takes_files(parser.add_argument("--inputs", dest="inputs_file", metavar="FILE", type=utf8, help=shown))
     shown = "with simulated replies and prices: offline, free, with a lock and outputs of its own"
     parser.add_argument("--simulate", action="store_true", help=shown)
 
@@ -62,7 +62,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lock", action="store_true", help=shown)
     parser.add_argument("--yes", action="store_true", help="do not ask before paying")
     shown = "where the pictures go (default: outputs/ at the project's root)"
-    takes_files(parser.add_argument("--output", metavar="DIR", help=shown))
+    takes_files(parser.add_argument("--output", metavar="DIR", type=utf8, help=shown))
 
 
 def options_of(arguments: argparse.Namespace) -> "Options":

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from flowrunner import money, spelling
 from flowrunner.errors import UsageError
+from flowrunner.files import is_text
 
 FILES: Mapping[str, str] = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
 """What shtab takes for "complete the names of files" (its own `FILE`, which would have to be imported)."""
@@ -120,6 +121,13 @@ def whole(low: int, high: int) -> Callable[[str], int]:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from {low} to {high}")
 
     return read
+
+
+def utf8(text: str) -> str:
+    """The type of an option whose words are written to files: what is no text would be found when all is paid."""
+    if is_text(text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text} is not UTF-8")
 
 
 def dollars(text: str) -> money.Nano:

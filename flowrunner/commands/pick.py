@@ -12,7 +12,7 @@ from flowrunner import escape
 from flowrunner.commands import ending, pipelines
 from flowrunner.commands.arguments import add_binding, add_format, command, options_of, placed
 from flowrunner.commands.output import paint, print_json
-from flowrunner.commands.parsing import takes_files
+from flowrunner.commands.parsing import takes_files, utf8
 from flowrunner.commands.pipelines import Ended
 from flowrunner.errors import FlowError, UsageError
 from flowrunner.paint import Tone
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cell", metavar="CELL", nargs="?", help="the cell in which to choose, as the list names it")
     shown = "the number of the candidate, the start of its digest, or none"
     parser.add_argument("choice", metavar="N", nargs="?", help=shown)
-    parser.add_argument("--why", metavar="TEXT", default="", help="the reason, kept in the lock")
+    parser.add_argument("--why", metavar="TEXT", type=utf8, default="", help="the reason, kept in the lock")
     shown = "a file of choices, one a line; - is stdin"
     takes_files(parser.add_argument("--from", dest="source", metavar="FILE", help=shown))
     add_format(parser)

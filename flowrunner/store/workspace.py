@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowrunner.digest import sha256, tagged
 from flowrunner.errors import StoreError
-from flowrunner.files import resolved
+from flowrunner.files import folder_of_user, resolved
 from flowrunner.roots import MARKS, root_of
 from flowrunner.slotted import dataclass, field
 from flowrunner.store.durable import Explained, make_folder, replace
@@ -60,8 +60,9 @@ class Workspace:
     ) -> "Workspace":
         """FLOWRUNNER_STORE comes first, then `store` (from the settings, relative to the root), then the state."""
         given = environment.get("FLOWRUNNER_STORE")
-        chosen = Path(given).expanduser() if given else (root / store if store else root / STATE)
-        return cls(root, chosen.absolute(), read_only=read_only)
+        own = root / store if store else root / STATE
+        chosen = folder_of_user("FLOWRUNNER_STORE", given) if given else own.absolute()
+        return cls(root, chosen, read_only=read_only)
 
     @property
     def state(self) -> Path:
