@@ -142,8 +142,12 @@ class Workspace:
     def lock_files(self) -> list[LockFile]:
         """Every lock of the project, those of trials and simulated runs too, by name. StoreError when a folder cannot
         be read."""
-        with Explained("read", self.root):
+        try:
             return [self._lock_file(name) for name in sorted(_locks_below(self.root, self.store))]
+        except OSError as fault:
+            path = str(fault.filename or self.root)
+            hint = "a lock in it may name pictures: make it readable, or move it out of the project"
+            raise StoreError(f"{path} cannot be read: {fault.strerror}", hint, path=path) from fault
 
     def lock_file(self, pipeline: str, edition: Edition) -> LockFile:
         return self._lock_file(self.lock_name(pipeline, edition))

@@ -1,14 +1,16 @@
 """The commands that look after the store."""
 
+import errno
 import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_projects import CHAIN
 from shapes import MAYBE_TEXT, TEXT, WHOLE, YES_NO, fits, listed, obj, words
-from support import Result, cli, project
+from support import Result, cli, picture, project
 
 from flowrunner.store.inuse import share
 from flowrunner.store.workspace import STATE
@@ -249,3 +251,23 @@ def test_a_lock_with_a_cell_of_two_versions_is_not_shared(lent: Path) -> None:
     (lent / "show/hero.lock.yaml").write_text(LOST + theirs)
     result = team_store(lent, "push")
     assert (result.exit_code, "hero was changed on both sides" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("line", ["store fsck", "store gc", "store push", "whence photo.png"])
+def test_a_folder_of_the_project_that_cannot_be_read_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    data = project(tmp_path, {"data/notes.txt": ""}) / "data"
+    picture(tmp_path / "photo.png")
+    scandir = os.scandir
+
+    def closed(path: str) -> Any:
+        if str(path) == str(data):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    result = cli(*line.split(), cwd=tmp_path, env={"FLOWRUNNER_REMOTE": str(tmp_path / "remote")})
+    assert result.exit_code == 1
+    assert f"{data} cannot be read: Permission denied\n" in result.out + result.err
+    assert "FLOWRUNNER_STORE" not in result.err
