@@ -159,5 +159,7 @@ class Failure:
     """It was charged, and the reply holds no picture: something to ask the provider about."""
     gone: bool = False
     """It was paid for, and the provider no longer has the picture: only another payment gives one."""
+    moderated: bool = False
+    """The provider refuses what is asked for: the same request is refused again."""
     refused: bool = False
     """flowrunner itself declined to send: a limit, or a result that is missing."""

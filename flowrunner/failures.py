@@ -86,7 +86,7 @@ def refusal(job: Job, refused: Refused) -> Failure:
 def moderated(job: Job, refused: Refused) -> Failure:
     """Refused by moderation before it was worked on; or worked on and withheld, which a success without a picture
     is."""
-    failure = refusal(job, refused)
+    failure = replace(refusal(job, refused), moderated=True)
     hint = f"change the prompt or the images; only --force {job.cell} sends the same request again"
     if not 200 <= refused.status < 300:
         return replace(failure, hint=hint)

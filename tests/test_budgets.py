@@ -215,6 +215,25 @@ def test_what_may_have_been_billed_is_planned_as_what_it_is_and_refused_by_no_li
     assert (ran(tmp_path, "--on-unknown", "resend").exit_code, len(wire.sent)) == (3, 1)
 
 
+def test_a_plan_whose_calls_may_all_have_been_billed_names_what_sends_them_again(tmp_path: Path, wire: Wire) -> None:
+    pipeline(tmp_path, many(1))
+    wire.coming.append(error(504))
+    ran(tmp_path)
+    said = cli("plan", "show.yaml", cwd=tmp_path, env=LIVE).out
+    assert said.endswith("next   flowrunner run show.yaml --on-unknown resend\n")
+    pipeline(tmp_path, many(2))
+    assert cli("plan", "show.yaml", cwd=tmp_path, env=LIVE).out.endswith("next   flowrunner run show.yaml\n")
+
+
+def test_what_moderation_has_refused_is_not_named_to_be_run_again(tmp_path: Path, wire: Wire) -> None:
+    pipeline(tmp_path, many(1))
+    wire.coming.append(error(400, "rejected by our content moderation system"))
+    for _ in range(2):
+        assert ran(tmp_path).out.endswith("next  flowrunner plan show.yaml\n")
+    assert "\nnext " not in cli("plan", "show.yaml", cwd=tmp_path, env=LIVE).out
+    assert len(wire.sent) == 1
+
+
 def test_what_was_charged_for_nothing_is_not_planned_to_be_paid_again(tmp_path: Path, wire: Wire) -> None:
     pipeline(tmp_path, ONE)
     wire.coming.append(httpx.Response(200, json={"data": [], "meta": {"usage": {"credits_used": 63000}}}))

@@ -105,7 +105,7 @@ def command(arguments: argparse.Namespace, path: Path, verb: str, *words: str) -
     """A command line for the same pipeline, inputs and limits: `command(…, "run --simulate")` as one calls it next.
     `words` stand behind the path, as they are."""
     name, *options = verb.split()
-    line = ["flowrunner", name, shlex.quote(str(path)), *words, *options]
+    line = ["flowrunner", name, shlex.quote(spelled(path)), *words, *options]
     line += [f"-i {shlex.quote(given)}" for given in arguments.inputs]
     line += [f"--inputs {shlex.quote(arguments.inputs_file)}"] if arguments.inputs_file else []
     line += ["--simulate"] if arguments.simulate and "--simulate" not in options else []
@@ -128,8 +128,13 @@ def _limits(arguments: argparse.Namespace, said: list[str]) -> list[str]:
 def missed(arguments: argparse.Namespace, path: Path, opened: "Opened", cell: str) -> str:
     """What to call where a locked picture is not here: whoever can fetch it need not pay for another one."""
     if opened.project.settings.store.remote is not None and not opened.options.simulate:
-        return f"flowrunner store pull {escape.visible(shlex.quote(str(path)))}"
+        return f"flowrunner store pull {escape.visible(shlex.quote(spelled(path)))}"
     return command(arguments, path, f"run --force {cell}")
+
+
+def spelled(path: Path | str) -> str:
+    """A path as a command line takes it: one that begins like an option says that it lies here."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def placed(root: Path, path: str) -> str:

@@ -18,9 +18,12 @@ from flowrunner.errors import FlowError, UsageError
 from flowrunner.paint import Tone
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flowrunner.api import PipelineFile
     from flowrunner.picking import Candidate, WaitingCell, Wish
     from flowrunner.project import Options
+    from flowrunner.store.locked import Pick
 
 _WAITS = 4
 
@@ -159,10 +162,17 @@ def _record(arguments: argparse.Namespace, path: Path) -> int:
         print(f"pick  {escape.visible(cell)}  {chosen}{why}")
         if cell in failed:
             print(f"      = its checks fail it: {escape.line(failed[cell], 300)}; choose another, or loosen the check")
-    open_cells = [cell for cell in left if cell.cell not in picks]
-    following = _pick(arguments, path, open_cells[0].cell) if open_cells else command(arguments, path, "run")
-    print(f"next  {following}")
+    print(f"next  {_next(arguments, path, picks, [cell.cell for cell in left])}")
     return 0
+
+
+def _next(arguments: argparse.Namespace, path: Path, picks: "Mapping[str, Pick]", left: list[str]) -> str:
+    """Another choice while one is open; then the run, which makes new candidates only where it is told to."""
+    others = [cell for cell in left if cell not in picks]
+    if others:
+        return _pick(arguments, path, others[0])
+    chosen = any(pick.image is not None for pick in picks.values())
+    return command(arguments, path, "run" if chosen else f"run --force {next(iter(picks))}")
 
 
 def _pick(arguments: argparse.Namespace, path: Path, cell: str) -> str:

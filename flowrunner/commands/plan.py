@@ -15,7 +15,7 @@ from flowrunner.errors import FlowError
 
 if TYPE_CHECKING:
     from flowrunner.commands.together import Looked
-    from flowrunner.decisions import Plan
+    from flowrunner.decisions import Plan, PlannedCell
     from flowrunner.errors import RunRefused
     from flowrunner.project import Opened
 
@@ -107,13 +107,24 @@ def _limits(opened: "Opened", spent: money.Nano) -> str:
 
 
 def _next(arguments: argparse.Namespace, path: Path, opened: "Opened", found: "Plan") -> str:
-    from flowrunner.decisions import Decision
+    from flowrunner.decisions import Decision, Held
     from flowrunner.report.text import waits
 
-    missing = found.of(Decision.MISSING)
-    if found.of(Decision.RUN) or any(not cell.behind_pick for cell in found.of(Decision.AWAIT)):
+    missing, runs = found.of(Decision.MISSING), found.of(Decision.RUN)
+    if runs and all(map(_is_stuck, runs)):
+        doubtful = any(call.held not in (None, Held.MODERATED) for cell in runs for call in cell.calls)
+        return command(arguments, path, "run --on-unknown resend") if doubtful else ""
+    if runs or any(not cell.behind_pick for cell in found.of(Decision.AWAIT)):
         forced = "".join(f" --force {shlex.quote(selector)}" for selector in arguments.force)
         return command(arguments, path, f"run{forced}")
     if missing:
         return missed(arguments, path, opened, missing[0].cell.id)
     return command(arguments, path, "pick") if waits(found) else ""
+
+
+def _is_stuck(cell: "PlannedCell") -> bool:
+    """Whether a run does nothing for a cell: its calls were sent before, and are not sent again unasked."""
+    from flowrunner.decisions import Decision, Held
+
+    calls = [call for call in cell.calls if call.decision is Decision.RUN]
+    return bool(calls) and all(call.held not in (None, Held.REPLY) for call in calls)

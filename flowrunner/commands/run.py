@@ -28,6 +28,7 @@ from flowrunner.commands.arguments import (
     missed,
     options_of,
     placed,
+    spelled,
 )
 from flowrunner.commands.pipelines import Ended
 from flowrunner.errors import FlowError, RunRefused
@@ -249,7 +250,7 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     missing = result.of(Status.MISSING)
     if missing:
         return missed(arguments, path, result.opened, missing[0].cell.id)
-    if result.status is RunStatus.REFUSED:
+    if result.status is RunStatus.REFUSED or (failures and all(one.moderated for one in failures)):
         return command(arguments, path, "plan")
     failed = result.of(Status.FAILED, Status.UNKNOWN)
     if failed and all(one.failed_checks for one in failed):
@@ -265,7 +266,7 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
 
 
 def _quoted(path: Path | str) -> str:
-    return escape.visible(shlex.quote(str(path)))
+    return escape.visible(shlex.quote(spelled(path)))
 
 
 def _given_up(course: _Course, path: Path, session: "Session", fault: Exception) -> Ended:

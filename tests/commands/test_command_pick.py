@@ -93,6 +93,12 @@ def test_a_refused_candidate_goes_on_waiting_and_shows_why(folder: Path) -> None
     assert "(none would do: all too dark)\n" in again.out
 
 
+def test_where_no_candidate_will_do_the_next_run_makes_others(folder: Path) -> None:
+    cli("pick", "picked.yaml", "scene/vase", "1", "--simulate", cwd=folder)
+    said = cli("pick", "picked.yaml", "scene/lamp", "none", "--simulate", cwd=folder).out
+    assert said.endswith("next  flowrunner run picked.yaml --force scene/lamp --simulate\n")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

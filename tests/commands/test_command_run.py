@@ -210,6 +210,12 @@ def test_paths_are_those_of_the_folder_where_the_command_runs(folder: Path) -> N
     assert result.out.endswith("next  flowrunner plan ../chain.yaml\n")
 
 
+def test_the_next_command_takes_no_pipeline_for_an_option(folder: Path) -> None:
+    project(folder, {"-dash.yaml": CHAIN})
+    assert cli("plan", "./-dash.yaml", cwd=folder).out.endswith("flowrunner run ./-dash.yaml\n")
+    assert ran(folder, "./-dash.yaml --simulate").out.endswith("flowrunner plan ./-dash.yaml\n")
+
+
 def test_the_next_command_means_the_same_inputs(folder: Path) -> None:
     project(folder, {"asks.yaml": PICKED.replace("steps:", "inputs: {season: {}}\nsteps:"), "it's.yaml": "season: x\n"})
     result = ran(folder, "asks.yaml -i season=a&b --simulate")
