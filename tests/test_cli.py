@@ -269,6 +269,18 @@ def test_the_package_loads_its_doors_when_they_are_used() -> None:
         _ = flowrunner.frobnicate
 
 
+def test_a_command_that_makes_files_tells_machines_which(tmp_path: Path) -> None:
+    made = cli("init", "new", "--format", "json", cwd=tmp_path).json["files"]
+    assert {"path": "new/flowrunner.toml", "state": "made"} in made
+    assert all((tmp_path / one["path"]).exists() for one in made)
+    told = [cli("schema", *words, "--format", "json", cwd=tmp_path) for words in (["--check"], [], ["--check"])]
+    assert [(one.exit_code, one.json["state"]) for one in told] == [
+        (1, "is not up to date"),
+        (0, "written"),
+        (0, "is up to date"),
+    ]
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_stream_that_is_closed_is_like_one_that_leads_nowhere(tmp_path: Path, closed: str) -> None:
     project(tmp_path, {"one.yaml": CHAIN})

@@ -30,6 +30,12 @@ def add_format(parser: argparse.ArgumentParser, *others: str) -> None:
     parser.add_argument("--format", choices=choices, default="text", help=f"{', '.join(choices)} (default: text)")
 
 
+def add_format_below(parser: argparse.ArgumentParser) -> None:
+    """The same for a command below one that has it already: what stands before both counts until it is said again."""
+    shown = "text, json (default: text)"
+    parser.add_argument("--format", choices=("text", "json"), default=argparse.SUPPRESS, help=shown)
+
+
 def add_binding(parser: argparse.ArgumentParser) -> None:
     """What says which inputs, and so which lock, are meant."""
     shown = "a value for an input; may be repeated"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from flowrunner import escape
 from flowrunner.commands import starter
+from flowrunner.commands.arguments import add_format
+from flowrunner.commands.output import print_json
 from flowrunner.commands.parsing import takes_files
 from flowrunner.errors import UsageError
 
@@ -19,6 +21,7 @@ _FIRST = "pipelines/first.yaml"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown = "the project's folder, made where it is not there (default: this one)"
     takes_files(parser.add_argument("folder", metavar="DIR", nargs="?", default=".", help=shown))
+    add_format(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,10 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
     if root.exists() and not root.is_dir():
         raise UsageError(f"{root} is not a folder", "name a new folder, or one that is there")
     root.mkdir(parents=True, exist_ok=True)
-    for name, text in _files(root).items():
-        print(f"{'made' if _made(root / name, text) else 'kept':<8}  {escape.visible(str(root / name))}")
+    became = {name: "made" if _made(root / name, text) else "kept" for name, text in _files(root).items()}
     for name, lines in {".gitignore": starter.IGNORED, ".gitattributes": starter.ATTRIBUTES}.items():
-        print(f"{_completed(root / name, lines):<8}  {escape.visible(str(root / name))}")
+        became[name] = _completed(root / name, lines)
+    if arguments.format == "json":
+        print_json({"files": [{"path": str(root / name), "state": state} for name, state in became.items()]})
+        return 0
+    print("".join(f"{state:<8}  {escape.visible(str(root / name))}\n" for name, state in became.items()), end="")
     print(f"next      flowrunner run {shlex.quote(str(root / _FIRST))} --simulate")
     return 0
 

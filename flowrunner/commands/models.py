@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowrunner import escape, money
-from flowrunner.commands.arguments import add_format
+from flowrunner.commands.arguments import add_format, add_format_below
 from flowrunner.commands.output import print_json
 from flowrunner.commands.parsing import takes_files
 from flowrunner.errors import InvalidPipeline, UsageError
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown = "where the model files go (default: the project's schemas/)"
     takes_files(imports.add_argument("-o", "--output", metavar="DIR", help=shown))
     imports.add_argument("--provider", metavar="NAME", help="where the document's server does not say it")
+    add_format_below(imports)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -129,9 +130,11 @@ def _import(arguments: argparse.Namespace) -> int:
     records = []
     for name in arguments.documents:
         records += import_document(_document(Path(name)), Path(name).name, provider=arguments.provider)
-    for path in write(records, target):
-        print(escape.visible(str(path)))
-    print("next  flowrunner schema")
+    paths = write(records, target)
+    if arguments.format == "json":
+        print_json({"files": [str(path) for path in paths]})
+        return 0
+    print("\n".join([*(escape.visible(str(path)) for path in paths), "next  flowrunner schema"]))
     return 0
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowrunner import escape, money
 from flowrunner.call import Billed
-from flowrunner.commands.arguments import add_format
+from flowrunner.commands.arguments import add_format, add_format_below
 from flowrunner.commands.output import print_json
 from flowrunner.errors import UsageError
 from flowrunner.store.records import State
@@ -28,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     below = parser.add_subparsers(dest="what", metavar="show")
     show = below.add_parser("show", help="one run with its calls", description="One run with its calls.")
     show.add_argument("run", metavar="ID", help="as the list names it: r-7f3a")
-    show.add_argument(
-        "--format", choices=("text", "json"), default=argparse.SUPPRESS, help="text, json (default: text)"
-    )
+    add_format_below(show)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,14 +6,27 @@ It covers the built-in models and the project's own. A pipeline names it in its 
 
 import argparse
 import sys
+from enum import StrEnum
 from pathlib import Path
+
+from flowrunner.commands.arguments import add_format
+from flowrunner.commands.output import print_json
 
 FILE = "schemas/pipeline.schema.json"
 """From the project's root."""
 
 
+class State(StrEnum):
+    """What became of the file, or would become of it."""
+
+    SAME = "is up to date"
+    STALE = "is not up to date"
+    WRITTEN = "written"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if it is not up to date")
+    add_format(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -23,15 +36,19 @@ def run(arguments: argparse.Namespace) -> int:
     new = text(root)
     path = root / FILE
     same = path.is_file() and path.read_bytes() == new.encode()
-    if arguments.check and not same:
-        print(f"{FILE} is not up to date\nnext  flowrunner schema", file=sys.stderr)
-        return 1
-    if not same:
+    state = State.SAME if same else State.STALE if arguments.check else State.WRITTEN
+    if state is State.WRITTEN:
         from flowrunner.store.durable import replace
 
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, new.encode())
-    print(f"{FILE} {'is up to date' if same else 'written'}")
+    if arguments.format == "json":
+        print_json({"file": FILE, "state": state.value})
+    if state is State.STALE:
+        print(f"{FILE} {state}\nnext  flowrunner schema", file=sys.stderr)
+        return 1
+    if arguments.format == "text":
+        print(f"{FILE} {state}")
     return 0
 
 

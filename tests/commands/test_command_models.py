@@ -98,6 +98,11 @@ def test_model_files_go_where_they_are_wanted(folder: Path) -> None:
     assert (folder / "other/aimlapi/acme/sketch.json").is_file()
 
 
+def test_machines_are_told_which_model_files_were_made(folder: Path) -> None:
+    words = ["import", "openapi.json", "-o", "other", "--provider", "aimlapi", "--format", "json"]
+    assert cli("models", *words, cwd=folder).json == {"files": ["other/aimlapi/acme/sketch.json"]}
+
+
 def test_text_from_outside_reaches_no_terminal_as_it_is(folder: Path) -> None:
     (folder / "schemas").mkdir()
     (folder / "hostile.json").rename(folder / "schemas/hostile.json")
