@@ -9,6 +9,7 @@ import sys
 
 TYPE_CHECKING = False  # typing's own name for it would load typing
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Sequence
     from types import ModuleType
 
@@ -108,8 +109,23 @@ def _command(name: str, *words: str) -> int:
     module = module_of(name)
     arguments = _parser_of(name, module).parsed(words)
     arguments.words = (name, *words)
-    code: int = module.run(arguments)
+    try:
+        code: int = module.run(arguments)
+    except Exception as fault:
+        _tell_machines(arguments, fault)
+        raise
     return code
+
+
+def _tell_machines(arguments: "Namespace", fault: Exception) -> None:
+    """One document stands on stdout also where a command has failed before it printed its own."""
+    if isinstance(fault, BrokenPipeError) or not {"json", "--format=json"}.intersection(arguments.words):
+        return
+    from flowrunner.commands import ending
+    from flowrunner.commands.output import print_json
+
+    path = getattr(arguments, "path", None)
+    print_json(ending.document_of_none(fault) if path is None else ending.document(fault, path))
 
 
 def module_of(name: str) -> "ModuleType":

@@ -32,7 +32,8 @@ class InvalidPipeline(FlowError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tidy(problems)
-        super().__init__(f"{len(self.problems)} problems")
+        first = self.problems[0].message if self.problems else "it is not sound"
+        super().__init__(first if len(self.problems) < 2 else f"{len(self.problems)} problems, the first: {first}")
 
 
 class UsageError(FlowError):

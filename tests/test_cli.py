@@ -269,6 +269,28 @@ def test_the_package_loads_its_doors_when_they_are_used() -> None:
         _ = flowrunner.frobnicate
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("runs show r-0000", 2),
+        ("store push", 2),
+        ("accept one.yaml nothing --why x", 2),
+        ("pick one.yaml nothing 1", 2),
+        ("plan empty", 2),
+        ("run empty", 2),
+        ("validate empty", 2),
+        ("models import absent.json", 2),
+        ("init one.yaml", 2),
+    ],
+)
+def test_machines_are_told_of_an_error_in_one_document(tmp_path: Path, line: str, code: int) -> None:
+    (project(tmp_path, {"one.yaml": CHAIN}) / "empty").mkdir()
+    plain, result = (cli(*line.split(), *more, cwd=tmp_path) for more in ((), ("--format", "json")))
+    assert (plain.exit_code, plain.out, result.err) == (code, "", plain.err)
+    assert result.json["error"]["exit_code"] == result.exit_code == code
+    assert result.json["error"]["message"] in plain.err
+
+
 def test_a_command_that_makes_files_tells_machines_which(tmp_path: Path) -> None:
     made = cli("init", "new", "--format", "json", cwd=tmp_path).json["files"]
     assert {"path": "new/flowrunner.toml", "state": "made"} in made

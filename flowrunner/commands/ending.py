@@ -37,10 +37,15 @@ def code(fault: BaseException) -> int:
 
 def document(fault: BaseException, pipeline: str) -> dict[str, Any]:
     """The same for a machine, in the place of what a command would have printed for this pipeline."""
+    return {"pipeline": pipeline} | document_of_none(fault)
+
+
+def document_of_none(fault: BaseException) -> dict[str, Any]:
+    """The same where a command is about no pipeline, or about several of which none was reached."""
     message, hint = (fault.message, fault.hint) if isinstance(fault, FlowError) else (_bug(fault), "")
     found = fault.problems if isinstance(fault, InvalidPipeline) else []
     error = {"message": problems.bounded(message), "hint": problems.bounded(hint), "exit_code": code(fault)}
-    return {"pipeline": pipeline, "error": error, "problems": problems.as_json(found)}
+    return {"error": error, "problems": problems.as_json(found)}
 
 
 def _sentence(fault: BaseException, spent: str) -> str:

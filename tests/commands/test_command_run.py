@@ -183,7 +183,7 @@ def test_a_refusal_says_that_nothing_was_paid_and_what_to_call_next(
     [
         ("chain.yaml", 3, "AIMLAPI_API_KEY is not set"),
         ("faulty.yaml", 2, "problems"),
-        ("absent.yaml", 2, "problem"),
+        ("absent.yaml", 2, "absent.yaml does not exist"),
         ("chain.yaml --only nothing", 2, "nothing names no cell"),
     ],
 )
