@@ -299,6 +299,30 @@ def test_a_run_is_not_told_again_without_its_pictures(ran: Path, tmp_path: Path)
     assert output.read_bytes() == data
 
 
+SEVERAL = """\
+flowrunner: 1
+steps:
+  scene:
+    provider: aimlapi
+    model: blackforestlabs/flux-2
+    with: {prompt: x, num_images: 2, image_size: {width: 512, height: 512}}
+"""
+
+
+def test_a_run_is_not_told_again_without_the_picked_one_of_several_pictures(tmp_path: Path) -> None:
+    folder = project(tmp_path / "project", {"show.yaml": SEVERAL})
+    words = ("run", "show.yaml", "--simulate")
+    for _ in range(2):
+        assert cli(*words, cwd=folder).exit_code == 0
+        time.sleep(0.03)
+    assert again(folder, *words) is not None
+    picked = folder / "outputs/simulated/show/scene.png"
+    picked.unlink()
+    assert again(folder, *words) is None
+    assert cli(*words, cwd=folder).exit_code == 0
+    assert picked.exists()
+
+
 def test_a_run_is_not_told_again_once_the_store_has_lost_a_picture(ran: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(ran, tmp_path / "copy"))
     time.sleep(0.03)

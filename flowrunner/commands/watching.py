@@ -236,9 +236,10 @@ def _did_nothing(result: "RunResult") -> bool:
 def _made(result: "RunResult") -> list[str]:
     """Every file that it publishes."""
     published = result.published
-    listed = [*published.candidates.values(), *published.outputs.values(), list(published.sheets.values())]
+    lists = [*published.candidates.values(), *published.outputs.values()]
+    listed = [*published.picked.values(), *published.sheets.values(), *(path for paths in lists for path in paths)]
     root = result.opened.project.root
-    return sorted({str(root / path) for paths in listed for path in paths if path})
+    return sorted({str(root / path) for path in listed if path})
 
 
 def _clear(folder: Path) -> None:
