@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowrunner import unchanged
 from flowrunner.artifact import Artifact
 from flowrunner.asked import Asked, Noting
 from flowrunner.binding import Binder
@@ -26,6 +27,7 @@ from flowrunner.pipeline import Pipeline
 from flowrunner.problems import Problem, error, strict, tidy
 from flowrunner.providers.registry import PROVIDERS
 from flowrunner.publish import check_outputs
+from flowrunner.settings import NAME as SETTINGS
 from flowrunner.settings import Settings
 from flowrunner.settings import load as settings_load
 from flowrunner.slotted import dataclass, field, replace
@@ -87,20 +89,21 @@ class Project:
 
     def has(self, digest: str) -> bool:
         """Whether the store has a picture."""
-        found = self.asked.pictures[digest] = self.workspace.objects().has(digest)
-        return found
+        return self.asked.picture(digest, self.workspace.objects().has(digest))
 
 
 def open_project(path: Path, environment: Mapping[str, str] | None = None) -> Project:
     """The project in which a pipeline file or a folder lies. InvalidPipeline for its settings or model files."""
     environ = dict(os.environ) if environment is None else dict(environment)
     root = find_root(path)
+    asked = Asked()
+    asked.text(root / SETTINGS)
     settings = settings_load(root, providers=PROVIDERS, environment=environ)
     home = Path(environ.get("HOME") or "/nonexistent")
-    asked = Asked()
+    asked.models(root / unchanged.MODELS)
     return Project(
         root=root,
-        files=Noting(WorkTree(root), asked),
+        files=Noting(WorkTree(root), root, asked),
         settings=settings,
         catalog=catalog_of(root),
         workspace=Workspace.of(root, environ, settings.store.path, read_only=settings.store.read_only),
@@ -112,7 +115,7 @@ def open_project(path: Path, environment: Mapping[str, str] | None = None) -> Pr
 
 def catalog_of(root: Path) -> Catalog:
     """The built-in models and the project's own."""
-    return catalog_load.load(root / "schemas")
+    return catalog_load.load(root / unchanged.MODELS)
 
 
 def pipelines_below(path: Path) -> list[Path]:
@@ -213,6 +216,7 @@ def open_named(
     lines = {key: value for key, value in options.inputs.items() if not lenient or key in pipeline.inputs}
     own = Edition(inputs=options.inputs_file.stem if options.inputs_file else None, simulated=options.simulate)
     lock_file = project.workspace.lock_file(name, own)
+    project.asked.text(lock_file.path)
     lock = lock_of(lock_file)
     values = given(
         pipeline,
@@ -227,6 +231,7 @@ def open_named(
     if values.differs and not options.lock:
         edition = Edition(inputs=own.inputs, simulated=own.simulated, trial=trial_id(values.record))
         lock_file = project.workspace.lock_file(name, edition)
+        project.asked.text(lock_file.path)
         lock = _over(lock, lock_of(lock_file))
     graph, more = draw(pipeline, Scope(pipeline, values.values), project.catalog)
     binder = Binder(graph, project.catalog, project.files, simulated=options.simulate)
@@ -332,11 +337,11 @@ def judge(opened: Opened, *, keep: bool) -> "Judge":
     def bytes_of(artifact: Artifact) -> bytes:
         from flowrunner.images import read as bytes_at
 
-        asked.files.add(str(objects.path(artifact.sha256)))
+        asked.file(objects.path(artifact.sha256))
         return bytes_at(artifact, opened.binder.images, objects, live=not opened.options.simulate)
 
     root, state = opened.project.root, opened.project.workspace.state
-    return Judge(state=state, root=root, read=bytes_of, keep=keep, looked=lambda path: asked.files.add(str(path)))
+    return Judge(state=state, root=root, read=bytes_of, keep=keep, looked=asked.file)
 
 
 def looking(opened: Opened, ledger: "Ledger") -> "Planner":

@@ -8,7 +8,7 @@ MARKS = ("flowrunner.toml", ".git")
 
 def root_of(folder: str) -> str:
     """The nearest folder upwards with a mark, else the folder itself, which is given as its real path."""
-    return next((place for place in upwards(folder) if any(os.path.exists(mark) for mark in marks(place))), folder)
+    return next((place for place in upwards(folder) if marks_of(place)), folder)
 
 
 def upwards(folder: str) -> list[str]:
@@ -22,3 +22,8 @@ def upwards(folder: str) -> list[str]:
 def marks(folder: str) -> list[str]:
     """The paths that would make a root of a folder."""
     return [os.path.join(folder, mark) for mark in MARKS]
+
+
+def marks_of(folder: str) -> list[str]:
+    """Those of them that are there."""
+    return [mark for mark in marks(folder) if os.path.exists(mark)]

@@ -137,6 +137,8 @@ class Run:
         try:
             scheduler = await self._scheduled(run, ledger, making, found, keys)
             result = await self._ended(run, found, scheduler)
+            if not found.of(Decision.RUN, Decision.AWAIT):
+                self.project.asked.ledger(ledger, pipeline.name, simulated=self.options.simulate)
             status = result.status
             document = result.document
             return result

@@ -125,10 +125,10 @@ def stamp_of(path: str) -> "list[int]":
 
 
 def is_settled(stamp: "Sequence[int]", since: int) -> bool:
-    """Whether a file was at rest at `since`, in nanoseconds, so that any later change shows in its stamp: a file system
-    ticks slower than the clock, some once in two seconds."""
-    coarse = not stamp or stamp[-1] % 1_000_000_000 == 0
-    return not stamp or stamp[-1] < since - (2_000_000_000 if coarse else 20_000_000)
+    """Whether a file was there and at rest at `since`, in nanoseconds, so that any later change shows in its stamp: a
+    file system ticks slower than the clock, some once in two seconds."""
+    coarse = bool(stamp) and stamp[-1] % 1_000_000_000 == 0
+    return bool(stamp) and stamp[-1] < since - (2_000_000_000 if coarse else 20_000_000)
 
 
 def tree(folder: str) -> "list[str]":
@@ -180,7 +180,7 @@ def _answer_holds(known: "Mapping[str, Any]") -> bool:
         and all(tree(folder) == found for folder, found in known["trees"].items())
         and _lists_hold(known["root"], known["lists"])
         and all(os.path.isfile(path) == here for path, here in known["pictures"].items())
-        and _ledger_holds(known["ledger"])
+        and ledger_holds(known["ledger"])
     )
 
 
@@ -197,7 +197,7 @@ def _lists_hold(root: str, lists: "Mapping[str, list[str]]") -> bool:
         return False
 
 
-def _ledger_holds(known: "Mapping[str, Any]") -> bool:
+def ledger_holds(known: "Mapping[str, Any]") -> bool:
     """The files of the ledger as they were are answer enough; else it is asked for each key."""
     if known["stamps"] and all(stamp_of(path) == stamp for path, stamp in known["stamps"].items()):
         return True

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -221,6 +223,12 @@ def test_a_pipeline_that_joins_a_folder_makes_it_new(both: Path, tmp_path: Path)
     assert again(folder, "plan", "shows", "--simulate") is None
 
 
+def test_a_folder_with_a_link_that_may_lead_to_a_pipeline_one_day_is_not_kept(folder: Path) -> None:
+    (folder / "shows/now.yaml").symlink_to("shared/light.yaml")
+    assert cli("plan", "shows", "--simulate", cwd=folder).exit_code == 0
+    assert entries(folder) == []
+
+
 def test_a_folder_with_a_faulty_pipeline_is_not_kept(folder: Path) -> None:
     project(folder, {"shows/two.yaml": SECOND.replace("model", "modle")})
     time.sleep(0.03)
@@ -391,13 +399,166 @@ def test_what_changed_while_it_was_read_is_not_kept(folder: Path) -> None:
     assert entries(folder) == []
 
 
+def unlink(name: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        found = list(folder.glob(name))
+        assert found
+        for path in found:
+            path.unlink()
+
+    return change
+
+
+def swap(name: str) -> Callable[[Path], None]:
+    """Another folder takes the place of one: its files are as old as those that were there."""
+
+    def change(folder: Path) -> None:
+        (folder / name).rename(folder / "before")
+        (folder / f"other/{name}").rename(folder / name)
+
+    return change
+
+
+MEANWHILE: dict[str, Callable[[Path], object]] = {
+    "a prompt is edited": edit("shows/prompts/scene.md", "A vase\n"),
+    "a prompt goes": unlink("shows/prompts/scene.md"),
+    "a picture is another one": lambda folder: picture(folder / "shows/products/lamp.png", colour="#000000"),
+    "a folder takes another one's place": swap("shows"),
+    "a data file joins": edit("shows/products/vase.yaml", "photo: lamp.png\n"),
+    "the lock goes": unlink(".flowrunner/simulated/shows/show.lock.yaml"),
+    "the settings go": unlink("flowrunner.toml"),
+    "settings come nearer": edit("shows/flowrunner.toml", ""),
+    "a model goes": unlink("schemas/aimlapi/mine.json"),
+    "a twin comes": edit("shows/show.yml", SHOW),
+    "another run pays": spent,
+}
+MOMENTS = {
+    "before it is planned": "flowrunner.project.planned",
+    "before the run is planned": "flowrunner.running.planned",
+    "once it was planned": "flowrunner.asked.Asked.ledger",
+    "while files are digested": "flowrunner.unchanged.digest_of",
+    "before it is kept": "flowrunner.store.sealed.write",
+}
+
+
+@pytest.fixture(scope="module")
+def full(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project that was run, with a second mark, a model of its own, and other prompts in a folder beside."""
+    folder = Path(shutil.copytree(ran, tmp_path_factory.mktemp("full") / "project"))
+    model = (Path(__file__).parents[1] / "schemas/aimlapi/blackforestlabs/flux-2.json").read_text()
+    own = model.replace('"id": "blackforestlabs/flux-2"', '"id": "mine"')
+    project(folder, {".git/HEAD": "", "schemas/aimlapi/mine.json": own})
+    for name in ("shows", "outputs"):
+        shutil.copytree(folder / name, folder / "other" / name)
+    project(folder, {"other/shows/prompts/scene.md": "A vase\n"})
+    shutil.rmtree(folder / ".flowrunner" / unchanged.FOLDER)
+    return folder
+
+
+def meanwhile(full: Path, folder: Path, words: tuple[str, ...], moment: str, do: Callable[[Path], object]) -> None:
+    """Has a command say something of a copy of the project, and does something to that, once, at the moment."""
+    place, _, name = MOMENTS[moment].rpartition(".")
+    owner, left = resolve_name(place), [do]
+    real = getattr(owner, name)
+
+    def called(*values: Any, **named: Any) -> Any:
+        if left:
+            left.pop()(folder)
+        return real(*values, **named)
+
+    shutil.copytree(full, folder, symlinks=True)
+    time.sleep(0.03)
+    with patch.object(owner, name, called):
+        cli(*words, cwd=folder)
+    assert left == []
+
+
+PLANNING = [moment for moment in MOMENTS if moment != "before the run is planned"]
+RUNNING = [moment for moment in MOMENTS if moment != "before it is planned"]
+
+
+@pytest.mark.parametrize(
+    ("words", "moment"), [*((PLAN, moment) for moment in PLANNING), *((RUN, moment) for moment in RUNNING)]
+)
+def test_what_is_said_while_nothing_changes_is_kept(
+    full: Path, tmp_path: Path, words: tuple[str, ...], moment: str
+) -> None:
+    meanwhile(full, tmp_path / "project", words, moment, lambda _: None)
+    assert again(tmp_path / "project", *words) is not None
+
+
+@pytest.mark.parametrize("moment", PLANNING)
+@pytest.mark.parametrize("change", MEANWHILE)
+def test_what_changes_while_a_plan_is_made_is_not_told_as_it_was(
+    full: Path, tmp_path: Path, change: str, moment: str
+) -> None:
+    meanwhile(full, tmp_path / "project", PLAN, moment, MEANWHILE[change])
+    assert again(tmp_path / "project", *PLAN) is None
+
+
+@pytest.mark.parametrize("moment", PLANNING)
+def test_what_a_ledger_knew_that_goes_while_a_plan_is_made_is_not_told_again(
+    full: Path, tmp_path: Path, moment: str
+) -> None:
+    unlocked = Path(shutil.copytree(full, tmp_path / "unlocked"))
+    unlink(".flowrunner/simulated/shows/show.lock.yaml")(unlocked)
+    meanwhile(unlocked, tmp_path / "project", PLAN, moment, unlink(".flowrunner/ledger.db*"))
+    assert again(tmp_path / "project", *PLAN) is None
+
+
+def turned(folder: Path) -> None:
+    """The folder that is named by way of a link is another one now."""
+    (folder / "now").unlink()
+    (folder / "now").symlink_to("other/shows")
+
+
+@pytest.mark.parametrize("moment", PLANNING)
+@pytest.mark.parametrize("name", ["now", "now/show.yaml"])
+def test_a_link_that_is_turned_while_a_plan_is_made_does_not_lead_to_what_was_said(
+    full: Path, tmp_path: Path, moment: str, name: str
+) -> None:
+    linked = Path(shutil.copytree(full, tmp_path / "linked"))
+    (linked / "now").symlink_to("shows")
+    words = ("plan", f"{linked.with_name('project')}/{name}", "--simulate")
+    meanwhile(linked, tmp_path / "project", words, moment, turned)
+    assert again(tmp_path / "project", *words) is None
+
+
+@pytest.mark.parametrize("moment", ["once it was planned", "while files are digested"])
+def test_a_picture_that_goes_from_elsewhere_while_a_run_ends_is_missed(full: Path, tmp_path: Path, moment: str) -> None:
+    words = (*RUN, "--output", str(tmp_path / "elsewhere"))
+    shutil.copytree(full, tmp_path / "before")
+    cli(*words, cwd=tmp_path / "before")
+    time.sleep(0.03)
+    gone = unlink("../elsewhere/scenes/scene/lamp.png")
+    meanwhile(tmp_path / "before", tmp_path / "project", words, moment, gone)
+    assert again(tmp_path / "project", *words) is None
+
+
+LEFT: dict[str, Callable[[Path], object]] = {
+    "a picture goes": unlink("outputs/simulated/**/*.png"),
+    "the pictures are other ones": swap("outputs"),
+    "another run pays": spent,
+    "the lock goes": unlink(".flowrunner/simulated/shows/show.lock.yaml"),
+}
+
+
+@pytest.mark.parametrize("moment", ["once it was planned", "while files are digested", "before it is kept"])
+@pytest.mark.parametrize("change", LEFT)
+def test_what_changes_while_a_run_ends_is_not_told_as_it_was(
+    full: Path, tmp_path: Path, change: str, moment: str
+) -> None:
+    meanwhile(full, tmp_path / "project", RUN, moment, LEFT[change])
+    assert again(tmp_path / "project", *RUN) is None
+
+
 def test_a_file_is_at_rest_when_its_last_change_is_older_than_the_tick_of_its_file_system() -> None:
     fine, coarse = 5_123_456_789, 5_000_000_000
     assert not unchanged.is_settled([fine], fine + 10_000_000)
     assert unchanged.is_settled([fine], fine + 30_000_000)
     assert not unchanged.is_settled([coarse], coarse + 1_000_000_000)
     assert unchanged.is_settled([coarse], coarse + 2_100_000_000)
-    assert unchanged.is_settled([], 0)
+    assert not unchanged.is_settled([], 0)
 
 
 def test_a_run_with_something_to_do_is_not_kept(folder: Path) -> None:

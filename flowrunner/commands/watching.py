@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import TextIOBase
 from pathlib import Path
@@ -20,9 +20,7 @@ from flowrunner.decisions import Decision
 from flowrunner.errors import StoreError
 from flowrunner.previews import folder_of
 from flowrunner.project import SUFFIXES
-from flowrunner.roots import marks, upwards
-from flowrunner.settings import NAME as SETTINGS
-from flowrunner.slotted import replace
+from flowrunner.roots import marks, marks_of, upwards
 from flowrunner.store import sealed
 from flowrunner.store.database import LEDGER
 
@@ -64,14 +62,13 @@ class Watch:
 
     def planned(self, opened: "Opened", ledger: "Ledger") -> None:
         """A plan was made of it, from what this ledger knows."""
-        if ledger.is_as_found:
-            self._take(opened, ledger)
+        opened.project.asked.ledger(ledger, opened.pipeline.name, simulated=opened.options.simulate)
+        self._take(opened)
 
     def ran(self, result: "RunResult") -> None:
         """A run of it has ended."""
         if _did_nothing(result):
-            with result.opened.project.workspace.ledger(create=False) as ledger:
-                self._take(result.opened, ledger, result.run, _made(result))
+            self._take(result.opened, result.run, _made(result))
 
     def keep(self, code: int) -> None:
         """Keeps what was said, with the exit code, if it can be told again."""
@@ -81,131 +78,120 @@ class Watch:
             shelves = {path: unchanged.shelf(path) for path in self._paths if Path(path).is_dir()}
             places = {path: os.path.realpath(path) for path in self._paths}
             for answer in self._answers:
-                answer["ledger"]["stamps"] = self._stamps(Path(answer["ledger"]["store"]))
+                answer["ledger"]["stamps"] = self._stamps(answer["ledger"])
             kept = {"answers": self._answers, "shelves": shelves, "places": places, "said": self._said, "code": code}
-            if self._rested(shelves):
+            if self._lead_there(places, shelves) and self._rested(shelves):
                 self._state.prepare_state()
                 folder = self._state.state / unchanged.FOLDER
                 sealed.write(folder / self._name, json.dumps(kept).encode())
                 _clear(folder)
 
-    def _take(self, opened: "Opened", ledger: "Ledger", run: str = "", made: Collection[str] | None = None) -> None:
+    def _take(self, opened: "Opened", run: str = "", made: Collection[str] | None = None) -> None:
         reading = _Reading(opened, self._since)
         self._state = self._state or opened.project.workspace
-        if reading.of(ledger, made):
+        if reading.of(made):
             self._answers.append(reading.known | {"run": run})
 
-    def _stamps(self, store: Path) -> dict[str, list[int]]:
-        """Those of a ledger that nobody has written to since the command began; nothing where somebody has. It is asked
-        once the ledger is closed: whoever reads it last takes its empty log away."""
-        paths = [str(path) for path in (store / LEDGER, store / f"{LEDGER}-wal")]
+    def _stamps(self, known: Mapping[str, Any]) -> dict[str, list[int]]:
+        """Those of a ledger that nobody has written to since the command began; nothing where somebody has, or has
+        removed it. It is asked once the ledger is closed: whoever reads it last takes its empty log away."""
+        paths = [f"{known['store']}/{name}" for name in (LEDGER, f"{LEDGER}-wal")]
         found = {path: unchanged.stamp_of(path) for path in paths}
-        return found if all(unchanged.is_settled(stamp, self._since) for stamp in found.values()) else {}
+        at_rest = all(not stamp or unchanged.is_settled(stamp, self._since) for stamp in found.values())
+        is_known = found[paths[0]] or unchanged.ledger_holds({**known, "stamps": {}})
+        return found if at_rest and is_known else {}
 
     def _tells_runs_apart(self) -> bool:
         """Whether the name of each run stands in what was said just once, where it is named."""
         said = "".join(text for _, text in self._said)
         return all(said.count(answer["run"]) == 1 for answer in self._answers if answer["run"])
 
-    def _rested(self, shelves: Mapping[str, Collection[str]]) -> bool:
+    def _lead_there(self, places: Mapping[str, str], shelves: Mapping[str, Collection[str]]) -> bool:
+        """Whether the paths lead to those pipelines that were looked at: a link may have been turned meanwhile."""
+        files = {place for path, place in places.items() if path not in shelves}
+        listed = {str(Path(places[folder], name)) for folder, names in shelves.items() for name in names}
+        return files <= {answer["pipeline"] for answer in self._answers} <= files | listed
+
+    def _rested(self, shelves: Mapping[str, Mapping[str, str]]) -> bool:
         paths = [str(Path(folder, name)) for folder, names in shelves.items() for name in names]
-        return all(unchanged.is_settled(unchanged.stamp_of(path), self._since) for path in paths)
+        plain = all(digest for names in shelves.values() for digest in names.values())
+        return plain and all(unchanged.is_settled(unchanged.stamp_of(path), self._since) for path in paths)
 
 
 class _Reading:
-    """What an answer follows from, as it lies there now. `known` is what is kept of it."""
+    """What an answer follows from, as it lay there when it was read. `known` is what is kept of it."""
 
     def __init__(self, opened: "Opened", since: int) -> None:
         self.opened = opened
         self.root = opened.project.root
+        self.asked = opened.project.asked
         self.since = since
-        self.absent: list[str] = []
-        self.known: dict[str, Any] = {"root": str(self.root), "absent": self.absent, "trees": {}}
+        self.known: dict[str, Any] = {"root": str(self.root)}
 
-    def of(self, ledger: "Ledger", published: Collection[str] | None) -> bool:
-        """Reads all of it, and the stamps of the files that a run has `published`; whether it can be asked again."""
-        if not _is_plain(self.opened):
+    def of(self, published: Collection[str] | None) -> bool:
+        """Reads all of it, and the stamps of the files that a run has `published`; whether it can be asked again, and
+        is what the answer follows from."""
+        if not (_is_plain(self.opened) and self.asked.is_steady and self.asked.known):
             return False
-        made = [] if published is None else [*published, *self._previews()]
-        project, pipeline = self.opened.project, self.root / self.opened.pipeline.file
-        read = [self._place(path) for path in sorted(project.asked.texts)]
-        read += [path for name in (SETTINGS, *self._locks()) for path in self._optional(name)] + self._models()
-        seen = [*(self._place(path) for path in sorted(project.asked.images)), *sorted(project.asked.files)]
-        stamps = {path: unchanged.stamp_of(path) for path in (*read, *seen, *made)}
-        if not self._all_at_rest(stamps):
-            return False
-        self._marks(pipeline)
-        objects = project.workspace.objects()
-        folders = {folder for path in (*read, *seen) for folder in upwards(str(Path(path).parent))}
+        texts, files, trees = self.asked.texts, self.asked.files, dict(self.asked.trees)
+        made = [] if published is None else [*published, *self._previews(trees)]
+        workspace, pipeline = self.opened.project.workspace, self.root / self.opened.pipeline.file
+        objects = workspace.objects()
         self.known |= {
             "pipeline": str(pipeline),
             "seal": unchanged.stamp_of(str(pipeline)),
-            "files": {path: unchanged.digest_of(path) for path in read},
-            "stamps": {path: stamps[path] for path in (*seen, *made)},
-            "folders": sorted(folder for folder in folders if Path(folder).is_relative_to(self.root)),
-            "lists": project.asked.lists,
-            "pictures": {str(objects.path(one)): here for one, here in sorted(project.asked.pictures.items())},
+            "files": {path: unchanged.digest_of(path) for path, before in texts.items() if before},
+            "absent": [path for path, before in texts.items() if not before],
+            "folders": sorted(self._folders(path for path, before in (*texts.items(), *files.items()) if before)),
+            "lists": self.asked.lists,
+            "trees": trees,
+            "pictures": {str(objects.path(one)): here for one, here in sorted(self.asked.pictures.items())},
+            "ledger": {"store": str(workspace.store), **self.asked.known},
         }
-        return self._asked(ledger)
+        self._marks(pipeline)
+        # Once the digests are made: a file that still has its first stamp has had its content all the time.
+        now = {path: unchanged.stamp_of(path) for path in (*texts, *files, *made)}
+        self.known["stamps"] = {path: now[path] for path in (*files, *made)}
+        return (
+            all(now[path] == before for asked in (texts, files) for path, before in asked.items())
+            and all(now[path] for path in made)
+            and self._all_at_rest(now)
+            and (published is None or self._are_left_alone(made))
+        )
 
-    def _place(self, path: str) -> str:
-        return str(self.root / path)
-
-    def _optional(self, name: str) -> list[str]:
-        path = self._place(name)
-        if os.path.lexists(path):
-            return [path]
-        self.absent.append(path)
-        return []
-
-    def _locks(self) -> set[str]:
-        """A trial knows what the pipeline's own lock says, too."""
-        own = replace(self.opened.edition, trial=None)
-        return {self.opened.lock_name, self.opened.project.workspace.lock_name(self.opened.pipeline.file, own)}
-
-    def _models(self) -> list[str]:
-        """The project's own model files."""
-        folder = self._place(unchanged.MODELS)
-        found = self.known["trees"][folder] = unchanged.tree(folder)
-        return [path for path in found if path.endswith(".json")]
-
-    def _previews(self) -> list[str]:
+    def _previews(self, trees: dict[str, list[str]]) -> list[str]:
         """The small pictures beside the lock, which a run looks after."""
         folder = str(folder_of(self.opened.lock_file.path))
-        found = self.known["trees"][folder] = unchanged.tree(folder)
+        found = trees[folder] = unchanged.tree(folder)
         return found
+
+    def _folders(self, paths: Iterable[str]) -> set[str]:
+        """The folders on the way from the root to these paths."""
+        below = {up for folder in set(map(os.path.dirname, paths)) for up in upwards(folder)}
+        return {folder for folder in below if Path(folder).is_relative_to(self.root)}
+
+    def _all_at_rest(self, stamps: Mapping[str, Sequence[int]]) -> bool:
+        found = [stamp for stamp in stamps.values() if stamp]
+        at_rest = all(not stat.S_ISLNK(stamp[0]) and unchanged.is_settled(stamp, self.since) for stamp in found)
+        return at_rest and all(os.path.realpath(folder) == folder for folder in set(map(os.path.dirname, stamps)))
+
+    def _are_left_alone(self, made: Collection[str]) -> bool:
+        """Whether nothing was moved or removed, since the run began, where it has `made` files or found previews."""
+        shown = folder_of(self.opened.lock_file.path) / "any"
+        folders = self._folders([*made, str(shown)]) - {str(self.opened.project.workspace.state)}
+        stamps = filter(None, map(unchanged.stamp_of, folders))
+        return all(unchanged.is_settled(stamp, self.since) for stamp in stamps)
 
     def _marks(self, pipeline: Path) -> None:
         """What makes its folder the project, and no other one nearer to the pipeline; and no twin beside it."""
+        self.known["absent"] += [str(pipeline.with_suffix(suffix)) for suffix in SUFFIXES if suffix != pipeline.suffix]
         self.known["present"] = []
-        self.absent += [str(pipeline.with_suffix(suffix)) for suffix in SUFFIXES if suffix != pipeline.suffix]
         for place in upwards(str(pipeline.parent)):
-            here = [mark for mark in marks(place) if Path(mark).exists()]
-            self.absent += [mark for mark in marks(place) if mark not in here]
+            here = marks_of(place)
+            self.known["absent"] += [mark for mark in marks(place) if mark not in here]
             self.known["present"] += here
             if here:
                 return
-
-    def _all_at_rest(self, stamps: Mapping[str, Sequence[int]]) -> bool:
-        folders = {path.rpartition(os.sep)[0] for path in stamps}
-        at_rest = all(map(self._is_at_rest, stamps.values()))
-        return at_rest and all(os.path.realpath(folder) == folder for folder in folders)
-
-    def _is_at_rest(self, stamp: Sequence[int]) -> bool:
-        return not stamp or (not stat.S_ISLNK(stamp[0]) and unchanged.is_settled(stamp, self.since))
-
-    def _asked(self, ledger: "Ledger") -> bool:
-        store, keys = self.opened.project.workspace.store, sorted(self.opened.project.asked.keys)
-        if not ledger.unsettled(simulated=self.opened.options.simulate).isdisjoint(keys):
-            return False  # what becomes of it depends on processes, too
-        name = self.opened.pipeline.name
-        self.known["ledger"] = {
-            "store": str(store),
-            "keys": keys,
-            "name": name,
-            "answer": ledger.fingerprint(keys, name),
-        }
-        return True
 
 
 def _is_plain(opened: "Opened") -> bool:
