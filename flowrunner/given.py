@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ class Given:
     outside: Mapping[str, bytes]
     differs: Mapping[str, Any]
     linked: bool = False
-    """Whether an image of the project was named by way of a link."""
+    """Whether the inputs file or an image of the project was named by way of a link, or of a folder that may become
+    one."""
 
 
 def given(
@@ -52,6 +54,7 @@ def given(
     UsageError for what no input takes."""
     work = _Work(pipeline, root, objects)
     written = _Written(_file(file, root, files) if file is not None else {}, file, locked)
+    work.linked = file is not None and _takes_links(file, file.resolve())
     for name in (*lines, *written.filed):
         work.known(name)
     for name, spec in pipeline.inputs.items():
@@ -94,6 +97,12 @@ def _file(path: Path, root: Path, files: Files | None) -> dict[str, Any]:
             raise UsageError(f"--inputs: {name} in {path} is not one value")
         found[name] = node.value
     return found
+
+
+def _takes_links(path: Path, real: Path, home: Path | None = None) -> bool:
+    """Whether a path, written in the folder `home`, takes a link, or turns back from a folder that may become one."""
+    named = list(dropwhile(lambda part: part in ("/", ".."), path.parts))
+    return ".." in named or os.path.normpath((home or Path.cwd()) / path) != str(real)
 
 
 def _is_link(text: str) -> bool:
@@ -193,7 +202,7 @@ class _Work:
             real = as_named(path, self.root)
             inside = self._inside(path)
             if inside is not None:
-                self.linked |= os.path.normpath(path.absolute()) != str(self.root / inside)
+                self.linked |= _takes_links(Path(text).expanduser(), self.root / inside, home)
                 # As text it is what one would write in the pipeline itself.
                 return Value(data=relative(inside, self.pipeline.file), path=inside), inside
             data = WorkTree(real.parent).read(real.name, IMAGE_LIMIT)

@@ -262,6 +262,29 @@ def test_a_picture_that_is_given_is_asked_again_unless_it_is_named_by_a_link(
     assert again(folder, *words) is None
 
 
+@pytest.mark.parametrize(("name", "kept"), [("given.yaml", 1), ("now.yaml", 0), ("now/given.yaml", 0)])
+def test_an_inputs_file_that_is_named_by_a_link_is_not_kept(folder: Path, name: str, kept: int) -> None:
+    picture(project(folder, {"given.yaml": "photo: photo.png\n", "one.yaml": GIVEN}) / "photo.png")
+    picture(project(folder, {"v1/given.yaml": "photo: photo.png\n"}) / "v1/photo.png")
+    (folder / "now.yaml").symlink_to("given.yaml")
+    (folder / "now").symlink_to("v1")
+    time.sleep(0.03)
+    assert cli("plan", "one.yaml", "--inputs", name, cwd=folder).exit_code == 0
+    assert len(entries(folder)) == kept
+
+
+@pytest.mark.parametrize("name", ["now/../given.yaml", "../project/now/../given.yaml"])
+def test_an_inputs_file_that_is_named_from_a_folder_is_not_kept_for_that_may_be_a_link_one_day(
+    folder: Path, name: str
+) -> None:
+    picture(project(folder, {"given.yaml": "photo: photo.png\n", "one.yaml": GIVEN}) / "photo.png")
+    (folder / "now").mkdir()
+    time.sleep(0.03)
+    for options in (("--inputs", name), ("-i", f"photo={name.replace('given.yaml', 'photo.png')}")):
+        assert cli("plan", "one.yaml", *options, cwd=folder).exit_code == 0
+    assert entries(folder) == []
+
+
 def test_what_checks_have_found_is_asked_again(both: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(both, tmp_path / "copy"))
     time.sleep(0.03)
