@@ -1,7 +1,7 @@
 """Given inputs: values from a command line, an inputs file or the lock, by the declarations of the pipeline."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import dropwhile
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,10 @@ class Given:
     one."""
 
 
+def _unheard(_: Path) -> None:
+    """Nobody wants to know."""
+
+
 def given(
     pipeline: Pipeline,
     *,
@@ -48,11 +52,12 @@ def given(
     locked: Mapping[str, Any],
     objects: Objects,
     files: Files | None = None,
+    looked: Callable[[Path], None] = _unheard,
 ) -> Given:
     """Every input that has a value: of `lines` (a command line's texts, or an API's values), else of the inputs file,
-    else of the lock, else its default. `files` holds an inputs file of the project, where that is not the one on disk.
-    UsageError for what no input takes."""
-    work = _Work(pipeline, root, objects)
+    else of the lock, else its default. `files` holds an inputs file of the project, where that is not the one on disk;
+    `looked` hears of each object before it is read. UsageError for what no input takes."""
+    work = _Work(pipeline, root, objects, looked)
     written = _Written(_file(file, root, files) if file is not None else {}, file, locked)
     work.linked = file is not None and _takes_links(file, file.resolve())
     for name in (*lines, *written.filed):
@@ -115,10 +120,11 @@ def _is_text(value: str) -> bool:
 
 
 class _Work:
-    def __init__(self, pipeline: Pipeline, root: Path, objects: Objects) -> None:
+    def __init__(self, pipeline: Pipeline, root: Path, objects: Objects, looked: Callable[[Path], None]) -> None:
         self.pipeline = pipeline
         self.root = root
         self.objects = objects
+        self.looked = looked
         self.values: dict[str, Value] = {}
         self.record: dict[str, Any] = {}
         self.outside: dict[str, bytes] = {}
@@ -222,6 +228,7 @@ class _Work:
         return real.relative_to(root).as_posix() if real.is_relative_to(root) else None
 
     def _stored(self, spec: InputSpec, digest: str) -> Artifact:
+        self.looked(self.objects.path(digest))
         try:
             return artifact(self.objects.read(digest))
         except Absent:

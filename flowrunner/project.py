@@ -226,6 +226,7 @@ def open_named(
         locked=lock.inputs,
         objects=project.workspace.objects(),
         files=project.files,
+        looked=project.asked.file,
     )
     edition = own
     if values.differs and not options.lock:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 from pkgutil import resolve_name
@@ -262,10 +263,35 @@ def test_a_picture_that_is_given_is_asked_again_unless_it_is_named_by_a_link(
     assert again(folder, *words) is None
 
 
-@pytest.mark.parametrize(("name", "kept"), [("given.yaml", 1), ("now.yaml", 0), ("now/given.yaml", 0)])
+def spoiled(path: Path) -> None:
+    path.chmod(0o644)
+    path.write_bytes(b"spoiled")
+
+
+@pytest.mark.parametrize(("change", "code"), [(spoiled, 2), (Path.unlink, 0)])
+def test_a_locked_picture_from_elsewhere_is_asked_again(
+    folder: Path, tmp_path: Path, change: Callable[[Path], None], code: int
+) -> None:
+    photo = picture(tmp_path / "photo.png")
+    project(folder, {"one.yaml": GIVEN})
+    assert cli("run", "one.yaml", "-i", f"photo={photo}", "--simulate", cwd=folder).exit_code == 0
+    digest = sha256(photo.read_bytes()).hexdigest()
+    words = ("plan", "one.yaml", "--simulate")
+    time.sleep(0.03)
+    assert cli(*words, cwd=folder).exit_code == 0
+    assert again(folder, *words) is not None
+    change(folder / f".flowrunner/objects/{digest[:2]}/{digest[2:]}")
+    assert again(folder, *words) is None
+    assert cli(*words, cwd=folder).exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("given.yaml", 1), ("~given.yaml", 1), ("now.yaml", 0), ("now/given.yaml", 0)]
+)
 def test_an_inputs_file_that_is_named_by_a_link_is_not_kept(folder: Path, name: str, kept: int) -> None:
     picture(project(folder, {"given.yaml": "photo: photo.png\n", "one.yaml": GIVEN}) / "photo.png")
     picture(project(folder, {"v1/given.yaml": "photo: photo.png\n"}) / "v1/photo.png")
+    shutil.copyfile(folder / "given.yaml", folder / "~given.yaml")
     (folder / "now.yaml").symlink_to("given.yaml")
     (folder / "now").symlink_to("v1")
     time.sleep(0.03)
