@@ -29,7 +29,9 @@ FOLDER = "unchanged"
 COMMANDS = ("plan", "run")
 ENVIRONMENT = ("FLOWRUNNER_DEBUG", "FLOWRUNNER_REMOTE", "FLOWRUNNER_STORE", "HOME", "NO_COLOR", "TERM")
 """What of the environment can show in an answer."""
-FORMAT = 1
+FORMAT = 2
+LIMIT = 64 * 1024 * 1024
+"""Bytes of a kept answer."""
 MODELS = "schemas"
 """The folder of a project's own models."""
 _STATE = ".flowrunner"
@@ -41,7 +43,7 @@ def again(words: "Sequence[str]") -> int | None:
         return None
     name = name_of(words)
     for place in _roots(words[1:]):
-        known = _read(os.path.join(place, _STATE, FOLDER, name))
+        known = _read(os.path.join(place, _STATE), name)
         if known is not None and holds(known):
             return _told(known)
     return None
@@ -107,12 +109,23 @@ def _roots(words: "Iterable[str]") -> "Iterable[str]":
 
 def digest_of(path: str) -> str:
     """sha256 of a plain file that is reached by no link; empty where there is no such file."""
+    handle = _opened(path)
+    if handle is None:
+        return ""
+    with os.fdopen(handle, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _opened(path: str) -> int | None:
+    """A plain file that is reached by no link. O_NONBLOCK: a named pipe must not hold us."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return ""
-    with os.fdopen(handle, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if stat.S_ISREG(os.fstat(handle).st_mode) else ""
+        return None
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    return None
 
 
 def stamp_of(path: str) -> "list[int]":
@@ -136,17 +149,30 @@ def tree(folder: str) -> "list[str]":
     return sorted(os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
 
 
-def _read(path: str) -> "dict[str, Any] | None":
+def _read(state: str, name: str) -> "dict[str, Any] | None":
+    """What was kept under a name below the state. A file is believed that nobody else can have written there, and that
+    has the name under which it was written."""
+    folder = os.path.join(state, FOLDER)
+    handle = _opened(os.path.join(folder, name))
+    if handle is None:
+        return None
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
-            digest, _, text = file.read().partition(b"\n")
+            status = os.fstat(handle)
+            if not all(map(_is_own, (status, os.lstat(folder), os.lstat(state)))) or status.st_size > LIMIT:
+                return None
+            digest, _, text = file.read(LIMIT).partition(b"\n")
         if hashlib.sha256(text).hexdigest().encode() != digest:
             return None
         found = json.loads(text)
     except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and found.get("name") == name else None
+
+
+def _is_own(status: os.stat_result) -> bool:
+    """Whether it is this user's, no link, and not for everyone to write."""
+    return status.st_uid == os.geteuid() and not (stat.S_ISLNK(status.st_mode) or status.st_mode & stat.S_IWOTH)
 
 
 def holds(known: "Mapping[str, Any]") -> bool:
@@ -215,19 +241,23 @@ def ledger_holds(known: "Mapping[str, Any]") -> bool:
 
 def _told(known: "Mapping[str, Any]") -> int | None:
     """Says it. A run is one more run in the ledger, with a name of its own."""
+    try:
+        runs = {str(answer["run"]): answer["ledger"]["store"] for answer in known["answers"] if answer["run"]}
+        said = [((sys.stdout, sys.stderr)[number], str(text)) for number, text in known["said"]]
+        code = int(known["code"])
+    except (LookupError, ValueError, TypeError):
+        return None
     names = {}
-    for answer in known["answers"]:
-        run = answer["run"]
-        names[run] = _repeated(answer["ledger"]["store"], run) if run else ""
-        if run and not names[run]:
+    for run, store in runs.items():
+        names[run] = _repeated(store, run)
+        if not names[run]:
             return None
-    for number, said in known["said"]:
-        stream, text = (sys.stdout, sys.stderr)[number], said
+    for stream, text in said:
         for old, new in names.items():
-            text = text.replace(old, new) if old else text
+            text = text.replace(old, new)  # noqa: PLW2901 - one name after another
         stream.write(text)
         stream.flush()
-    return int(known["code"])
+    return code
 
 
 def _repeated(store: str, run: str) -> str:

@@ -19,6 +19,7 @@ import pytest
 from support import Result, cli, environment, picture, project
 
 from flowrunner import unchanged
+from flowrunner.store import sealed
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.records import Caps, Intent
 
@@ -432,6 +433,67 @@ def test_an_answer_that_is_torn_is_none(folder: Path, harm: bytes) -> None:
     assert cli(*PLAN, cwd=folder).exit_code == 0
     (kept,) = entries(folder)
     kept.write_bytes(harm)
+    assert again(folder, *PLAN) is None
+
+
+def as_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+    os.open(path, os.O_RDWR)  # somebody who writes nothing: whoever reads would wait
+
+
+def as_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def as_a_link(path: Path) -> None:
+    path.rename(path.with_suffix(".real"))
+    path.symlink_to(path.with_suffix(".real"))
+
+
+def below_a_link(path: Path) -> None:
+    path.parents[1].rename(path.parents[2] / "real")
+    path.parents[1].symlink_to("real")
+
+
+HARM: dict[str, Callable[[Path], object]] = {
+    "a pipe": as_a_pipe,
+    "a folder": as_a_folder,
+    "a link": as_a_link,
+    "below a link": below_a_link,
+    "more than anybody keeps": lambda path: os.truncate(path, 1 << 40),
+    "for everyone to write": lambda path: path.chmod(0o666),
+    "in a folder for everyone to write": lambda path: path.parent.chmod(0o777),
+    "another user's": lambda _: patch("os.geteuid", lambda: os.getuid() + 1).start(),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_an_answer_is_none_that_is(folder: Path, harm: str) -> None:
+    assert cli(*PLAN, cwd=folder).exit_code == 0
+    (kept,) = entries(folder)
+    try:
+        HARM[harm](kept)
+        assert again(folder, *PLAN) is None
+    finally:
+        patch.stopall()
+
+
+def test_the_answer_to_another_command_line_is_none(folder: Path) -> None:
+    assert cli(*PLAN, cwd=folder).exit_code == 0
+    (plain,) = entries(folder)
+    assert cli(*PLAN, "--max-calls", "0", cwd=folder).exit_code == 3
+    (refused,) = {*entries(folder)} - {plain}
+    refused.replace(plain)
+    assert again(folder, *PLAN) is None
+
+
+@pytest.mark.parametrize("shape", [{"said": 3}, {"said": [[7, "x"]]}, {"said": ["x"]}, {"code": "x"}, {"code": None}])
+def test_an_answer_that_says_nothing_is_none(folder: Path, shape: dict[str, object]) -> None:
+    assert cli(*PLAN, cwd=folder).exit_code == 0
+    (kept,) = entries(folder)
+    sealed.write(kept, json.dumps(json.loads(kept.read_bytes().split(b"\n", 1)[1]) | shape).encode())
     assert again(folder, *PLAN) is None
 
 

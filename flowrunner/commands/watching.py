@@ -79,11 +79,12 @@ class Watch:
             places = {path: os.path.realpath(path) for path in self._paths}
             for answer in self._answers:
                 answer["ledger"]["stamps"] = self._stamps(answer["ledger"])
-            kept = {"answers": self._answers, "shelves": shelves, "places": places, "said": self._said, "code": code}
-            if self._lead_there(places, shelves) and self._rested(shelves):
+            told = {"name": self._name, "said": self._said, "code": code}
+            kept = json.dumps({"answers": self._answers, "shelves": shelves, "places": places, **told}).encode()
+            if self._lead_there(places, shelves) and self._rested(shelves) and len(kept) < unchanged.LIMIT - 65:
                 self._state.prepare_state()
                 folder = self._state.state / unchanged.FOLDER
-                sealed.write(folder / self._name, json.dumps(kept).encode())
+                sealed.write(folder / self._name, kept)
                 _clear(folder)
 
     def _take(self, opened: "Opened", run: str = "", made: Collection[str] | None = None) -> None:
