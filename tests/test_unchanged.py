@@ -19,6 +19,7 @@ import pytest
 from support import Result, cli, environment, picture, project
 
 from flowrunner import unchanged
+from flowrunner.commands.watching import Watch
 from flowrunner.store import sealed
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.records import Caps, Intent
@@ -681,6 +682,18 @@ def test_a_plan_with_a_mistake_is_not_kept(folder: Path) -> None:
     project(folder, {"shows/show.yaml": SHOW.replace("model:", "modle:")})
     time.sleep(0.03)
     assert cli(*PLAN, cwd=folder).exit_code == 2
+    assert entries(folder) == []
+
+
+def test_what_is_too_much_to_be_told_again_is_not_held_in_memory(folder: Path) -> None:
+    with patch("flowrunner.commands.watching._WORDS", 200):
+        watch = Watch(PLAN, PLAN[1:2])
+        with redirect_stdout(StringIO()), watch.listening():
+            for number in range(5):
+                sys.stdout.write("x" * number * 10)
+                assert len(watch._said.parts) <= 3
+        assert watch._said.parts == []
+        assert cli(*PLAN, cwd=folder).exit_code == 0
     assert entries(folder) == []
 
 

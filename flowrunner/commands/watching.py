@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 _MOST = 64
 """Answers that are kept of one project."""
+_WORDS = 8 * 1024 * 1024
+"""Characters that are held to be told again, more than the plan of ten thousand cells has as JSON."""
+_EACH = 64
+"""Characters for which the memory would do that each piece takes beside its own."""
 
 
 class Watch:
@@ -41,7 +45,7 @@ class Watch:
         self._since = time.time_ns()
         self._name = unchanged.name_of(words)
         self._paths = paths
-        self._said: list[tuple[int, str]] = []
+        self._said = _Said()
         self._state: Workspace | None = None
         self._begun = 0
         self._answers: list[dict[str, Any]] = []
@@ -72,14 +76,15 @@ class Watch:
 
     def keep(self, code: int) -> None:
         """Keeps what was said, with the exit code, if it can be told again."""
-        if self._state is None or len(self._answers) < self._begun or not self._tells_runs_apart():
+        is_whole = len(self._answers) == self._begun and not self._said.is_too_much
+        if self._state is None or not is_whole or not self._tells_runs_apart():
             return
         with suppress(OSError, StoreError):
             shelves = {path: unchanged.shelf(path) for path in self._paths if Path(path).is_dir()}
             places = {path: os.path.realpath(path) for path in self._paths}
             for answer in self._answers:
                 answer["ledger"]["stamps"] = self._stamps(answer["ledger"])
-            told = {"name": self._name, "said": self._said, "code": code}
+            told = {"name": self._name, "said": self._said.parts, "code": code}
             kept = json.dumps({"answers": self._answers, "shelves": shelves, "places": places, **told}).encode()
             if self._lead_there(places, shelves) and self._rested(shelves) and len(kept) < unchanged.LIMIT - 65:
                 self._state.prepare_state()
@@ -104,7 +109,7 @@ class Watch:
 
     def _tells_runs_apart(self) -> bool:
         """Whether the name of each run stands in what was said just once, where it is named."""
-        said = "".join(text for _, text in self._said)
+        said = "".join(text for _, text in self._said.parts)
         return all(said.count(answer["run"]) == 1 for answer in self._answers if answer["run"])
 
     def _lead_there(self, places: Mapping[str, str], shelves: Mapping[str, Collection[str]]) -> bool:
@@ -236,16 +241,36 @@ def _clear(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+class _Said:
+    """What was written to the two streams, in its order. It is let go of where it is too much to be told again: a run
+    that draws what it does on a terminal writes all the time."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[int, str]] = []
+        self._room = _WORDS
+
+    @property
+    def is_too_much(self) -> bool:
+        return self._room < 0
+
+    def note(self, number: int, text: str) -> None:
+        self._room -= len(text) + _EACH
+        if self.is_too_much:
+            self.parts.clear()
+        else:
+            self.parts.append((number, text))
+
+
 class _Tee(TextIOBase):
     """A stream that is listened to."""
 
-    def __init__(self, stream: TextIO, number: int, said: list[tuple[int, str]]) -> None:
+    def __init__(self, stream: TextIO, number: int, said: _Said) -> None:
         self._stream = stream
         self._number = number
         self._said = said
 
     def write(self, text: str, /) -> int:
-        self._said.append((self._number, text))
+        self._said.note(self._number, text)
         return self._stream.write(text)
 
     def flush(self) -> None:
