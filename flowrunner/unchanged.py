@@ -225,6 +225,8 @@ def _lists_hold(root: str, lists: "Mapping[str, list[str]]") -> bool:
 
 def ledger_holds(known: "Mapping[str, Any]") -> bool:
     """The files of the ledger as they were are answer enough; else it is asked for each key."""
+    if not _is_usable(known["store"]):
+        return False
     if known["stamps"] and all(stamp_of(path) == stamp for path, stamp in known["stamps"].items()):
         return True
     from pathlib import Path
@@ -237,6 +239,14 @@ def ledger_holds(known: "Mapping[str, Any]") -> bool:
             return bool(ledger.fingerprint(known["keys"], known["name"]) == known["answer"])
     except StoreError:
         return False
+
+
+def _is_usable(store: str) -> bool:
+    """Whether the ledger and the pictures there, if any, are this user's to change, as they were."""
+    try:
+        return _is_own(os.stat(store)) and os.access(store, os.W_OK)
+    except FileNotFoundError:
+        return True
 
 
 def _told(known: "Mapping[str, Any]") -> int | None:

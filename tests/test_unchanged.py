@@ -391,6 +391,28 @@ def test_a_run_is_not_told_again_once_the_store_has_lost_a_picture(ran: Path, tm
     assert again(folder, *RUN) is None
 
 
+@pytest.mark.parametrize("words", [PLAN, RUN])
+@pytest.mark.parametrize("barred", [lambda store: store.chmod(0o777), lambda _: patch("os.access", deny).start()])
+def test_a_store_that_may_not_be_used_any_more_makes_it_new(
+    folder: Path, tmp_path: Path, words: tuple[str, ...], barred: Callable[[Path], object]
+) -> None:
+    env = {"FLOWRUNNER_STORE": str(tmp_path / "store")}
+    cli(*RUN, cwd=folder, env=env)
+    for _ in range(2):
+        time.sleep(0.03)
+        assert cli(*words, cwd=folder, env=env).exit_code == 0
+    assert again(folder, *words, env=env) is not None
+    try:
+        barred(tmp_path / "store")
+        assert again(folder, *words, env=env) is None
+    finally:
+        patch.stopall()
+
+
+def deny(*_: object) -> bool:
+    return False
+
+
 @pytest.mark.parametrize("other", [{"NO_COLOR": "1"}, {"FLOWRUNNER_STORE": "elsewhere"}, {"TERM": "xterm"}])
 def test_another_environment_is_another_question(folder: Path, other: dict[str, str]) -> None:
     assert cli(*PLAN, cwd=folder).exit_code == 0
