@@ -409,6 +409,43 @@ def test_a_store_that_may_not_be_used_any_more_makes_it_new(
         patch.stopall()
 
 
+@pytest.mark.parametrize("name", ["store/projects/*", "project/.flowrunner/.gitignore"])
+def test_a_run_is_not_told_again_without_what_it_would_write_for_others(
+    folder: Path, tmp_path: Path, name: str
+) -> None:
+    """A sweep in a store that projects share keeps what those need that have told of themselves."""
+    env = {"FLOWRUNNER_STORE": str(tmp_path / "store")}
+    for _ in range(2):
+        assert cli(*RUN, cwd=folder, env=env).exit_code == 0
+        time.sleep(0.03)
+    assert again(folder, *RUN, env=env) is not None
+    unlink(name)(tmp_path)
+    assert again(folder, *RUN, env=env) is None
+
+
+CHOICE = """\
+flowrunner: 1
+provider: aimlapi
+steps:
+  scene:
+    model: blackforestlabs/flux-2
+    pick: human
+    with: {prompt: x, num_images: 2, image_size: {width: 512, height: 512}}
+  next:
+    model: blackforestlabs/flux-2-edit
+    with: {prompt: y, image_urls: [$scene], image_size: {width: 512, height: 512}}
+"""
+
+
+def test_a_run_that_waits_for_a_choice_is_not_kept_for_it_has_looked_at_an_origin(tmp_path: Path) -> None:
+    folder = project(tmp_path / "project", {"show.yaml": CHOICE})
+    words = ("run", "show.yaml", "--simulate")
+    for _ in range(2):
+        assert cli(*words, cwd=folder).exit_code == 4
+        time.sleep(0.03)
+    assert again(folder, *words, env={"AIMLAPI_BASE_URL": "ftp://elsewhere"}) is None
+
+
 def deny(*_: object) -> bool:
     return False
 

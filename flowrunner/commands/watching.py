@@ -155,6 +155,7 @@ class _Reading:
             "ledger": {"store": str(workspace.store), **self.asked.known},
         }
         self._marks(pipeline)
+        self.known["present"] += [] if published is None else map(str, workspace.prepared())
         # Once the digests are made: a file that still has its first stamp has had its content all the time.
         now = {path: unchanged.stamp_of(path) for path in (*texts, *files, *made)}
         self.known["stamps"] = {path: now[path] for path in (*files, *made)}

@@ -84,27 +84,37 @@ class Workspace:
             if self.store != self.state:
                 self._register()
 
+    def prepared(self) -> list[Path]:
+        """The files that are there once it is prepared."""
+        return [self._ignore] if self.store == self.state else [self._ignore, self._entry]
+
+    @property
+    def _ignore(self) -> Path:
+        return self.state / ".gitignore"
+
+    @property
+    def _entry(self) -> Path:
+        """This project among those that use its store."""
+        return self.store / "projects" / sha256(os.fsencode(self.root))
+
     def prepare_state(self) -> None:
         """The state alone, which lies in the project: the settings of a stranger may say that the store lies anywhere.
         StoreError where a link stands in its place: it came with the repository."""
         if self.state.is_symlink():
             hint = "remove it; FLOWRUNNER_STORE keeps the store elsewhere"
             raise StoreError(f"{self.state} is a link", hint, path=str(self.state))
-        ignore = self.state / ".gitignore"
         with Explained("written", self.state):
             make_folder(self.state)
-            if not ignore.exists():
+            if not self._ignore.exists():
                 with held(self.state / "locks" / "state"):
-                    replace(ignore, b"*\n")
+                    replace(self._ignore, b"*\n")
 
     def _register(self) -> None:
         """Tells a store that lies elsewhere that this project uses it: what its locks name is not swept there."""
-        folder, root = self.store / "projects", os.fsencode(self.root)
-        path = folder / sha256(root)
-        if not path.exists():
-            make_folder(folder)
+        if not self._entry.exists():
+            make_folder(self._entry.parent)
             with held(self.store / "locks" / "projects"):
-                replace(path, root)
+                replace(self._entry, os.fsencode(self.root))
 
     def sharing(self) -> "list[Workspace]":
         """This project and the others that use its store. StoreError when one of them is not where it was."""
