@@ -214,10 +214,10 @@ def _is_plain(opened: "Opened") -> bool:
 
 
 def _did_nothing(result: "RunResult") -> bool:
-    """Whether a run has found everything as it is to be."""
+    """Whether a run has found everything as it is to be. Where something is to be sent one day, be it behind a choice,
+    it has looked at keys and origins, too, which are not asked again."""
     return not (
-        result.plan.of(Decision.RUN, Decision.MISSING)
-        or any(not cell.behind_pick for cell in result.plan.of(Decision.AWAIT))
+        result.plan.of(Decision.RUN, Decision.AWAIT, Decision.MISSING)
         or result.lock_written
         or result.previews
         or result.refusal
