@@ -20,8 +20,8 @@ class Asked:
     """The questions, with those answers that cannot be had again by looking at a file.
 
     `texts` are the files that were read, `files` those that were looked at, each with its stamp from before, which is
-    empty where nothing lay there; `trees` and `lists` are the files of folders, by folder and by pattern, `pictures`
-    those of the store, by digest, `keys` those of calls."""
+    empty where nothing lay there; `trees` are all that lies below folders, `lists` the files that match patterns,
+    `pictures` are those of the store, by digest, `keys` those of calls."""
 
     def __init__(self) -> None:
         self.texts: dict[str, list[int]] = {}

@@ -145,8 +145,8 @@ def is_settled(stamp: "Sequence[int]", since: int) -> bool:
 
 
 def tree(folder: str) -> "list[str]":
-    """Every file below a folder; none where there is no such folder."""
-    return sorted(os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
+    """Every file and folder below a folder; none where there is no such folder."""
+    return sorted(os.path.join(place, name) for place, below, names in os.walk(folder) for name in (*below, *names))
 
 
 def _read(state: str, name: str) -> "dict[str, Any] | None":

@@ -168,6 +168,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a picture": lambda folder: picture(folder / "shows/products/lamp.png", (256, 256), "#000000"),
     "the settings": edit("flowrunner.toml", "timeout = 20\n"),
     "a model of the project": edit("schemas/mine.json", "{}"),
+    "a folder for models of the project": lambda folder: (folder / "schemas/aimlapi").mkdir(parents=True),
     "settings nearer by": edit("shows/flowrunner.toml", ""),
     "a twin": edit("shows/show.yml", SHOW),
     "a file that is a link now": linked("shows/prompts/scene.md"),
