@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 FOLDER = "unchanged"
 """Its folder below the state."""
 COMMANDS = ("plan", "run")
-ENVIRONMENT = ("FLOWRUNNER_DEBUG", "FLOWRUNNER_REMOTE", "FLOWRUNNER_STORE", "HOME", "NO_COLOR", "TERM")
-"""What of the environment can show in an answer."""
+ENVIRONMENT = (
+    *("FLOWRUNNER_DEBUG", "FLOWRUNNER_REMOTE", "FLOWRUNNER_STORE", "HOME"),
+    *("COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "TERM", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
+)
+"""What of the environment can show in an answer; the second row, in what `rich` draws on a terminal."""
 FORMAT = 2
 LIMIT = 64 * 1024 * 1024
 """Bytes of a kept answer."""

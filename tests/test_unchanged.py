@@ -451,7 +451,13 @@ def deny(*_: object) -> bool:
     return False
 
 
-@pytest.mark.parametrize("other", [{"NO_COLOR": "1"}, {"FLOWRUNNER_STORE": "elsewhere"}, {"TERM": "xterm"}])
+@pytest.mark.parametrize(
+    "other",
+    [
+        *({"NO_COLOR": "1"}, {"FLOWRUNNER_STORE": "elsewhere"}, {"TERM": "xterm"}),
+        *({"COLUMNS": "24"}, {"FORCE_COLOR": "1"}, {"LINES": "5"}, {"TTY_COMPATIBLE": "0"}, {"TTY_INTERACTIVE": "0"}),
+    ],
+)
 def test_another_environment_is_another_question(folder: Path, other: dict[str, str]) -> None:
     assert cli(*PLAN, cwd=folder).exit_code == 0
     assert again(folder, *PLAN, env=other) is None
