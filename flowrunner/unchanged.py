@@ -1,12 +1,15 @@
 """What `plan`, and a `run` with nothing to do, have said: told again while nothing has changed that it follows from.
 
 One file below `.flowrunner/unchanged` for each command line, and safe to delete. It names all that was asked on the way
-to the answer, and what came of it: files and folders by their content, pictures of the store by their names, the
-ledger by what it knows of each key. Everything is asked again before a word is repeated. Nothing is ever sent because
-of it: a run with something to do leaves no such file.
+to the answer, and what came of it: texts by their content, published files by their stamps, folders by what lies in
+them, pictures of the store by whether they are there, the ledger by what it knows of each key. Everything is asked
+again before a word is repeated; only a ledger whose files have their stamps stays closed. Nothing is ever sent because
+of it: a run with something to do, now or behind a choice, leaves no such file.
 
-A repository could bring such a file with it. So each holds the inode and the times of the pipeline as it lay on this
-disk, which nobody can know beforehand, and a digest of itself, for it is written without waiting for the disk.
+A repository could bring such a file with it. Its name follows from the times of the installed flowrunner, and it holds
+the inode and the times of the pipeline as it lay on this disk: nobody can know those beforehand. Another user of this
+machine can, so that a file is believed only where it is this user's and not for everyone to write. It holds its own
+name, lest it stand for another command line, and a digest of itself, for it is written without waiting for the disk.
 
 This module is loaded before all others, and loads next to nothing itself.
 """

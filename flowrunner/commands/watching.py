@@ -1,7 +1,8 @@
 """Listens to `plan` and `run`, and keeps what they said where `unchanged` can tell it again.
 
-Only what can be asked again is kept. Whatever a command has read must have been at rest when it began, and be reached
-by no link: then what lies there afterwards is what it has read.
+Only what can be asked again is kept. Every file was looked at before the command read it, was at rest when the command
+began, and is reached by no link: where it still has its stamp behind its digest, the digest is that of what was read.
+What is kept belongs to the answer, therefore; what has changed since then shows when it is asked again.
 """
 
 import json
