@@ -325,7 +325,7 @@ class Run:
             given=self.opened.binder.given,
             manifest=None if self.read_only else workspace.state / "published" / f"{note}.json",
             foreign=named is not None,
-            sources=[self.project.root / path for path in self.project.asked.images],
+            sources=[Path(path) for path in self.project.asked.files],
         )
         # What did not come to its end keeps what was published of it before; beside another trial's pictures only what
         # is missing does, for its copy may be the last one.
