@@ -47,10 +47,17 @@ class Asked:
 
     def models(self, folder: Path) -> None:
         """A folder of model files is about to be read."""
-        found = self.trees[str(folder)] = unchanged.tree(str(folder))
-        for path in found:
+        self.tree(folder)
+        for path in self.trees[str(folder)]:
             if path.endswith(".json"):
                 self.text(path)
+
+    def tree(self, folder: Path) -> bool:
+        """All that lies below a folder is about to be looked at; whether for the first time."""
+        is_new = str(folder) not in self.trees
+        if is_new:
+            self.trees[str(folder)] = unchanged.tree(str(folder))
+        return is_new
 
     def listed(self, pattern: str, found: list[str]) -> list[str]:
         """The answer for a pattern."""

@@ -31,6 +31,7 @@ from flowrunner.settings import NAME as SETTINGS
 from flowrunner.settings import Settings
 from flowrunner.settings import load as settings_load
 from flowrunner.slotted import dataclass, field, replace
+from flowrunner.store import trash
 from flowrunner.store.locked import Lock
 from flowrunner.store.lockfile import LockFile
 from flowrunner.store.workspace import Edition, Workspace, find_root, trial_id
@@ -89,7 +90,10 @@ class Project:
 
     def has(self, digest: str) -> bool:
         """Whether the store has a picture."""
-        return self.asked.picture(digest, self.workspace.objects().has(digest))
+        objects = self.workspace.objects()
+        # What is missing may come to lie in the trash, from where it would be brought back.
+        found = objects.has(digest) or (self.asked.tree(trash.folder(self.workspace.store)) and objects.has(digest))
+        return self.asked.picture(digest, found)
 
 
 def open_project(path: Path, environment: Mapping[str, str] | None = None) -> Project:

@@ -392,6 +392,20 @@ def test_a_run_is_not_told_again_once_the_store_has_lost_a_picture(ran: Path, tm
     assert again(folder, *RUN) is None
 
 
+def test_a_missing_picture_that_comes_to_lie_in_the_trash_makes_a_plan_new(ran: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ran, tmp_path / "copy"))
+    (place,) = (path for path in (folder / ".flowrunner/objects").rglob("*") if path.is_file())
+    place.rename(tmp_path / "picture")
+    shutil.rmtree(folder / "outputs")
+    time.sleep(0.03)
+    assert "missing" in cli(*PLAN, cwd=folder).out
+    assert again(folder, *PLAN) is not None
+    thrown = folder / f".flowrunner/trash/1700000000/{place.parent.name}{place.name}"
+    thrown.parent.mkdir(parents=True)
+    (tmp_path / "picture").rename(thrown)
+    assert again(folder, *PLAN) is None
+
+
 @pytest.mark.parametrize("words", [PLAN, RUN])
 @pytest.mark.parametrize("barred", [lambda store: store.chmod(0o777), lambda _: patch("os.access", deny).start()])
 def test_a_store_that_may_not_be_used_any_more_makes_it_new(

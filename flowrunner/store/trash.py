@@ -22,10 +22,15 @@ class Bin:
             return []
 
 
+def folder(root: Path) -> Path:
+    """Where they lie."""
+    return root / "trash"
+
+
 def bins(root: Path) -> list[Bin]:
     """Every sweep's, the oldest first."""
     try:
-        found = [path for path in (root / "trash").iterdir() if _TIME.fullmatch(path.name) and path.is_dir()]
+        found = [path for path in folder(root).iterdir() if _TIME.fullmatch(path.name) and path.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted((Bin(path, int(path.name)) for path in found), key=lambda one: one.moved)
@@ -33,7 +38,7 @@ def bins(root: Path) -> list[Bin]:
 
 def bin_of(root: Path, now: float) -> Bin:
     """Where a sweep at this time puts things."""
-    return Bin(root / "trash" / str(int(now)), int(now))
+    return Bin(folder(root) / str(int(now)), int(now))
 
 
 def find(root: Path, digest: str) -> Path | None:
