@@ -625,7 +625,7 @@ MEANWHILE: dict[str, Callable[[Path], object]] = {
     "another run pays": spent,
 }
 MOMENTS = {
-    "before it is planned": "flowrunner.project.planned",
+    "before it is planned": "flowrunner.commands.together.planned",
     "before the run is planned": "flowrunner.running.planned",
     "once it was planned": "flowrunner.asked.Asked.ledger",
     "while files are digested": "flowrunner.unchanged.digest_of",
