@@ -303,6 +303,7 @@ def test_a_command_that_makes_files_tells_machines_which(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_stream_that_is_closed_is_like_one_that_leads_nowhere(tmp_path: Path, closed: str) -> None:
     project(tmp_path, {"one.yaml": CHAIN})

@@ -669,6 +669,7 @@ PLANNING = [moment for moment in MOMENTS if moment != "before the run is planned
 RUNNING = [moment for moment in MOMENTS if moment != "before it is planned"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "moment"), [*((PLAN, moment) for moment in PLANNING), *((RUN, moment) for moment in RUNNING)]
 )
@@ -679,6 +680,7 @@ def test_what_is_said_while_nothing_changes_is_kept(
     assert again(tmp_path / "project", *words) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", PLANNING)
 @pytest.mark.parametrize("change", MEANWHILE)
 def test_what_changes_while_a_plan_is_made_is_not_told_as_it_was(
@@ -704,6 +706,7 @@ def turned(folder: Path) -> None:
     (folder / "now").symlink_to("other/shows")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", PLANNING)
 @pytest.mark.parametrize("name", ["now", "now/show.yaml"])
 def test_a_link_that_is_turned_while_a_plan_is_made_does_not_lead_to_what_was_said(
@@ -735,6 +738,7 @@ LEFT: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["once it was planned", "while files are digested", "before it is kept"])
 @pytest.mark.parametrize("change", LEFT)
 def test_what_changes_while_a_run_ends_is_not_told_as_it_was(

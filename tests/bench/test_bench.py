@@ -87,6 +87,7 @@ def test_a_command_is_measured_in_a_bare_interpreter(tmp_path: Path) -> None:
     assert small.peak_mb < 40
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_or_hangs_gives_no_figure(tmp_path: Path) -> None:
     def ended(code: str, timeout: int = 60) -> None:
         checked(launch([sys.executable, "-c", code], cwd=tmp_path, env={}, timeout=timeout), timeout=timeout)

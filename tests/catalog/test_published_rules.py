@@ -90,6 +90,7 @@ def test_a_value_that_is_published_as_right_has_no_fault(name: str, field: str, 
     assert faults(name, request(name, field, value)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "field", "value"), list(cases(right=False)))
 def test_a_value_that_breaks_a_published_rule_is_refused_where_it_stands(name: str, field: str, value: Any) -> None:
     found = faults(name, request(name, field, value))

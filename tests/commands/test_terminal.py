@@ -85,6 +85,7 @@ def test_several_pipelines_are_asked_about_once_and_a_no_holds_for_all(pair: Pat
     assert shown == f"{SUM}next  flowrunner plan chain.yaml --max-usd 1.00\n"
 
 
+@pytest.mark.slow
 def test_a_yes_holds_for_all_pipelines_of_a_command(pair: Path) -> None:
     nowhere = {"AIMLAPI_API_KEY": "sk-0123456789", "AIMLAPI_BASE_URL": "http://127.0.0.1:9"}
     code, shown = on_terminal(pair, "run chain.yaml other.yaml", "y\n", **nowhere)

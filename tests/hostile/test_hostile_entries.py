@@ -79,6 +79,7 @@ def marked(name: str) -> object:
     return pytest.param(name, marks=() if quick else pytest.mark.slow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [marked(name) for name in ENTRIES if not name.startswith("big-")])
 def test_a_hostile_input_is_told_and_nothing_else_happens(name: str, tmp_path: Path) -> None:
     check(ENTRIES[name], tmp_path, all_forms=False)

@@ -98,6 +98,7 @@ def test_the_examples_use_every_model_that_the_providers_show() -> None:
     assert {f"black-forest-labs/flux-2-pro/{name}" for name in ("edit", "generate")} <= used
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_an_example_runs_to_its_end_and_is_not_run_again(project: Path, name: str) -> None:
     result = run(project, name)

@@ -26,6 +26,8 @@ from flowrunner.report.page.shelf import Shelf, Supply
 from flowrunner.store import sealed
 from flowrunner.store.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 SIZES = Sizes.of(1)
 
 

@@ -59,6 +59,7 @@ def test_where_there_is_no_store_there_is_nothing_to_check_and_nothing_is_made(t
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DAMAGES)
 def test_damage_is_found_told_in_sentences_and_left_as_it_is(place: Place, name: str) -> None:
     DAMAGES[name].do(place, Random(name))

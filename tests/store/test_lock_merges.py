@@ -13,6 +13,8 @@ from flowrunner.problems import Problem
 from flowrunner.store.locked import Acceptance, Lock, Pick
 from flowrunner.store.locktext import dump
 
+pytestmark = pytest.mark.slow
+
 Merge = Callable[[Lock, Lock, Lock], tuple[Lock, list[Problem]]]
 
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")

@@ -9,6 +9,8 @@ from support import Result, cli, picture, project
 sys.path.insert(0, str(Path(__file__).parent))
 from clones import git
 
+pytestmark = pytest.mark.slow
+
 SHOW = """\
 flowrunner: 1
 name: show
