@@ -119,7 +119,10 @@ def _command(name: str, *words: str) -> int:
 
 def _tell_machines(arguments: "Namespace", fault: Exception) -> None:
     """One document stands on stdout also where a command has failed before it printed its own."""
-    if isinstance(fault, BrokenPipeError) or not {"json", "--format=json"}.intersection(arguments.words):
+    from itertools import pairwise
+
+    asked = "--format=json" in arguments.words or ("--format", "json") in pairwise(arguments.words)
+    if isinstance(fault, BrokenPipeError) or not asked:
         return
     from flowrunner.commands import ending
     from flowrunner.commands.output import print_json

@@ -274,6 +274,8 @@ def _given_up(course: _Course, path: Path, session: "Session", fault: Exception)
     arguments, begun = course.arguments, session.record()
     document = _refused(arguments, path, fault, session.opened)
     following = command(arguments, path, fault.command if isinstance(fault, RunRefused) else "run")
+    if begun is None and session.has_begun:
+        return Ended(ending.told(fault, spent=ending.LOST), document | {"status": "failed", "paid_usd": None})
     if begun is None:
         next_command = following if isinstance(fault, RunRefused) else ""
         return Ended(ending.told(fault, spent=course.together.nothing(), next_command=next_command), document)
@@ -294,8 +296,9 @@ def _halted(arguments: argparse.Namespace, path: Path, session: "Session") -> En
     facts = session.progress.facts
     begun = session.record()
     if begun is None:
-        session.progress.say(facts.line("end", "interrupted", ending.NOTHING))
-        return Ended(ending.INTERRUPTED, _shape(None, session.opened.pipeline.file, arguments, "interrupted"))
+        session.progress.say(facts.line("end", "interrupted", ending.LOST if session.has_begun else ending.NOTHING))
+        shape = _shape(None, session.opened.pipeline.file, arguments, "interrupted")
+        return Ended(ending.INTERRUPTED, shape | ({"paid_usd": None} if session.has_begun else {}))
     session.progress.say(facts.line("end", "interrupted", _cost(session, begun)))
     verb = f"flowrunner runs show {begun.id}" if begun.maybe_billed else command(arguments, path, "run")
     session.progress.say(facts.line("next", verb))

@@ -49,6 +49,11 @@ class Session:
                 loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the ledger was told of this run, whatever has become of that."""
+        return bool(self._run)
+
     def record(self) -> "RunRecord | None":
         """What the ledger knows of this run; None where it did not begin."""
         if not self._run:
