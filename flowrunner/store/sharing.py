@@ -73,15 +73,15 @@ class Sharing:
         """With what was asked for, if anything."""
         self._busy = not all(asked.patient for asked in self._asked)
         if self._busy:
+            if self._timer is not None:  # at once, for it may be due: two that begin would wait for each other
+                self._timer.cancel()
             loop.call_soon(self._begin)  # whoever else is ready joins
         elif self._asked and self._timer is None:
             self._timer = loop.call_later(PATIENCE, self._begin)
 
     def _begin(self) -> None:
         self._busy = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer = None
         batch, self._asked = self._asked[:MOST], self._asked[MOST:]
         writes = [asked.write for asked in batch]
         begun = None if sum(asked.size for asked in batch) > LONG else self._database.begin(writes)

@@ -206,6 +206,29 @@ async def test_who_comes_while_patient_writes_are_committed_waits_for_the_next_c
 
 
 @in_loop
+async def test_patience_that_ends_as_somebody_comes_begins_one_commit(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "PATIENCE", 0)
+    run = begin(ledger)
+    (one,) = await reserved(ledger, run, "a")
+    begun: list[int] = []
+    real = Database.begin
+
+    def begin_noted(database: Database, writes: Any) -> Any:
+        begun.append(len(writes))
+        return real(database, writes)
+
+    monkeypatch.setattr(Database, "begin", begin_noted)
+    patient = asyncio.ensure_future(ledger.in_time(ledger.not_sent, one, "no route"))
+    for _ in range(2):  # the timer is due then, and has its turn behind this task
+        await asyncio.sleep(0)
+    assert await ledger.durably(ledger.reserve, intent(run, "b"), NONE)
+    await patient
+    assert begun == [2]
+
+
+@in_loop
 async def test_a_write_that_only_patient_ones_go_with_is_brief(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     run = begin(ledger)
     numbers = await reserved(ledger, run, "a", "b", "c")
