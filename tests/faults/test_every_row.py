@@ -144,7 +144,12 @@ ROWS: dict[str, Row] = {
     "more": done(gets=2),
     "charge usd=none": done(words=("1 charge not stated",)),
     # 22: never the same prompt again
-    "moderated": no("rejected by our content moderation system", "only --force scene sends", known=True),
+    "moderated": no(
+        "rejected by our content moderation system",
+        "only --force scene sends",
+        known=True,
+        next="plan {}.yaml --simulate",
+    ),
     # 25: the file is gone
     "expired": gone("HTTP 403"),
     "403 on=download": gone("HTTP 403"),
@@ -284,7 +289,7 @@ def paid_is_right(provider: str, rule: str, row: Row, document: Any, last: Any) 
         assert last["client_request_id"]
     elif not rule.startswith("charge"):
         assert last["paid_usd"] == (price if row.billed == YES else "0.00")
-        assert document["paid_usd"] == (PRICE if row.billed == YES and price else "0.00")
+        assert document["paid_usd"] == (price if row.billed == YES else "0.00")
 
 
 @pytest.mark.slow
