@@ -55,7 +55,10 @@ class Asked:
     def tree(self, folder: Path) -> bool:
         """All that lies below a folder is about to be looked at; whether for the first time."""
         is_new = str(folder) not in self.trees
-        if is_new:
+        if is_new and folder.is_symlink():  # it may lead to the whole disk, or to another folder by the next time
+            self.trees[str(folder)] = []
+            self.is_steady = False
+        elif is_new:
             self.trees[str(folder)] = unchanged.tree(str(folder))
         return is_new
 

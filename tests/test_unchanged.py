@@ -314,6 +314,16 @@ def test_an_inputs_file_that_is_named_from_a_folder_is_not_kept_for_that_may_be_
     assert entries(folder) == []
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_plan_whose_model_files_lie_behind_a_link_is_not_kept(folder: Path, linked: bool) -> None:
+    (folder / "models").mkdir()
+    if linked:
+        (folder / "schemas").symlink_to("models")
+    time.sleep(0.03)
+    assert cli(*PLAN, cwd=folder).exit_code == 0
+    assert bool(entries(folder)) is not linked
+
+
 def test_what_checks_have_found_is_asked_again(both: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(both, tmp_path / "copy"))
     time.sleep(0.03)

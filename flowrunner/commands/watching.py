@@ -140,6 +140,8 @@ class _Reading:
         is what the answer follows from."""
         if not (_is_plain(self.opened) and self.asked.is_steady and self.asked.known):
             return False
+        if folder_of(self.opened.lock_file.path).is_symlink():
+            return False
         texts, files, trees = self.asked.texts, self.asked.files, dict(self.asked.trees)
         made = [] if published is None else [*published, *self._previews(trees)]
         workspace, pipeline = self.opened.project.workspace, self.root / self.opened.pipeline.file
