@@ -33,7 +33,7 @@ class Asked:
         self.known: dict[str, Any] = {}
         """What the ledger knows; empty where it cannot be asked again."""
         self.is_steady = True
-        """Whether what was asked twice was answered alike."""
+        """Whether what was asked twice was answered alike, and no folder was reached by a link."""
 
     def text(self, path: Path | str) -> None:
         """A file is about to be read."""

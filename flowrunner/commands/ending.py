@@ -10,7 +10,7 @@ from flowrunner import escape, problems
 from flowrunner.errors import FlowError, InvalidPipeline, RunRefused
 
 NOTHING = "Nothing was sent, nothing was paid."
-LOST = "The ledger does not know this run any more: what it has paid cannot be told."
+LOST = "The ledger can no longer tell of this run: what it has paid is not known."
 INTERRUPTED = 130
 _BUG = 1
 _WORST_FIRST = (2, INTERRUPTED, 3, 1, 4, 0)

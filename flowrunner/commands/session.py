@@ -5,6 +5,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from flowrunner.api import PipelineFile, arun
+from flowrunner.errors import StoreError
 from flowrunner.events import Begun, Done, Event, Failed, Retried, Sent, Waits
 from flowrunner.jobs import INTERRUPTED, Stop
 from flowrunner.report.groups import plural
@@ -55,11 +56,14 @@ class Session:
         return bool(self._run)
 
     def record(self) -> "RunRecord | None":
-        """What the ledger knows of this run; None where it did not begin."""
-        if not self._run:
+        """What the ledger knows of this run; None where it did not begin, or the ledger can no longer tell."""
+        if not self.has_begun:
             return None
-        with self.opened.project.workspace.ledger(create=False) as ledger:
-            return ledger.run(self._run)
+        try:
+            with self.opened.project.workspace.ledger(create=False) as ledger:
+                return ledger.run(self._run)
+        except StoreError:
+            return None
 
     async def _main(self, loop: asyncio.AbstractEventLoop) -> "RunResult | None":
         work = arun(PipelineFile(self.opened), emit=self._heard, confirm=self._confirmed, stop=self._stop)

@@ -315,19 +315,22 @@ def test_a_store_that_cannot_be_written_ends_a_run_with_what_was_paid(
     assert "no room for" in result.out + result.err
 
 
-def test_a_run_whose_ledger_is_gone_does_not_say_that_nothing_was_paid(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("left", [None, "no database " * 999])
+def test_a_run_whose_ledger_is_gone_or_spoiled_does_not_say_that_nothing_was_paid(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, left: str | None
 ) -> None:
     from flowrunner import running
 
     def gone(*_: object) -> None:
         shutil.rmtree(folder / ".flowrunner")
+        if left is not None:
+            project(folder, {".flowrunner/ledger.db": left})
         raise ValueError("two and two")
 
     monkeypatch.setattr(running.Run, "_ended", gone)
     result = cli("run", "chain.yaml", "--simulate", "--format", "json", cwd=folder)
     assert (result.exit_code, result.json["status"], result.json["paid_usd"]) == (1, "failed", None)
-    assert result.err.endswith("\nThe ledger does not know this run any more: what it has paid cannot be told.\n")
+    assert result.err.endswith("\nThe ledger can no longer tell of this run: what it has paid is not known.\n")
 
 
 def test_a_bug_in_the_middle_of_a_run_says_what_was_paid(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
