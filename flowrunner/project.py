@@ -14,13 +14,13 @@ from flowrunner.binding import Binder
 from flowrunner.call import File
 from flowrunner.catalog import Catalog
 from flowrunner.catalog import load as catalog_load
+from flowrunner.collector import uncollected
 from flowrunner.credentials import Operator
 from flowrunner.errors import InvalidPipeline, UsageError
 from flowrunner.files import TEXT_LIMIT, Files, WorkTree, is_text, leads_to_hidden, resolved
 from flowrunner.given import Given, given
 from flowrunner.graph import Graph, draw
 from flowrunner.loading import LOCK_SUFFIXES, read
-from flowrunner.loading.document import uncollected
 from flowrunner.loading.fields import MOST, too_many
 from flowrunner.loading.scope import Scope
 from flowrunner.pipeline import Pipeline

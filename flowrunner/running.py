@@ -3,14 +3,15 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from flowrunner import exchange, local, network
 from flowrunner.artifact import Artifact
 from flowrunner.call import Failure, Outcome
+from flowrunner.collector import spared, uncollected
 from flowrunner.documents import run_document
 from flowrunner.downloads import Downloads
 from flowrunner.ended import CellResult, Status
@@ -73,9 +74,11 @@ class Run:
         with self.project.workspace.ledger(create=True) as ledger:
             if not self.read_only:
                 ledger.recover()
-            making = planner(self.opened, ledger, self.judge.verdict)
-            found = planned(self.opened, making)
-            with _spared():
+            with ExitStack() as stack:
+                with uncollected():
+                    making = planner(self.opened, ledger, self.judge.verdict)
+                    found = planned(self.opened, making)
+                    stack.enter_context(spared())
                 return await self._planned(ledger, making, found, confirm)
 
     async def _planned(
@@ -349,21 +352,6 @@ class Run:
             where = self.opened.lock_name
             notes.append(f"a trial: other inputs than the lock has; its lock is {where} (--lock keeps the values)")
         return notes
-
-
-@contextmanager
-def _spared() -> Iterator[None]:
-    """What a run follows from is there until it ends: the collector, for which everything waits, would walk through all
-    of it again and again. Who has objects of his own out of its way keeps them there."""
-    import gc
-
-    mine = not gc.get_freeze_count()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        if mine:
-            gc.unfreeze()
 
 
 async def _to_its_end(work: Callable[[], T]) -> T:

@@ -4,7 +4,6 @@ What was paid for once is not paid again. On a terminal it says what it will pay
 """
 
 import argparse
-import gc
 import os
 import shlex
 import signal
@@ -12,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -78,23 +77,23 @@ def run(arguments: argparse.Namespace) -> int:
     sessions = course.sessions
 
     def do(path: Path) -> Ended:
-        from flowrunner.loading.document import uncollected
+        from flowrunner.collector import spared, uncollected
         from flowrunner.project import open_pipeline, open_project
 
         watch.begins()
         begun = len(sessions)
         try:
-            with uncollected():
-                opened = open_pipeline(open_project(path), path, course.together.options)
-                gc.freeze()  # it stays until the run ends: the collector would walk through it again and again
-            ended = _run(course, path, opened)
+            with ExitStack() as stack:
+                with uncollected():
+                    opened = open_pipeline(open_project(path), path, course.together.options)
+                    stack.enter_context(spared())
+                ended = _run(course, path, opened)
             return replace(ended, last=course.question.declined)
         except KeyboardInterrupt as fault:
             if sessions[begun:]:
                 return _halted(arguments, path, sessions[begun])
             return _interrupted(course, path, fault)
         finally:
-            gc.unfreeze()
             if pipelines.are_several(arguments.paths):
                 course.together.ran(session.record() for session in sessions[begun:])
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn
 
+from flowrunner.collector import uncollected
 from flowrunner.errors import InvalidPipeline
 from flowrunner.loading import syntax
 from flowrunner.loading.fields import Problems
@@ -19,7 +20,7 @@ from flowrunner.problems import Problem, error, warning
 from flowrunner.slotted import dataclass, field
 from flowrunner.source import Source, Span
 
-__all__ = ["DEPTH", "EVENTS", "EXACT", "NODES", "decode", "parse", "uncollected"]
+__all__ = ["DEPTH", "EVENTS", "EXACT", "NODES", "decode", "parse"]
 
 DEPTH = 64
 EVENTS = 400_000
@@ -364,20 +365,6 @@ class _Reader:
 
 
 _STYLES = {"'": Style.QUOTED, '"': Style.QUOTED, "|": Style.LITERAL, ">": Style.OTHER}
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Nothing of what is built meanwhile is garbage: the collector would only walk through all of it, a dozen times."""
-    import gc
-
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 @contextmanager
