@@ -137,21 +137,30 @@ class Outputs:
                     self._kept[place] = found
         self._sync(lacking)
 
-    def tidy(self, *, whole: bool) -> None:
-        """Removes what nothing makes any more, and writes the manifest where it changed. Where a file could not be
-        made nothing is removed: what was written before may be the only copy that is left."""
+    def tidy(self, *, whole: bool) -> list[StoreError]:
+        """Removes what nothing makes any more, and writes the manifest where it changed; what could not be removed, and
+        is tried again next time. Where a file could not be made nothing is removed: what was written before may be the
+        only copy that is left."""
         whole = whole and not self._failed
         gone = [place for place in self._before if place not in self._kept] if whole else ()
+        stays: dict[str, StoreError] = {}
         for place in gone:
-            path = self.folder / place
-            if self._is_as_left(place) and not self._is_source(place):
-                with Explained("removed", path):
-                    path.unlink()
-                self._prune(path.parent)
-        kept = self._kept if whole else {**self._left(), **self._kept}
+            try:
+                self._remove(place)
+            except StoreError as fault:
+                stays[place] = fault
+        kept = {**self._kept, **{place: self._before[place] for place in stays}} if whole else self._left() | self._kept
         note = self._manifest
         if kept != self._before and note is not None:
             self._note(note, kept)
+        return list(stays.values())
+
+    def _remove(self, place: str) -> None:
+        path = self.folder / place
+        if self._is_as_left(place) and not self._is_source(place):
+            with Explained("removed", path):
+                path.unlink()
+            self._prune(path.parent)
 
     def _left(self) -> dict[str, Entry]:
         """What was written before, but for the files that were to be replaced and are not what they were."""
@@ -182,10 +191,11 @@ class Outputs:
     def _made(self, place: str, made_of: str, make: Make, size: int) -> Steps[Entry]:
         path = Path(f"{self.folder}/{place}")
         with self._room.taken(size):
-            taken = self._taken(place)
+            lies = os.path.lexists(path)
+            taken = self._taken(place) if lies else None
             data = make()
             digest = sha256(data)
-            if _holds(path, data):
+            if lies and _holds(path, data):
                 return Entry(sha256=digest, made_of=made_of, stamp=self._settled(place))
             if taken is not None:
                 raise taken
@@ -199,8 +209,6 @@ class Outputs:
     def _taken(self, place: str) -> NotPublished | None:
         """Why another file must not take the place of what lies there; None where it may."""
         path = f"{self.folder}/{place}"
-        if not os.path.lexists(path):
-            return None
         if self._is_source(place):
             return NotPublished(f"{path} is read by the pipeline, and stays", "give the results another name or folder")
         if self._foreign and not (place in self._before and self._is_as_left(place)):

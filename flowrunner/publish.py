@@ -70,7 +70,7 @@ class Publisher:
         if not outputs.is_whole:
             outputs.make()
             done = _Work(self, outputs, made).walked(graph, results)
-        outputs.tidy(whole=whole)
+        done.failures += map(_told, outputs.tidy(whole=whole))
         return done
 
 

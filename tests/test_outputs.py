@@ -14,7 +14,7 @@ import pytest
 from support import disk_order
 
 from flowrunner import outputs
-from flowrunner.errors import FlowError
+from flowrunner.errors import FlowError, StoreError
 from flowrunner.outputs import NotPublished, Outputs, Room
 
 
@@ -103,6 +103,7 @@ class Folder:
         self.path = root / "outputs"
         self.foreign = False
         self.sources: list[Path] = []
+        self.stayed: list[StoreError] = []
 
     def make(self, **files: str | None) -> Outputs:
         """One run: each file is made of its text, or cannot be made where that is None."""
@@ -116,7 +117,7 @@ class Folder:
         for name, text in files.items():
             outputs.file(f"{name}.png", str(text), partial(bytes_of, text), 10)
         outputs.make()
-        outputs.tidy(whole=True)
+        self.stayed = outputs.tidy(whole=True)
         return outputs
 
     @property
@@ -159,6 +160,19 @@ def test_a_file_that_cannot_be_replaced_stays(folder: Folder, monkeypatch: pytes
     assert (folder.texts, folder.noted) == ({"a": "old", "b": "same"}, ["a", "b"])
     folder.make(b="same")
     assert (folder.texts, folder.noted) == ({"b": "same"}, ["b"])
+
+
+def test_a_file_that_cannot_be_removed_stays_alone_and_is_tried_again(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.make(a="old", b="old", c="same")
+    with monkeypatch.context() as patch:
+        strikes(patch, os, "unlink", "a.png")
+        folder.make(c="same")
+    assert (folder.texts, folder.noted) == ({"a": "old", "c": "same"}, ["a", "c"])
+    assert [fault.message for fault in folder.stayed] == [f"{folder.path}/a.png cannot be removed: Input/output error"]
+    folder.make(c="same")
+    assert (folder.texts, folder.noted, folder.stayed) == ({"c": "same"}, ["c"], [])
 
 
 def test_the_names_of_new_folders_are_made_durable_once_each(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Whole runs on disk: what is asked of the operator, what is written down, and in which order."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,31 @@ def test_what_failed_keeps_what_was_published_of_it(tmp_path: Path, wire: Wire) 
     wire.answer = fails("three")
     assert statuses(run(path)) == {"a": "reused", "b": "failed"}
     assert published(tmp_path / "outputs/show") == ["a.png", "b.png", "best.png"]
+
+
+def test_a_result_of_before_that_cannot_be_removed_fails_the_run_and_nothing_else(
+    tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = pipeline(tmp_path, TWO)
+    run(path)
+    old = tmp_path / "outputs/show/a.png"
+    path.write_text(path.read_text().replace("a: {", "c: {"))
+    real = Path.unlink
+
+    def unlink(place: Path, **named: Any) -> None:
+        if place == old:
+            raise PermissionError(errno.EACCES, "no")
+        real(place, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        result = run(path)
+    assert result.status is RunStatus.FAILED
+    assert result.published.failures[0].startswith(f"{old} cannot be removed: Permission denied")
+    assert result.lock_written
+    assert old.exists()
+    assert run(path).status is RunStatus.DONE
+    assert not old.exists()
 
 
 def test_what_is_missing_keeps_its_copy(tmp_path: Path, wire: Wire) -> None:
