@@ -69,7 +69,8 @@ ASKED: dict[str, Callable[[Any], Any]] = {
     "by place": lambda cls: cls("a", 2).size,
     "equal": lambda cls: cls(name="a", note="b") == cls(name="a", note="c"),
     "not equal": lambda cls: (cls(name="a") == cls(name="b"), cls(name="a") == "a", cls(name="a") != cls(name="a")),
-    "hashed": lambda cls: hash(cls(name="a", tags=())) == hash(cls(name="a", tags=(), note="c")),
+    # Both at once: what is gone may leave its place, and with it its hash, to the next.
+    "hashed": lambda cls: len({*map(hash, [cls(name="a", tags=()), cls(name="a", tags=(), note="c")])}),
     "assigned": lambda cls: setattr(cls(name="a"), "name", "b"),
     "deleted": lambda cls: delattr(cls(name="a"), "name"),
     "no value": lambda cls: cls(),
