@@ -87,6 +87,7 @@ def test_a_check_before_paying_loads_nothing_of_what_comes_after(tmp_path: Path)
     assert not {f"flowrunner.{name}" for name in later} & _loaded("validate one.yaml", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_help_of_a_command_loads_nothing_heavy(tmp_path: Path, name: str) -> None:
     loaded = _loaded(f"{name} --help", tmp_path)

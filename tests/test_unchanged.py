@@ -209,6 +209,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("plan", "shows"), ("plan", "shows/two.yaml", "shows/show.yaml"), ("run", "shows")])
 def test_several_pipelines_are_told_again_together(both: Path, words: tuple[str, ...]) -> None:
     first = cli(*words, "--simulate", cwd=both)
@@ -416,6 +417,7 @@ def test_a_missing_picture_that_comes_to_lie_in_the_trash_makes_a_plan_new(ran: 
     assert again(folder, *PLAN) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [PLAN, RUN])
 @pytest.mark.parametrize("barred", [lambda store: store.chmod(0o777), lambda _: patch("os.access", deny).start()])
 def test_a_store_that_may_not_be_used_any_more_makes_it_new(
@@ -434,6 +436,7 @@ def test_a_store_that_may_not_be_used_any_more_makes_it_new(
         patch.stopall()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["store/projects/*", "project/.flowrunner/.gitignore"])
 def test_a_run_is_not_told_again_without_what_it_would_write_for_others(
     folder: Path, tmp_path: Path, name: str
@@ -828,6 +831,7 @@ print(*sorted(seen), sep="\\n", file=sys.stderr)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_every_file_that_is_read_is_asked_again(ran: Path, tmp_path: Path, command: str) -> None:
     folder = Path(shutil.copytree(ran, tmp_path / "copy"))

@@ -233,6 +233,7 @@ def test_text_from_outside_reaches_no_terminal_as_it_is(folder: Path) -> None:
         assert not set("\x1b\x07\u202e") & set(result.out + result.err)
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_does_not_end_a_run_that_pays(folder: Path) -> None:
     line = f"{sys.executable} -m flowrunner run chain.yaml --simulate | head -1"
     subprocess.run(["bash", "-c", line], cwd=folder, env=environment(folder), capture_output=True, check=True)
@@ -271,6 +272,7 @@ def interrupted(folder: Path, env: dict[str, str], arrived: threading.Event, tim
     return process.returncode, "".join(lines)
 
 
+@pytest.mark.slow
 def test_an_interrupt_lets_the_call_under_way_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with slow(0.5, monkeypatch) as (env, arrived):
         code, out = interrupted(folder, env, arrived, times=1)
@@ -280,6 +282,7 @@ def test_an_interrupt_lets_the_call_under_way_end(folder: Path, monkeypatch: pyt
     assert out.endswith("next  flowrunner run chain.yaml --simulate\n")
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_ends_at_once_and_the_ledger_knows_what_was_under_way(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from command_projects import CHAIN
 from support import cli, environment, project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_says_where_it_serves_logs_requests_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     project(tmp_path, {"chain.yaml": CHAIN})

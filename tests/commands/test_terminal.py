@@ -13,6 +13,8 @@ import pytest
 from command_projects import CHAIN
 from support import environment, project
 
+pytestmark = pytest.mark.slow
+
 INTERRUPT = "\x03\n"
 """Control-C. The pseudo-terminal controls no process here, so the signal is sent as well; the line's end wakes a reader
 that the signal came too early for."""
@@ -85,7 +87,6 @@ def test_several_pipelines_are_asked_about_once_and_a_no_holds_for_all(pair: Pat
     assert shown == f"{SUM}next  flowrunner plan chain.yaml --max-usd 1.00\n"
 
 
-@pytest.mark.slow
 def test_a_yes_holds_for_all_pipelines_of_a_command(pair: Path) -> None:
     nowhere = {"AIMLAPI_API_KEY": "sk-0123456789", "AIMLAPI_BASE_URL": "http://127.0.0.1:9"}
     code, shown = on_terminal(pair, "run chain.yaml other.yaml", "y\n", **nowhere)
@@ -116,7 +117,6 @@ def test_a_simulated_run_asks_nothing_and_leaves_only_facts_that_stay(folder: Pa
     assert "made  hero  1 picture  outputs/simulated/chain/hero.png\n" in stays
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("plain", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_colours_are_left_out_where_they_are_not_wanted(folder: Path, plain: dict[str, str]) -> None:
     for line in ("plan chain.yaml", "run chain.yaml --simulate"):

@@ -11,6 +11,8 @@ import pytest
 from kill_servers import Counted, provider
 from support import Result, cli
 
+pytestmark = pytest.mark.slow
+
 SETTING = '[store]\npath = "store"\nread_only = true\n'
 
 

@@ -19,6 +19,7 @@ def folder(tmp_path: Path) -> Path:
     return project(tmp_path, {"many.yaml": MANY})
 
 
+@pytest.mark.slow
 def test_a_long_list_is_cut_and_counted(folder: Path) -> None:
     result = cli("run", "many.yaml", "--simulate", cwd=folder)
     assert result.exit_code == 4
@@ -35,6 +36,7 @@ def forget(folder: Path) -> None:
     (folder / ".flowrunner/ledger.db").unlink()
 
 
+@pytest.mark.slow
 def test_a_picture_that_is_not_here_is_named_and_nothing_is_made_anew_for_it(folder: Path) -> None:
     cli("run", "many.yaml", "--simulate", cwd=folder)
     forget(folder)

@@ -106,6 +106,7 @@ def test_models_have_rules_to_break() -> None:
     assert all(len(list(cases(model))) > 5 for model in MODELS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.short)
 def test_each_broken_rule_is_told_where_its_value_is_written(model: Model, tmp_path: Path) -> None:
     picture(tmp_path / "photo.png", (1024, 1024))

@@ -53,6 +53,7 @@ def test_a_few_cells_that_changed_stand_apart_from_those_that_did_not(folder: Pa
     assert "reuse one 4 cells locked" in lines
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_many_steps_still_fits_on_a_screen(tmp_path: Path) -> None:
     steps = "\n".join(
         f"  s{n}: {{model: image/mask, with: {{width: {n + 8}, height: 8, box: [0, 0, 1, 1]}}}}" for n in range(60)

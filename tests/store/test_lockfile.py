@@ -55,6 +55,7 @@ def test_each_change_sees_what_others_wrote(tmp_path: Path) -> None:
     assert set(two.read()[0].cells) == {"a", "b", "c"}
 
 
+@pytest.mark.slow
 def test_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
     assert in_processes(*(partial(add_cells, tmp_path, letter) for letter in "ab")) == [0, 0]
     assert set(lock_file(tmp_path).read()[0].cells) == {f"{letter}{number}" for letter in "ab" for number in range(5)}

@@ -306,6 +306,7 @@ def test_a_store_on_a_read_only_file_system_has_no_room(tmp_path: Path, monkeypa
         Objects(tmp_path).ensure_room(1)
 
 
+@pytest.mark.slow
 def test_processes_that_put_the_same_bytes_agree(tmp_path: Path) -> None:
     assert in_processes(*[partial(put_often, tmp_path)] * 2) == [0, 0]
     assert Objects(tmp_path).read(DIGEST) == PICTURE

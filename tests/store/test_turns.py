@@ -41,6 +41,7 @@ def test_tasks_of_one_process_take_turns(tmp_path: Path) -> None:
     assert count(path) == 20
 
 
+@pytest.mark.slow
 def test_tasks_of_several_processes_take_turns(tmp_path: Path) -> None:
     path = tmp_path / "count"
     path.write_text("0")

@@ -96,6 +96,7 @@ def test_state_and_store_are_made_for_this_user_and_ignored_by_git(tmp_path: Pat
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in (place.state, place.store)] == [0o700, 0o700]
 
 
+@pytest.mark.slow
 def test_processes_may_make_them_at_once(tmp_path: Path) -> None:
     assert in_processes(*[partial(prepare, workspace(tmp_path))] * 2) == [0, 0]
 
