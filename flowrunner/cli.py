@@ -9,7 +9,6 @@ import sys
 
 TYPE_CHECKING = False  # typing's own name for it would load typing
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Sequence
     from types import ModuleType
 
@@ -100,34 +99,40 @@ def _command(name: str, *words: str) -> int:
     told = unchanged.again((name, *words))
     if told is not None:
         return told
-    if name not in COMMANDS:
-        from flowrunner.commands.parsing import nearest
-        from flowrunner.errors import UsageError
-
-        hint = nearest(name, list(COMMANDS)) or "flowrunner --help lists the commands"
-        raise UsageError(f"there is no command {name}", hint)
-    module = module_of(name)
-    arguments = _parser_of(name, module).parsed(words)
-    arguments.words = (name, *words)
+    path: str | None = None
     try:
+        module = module_of(_known(name))
+        arguments = _parser_of(name, module).parsed(words)
+        arguments.words = (name, *words)
+        path = getattr(arguments, "path", None)
         code: int = module.run(arguments)
     except Exception as fault:
-        _tell_machines(arguments, fault)
+        _tell_machines(words, path, fault)
         raise
     return code
 
 
-def _tell_machines(arguments: "Namespace", fault: Exception) -> None:
-    """One document stands on stdout also where a command has failed before it printed its own."""
+def _known(name: str) -> str:
+    if name in COMMANDS:
+        return name
+    from flowrunner.commands.parsing import nearest
+    from flowrunner.errors import UsageError
+
+    hint = nearest(name, list(COMMANDS)) or "flowrunner --help lists the commands"
+    raise UsageError(f"there is no command {name}", hint)
+
+
+def _tell_machines(words: tuple[str, ...], path: str | None, fault: Exception) -> None:
+    """One document stands on stdout also where a command has failed before it printed its own, or was never begun: its
+    words were wrong."""
     from itertools import pairwise
 
-    asked = "--format=json" in arguments.words or ("--format", "json") in pairwise(arguments.words)
+    asked = "--format=json" in words or ("--format", "json") in pairwise(words)
     if isinstance(fault, BrokenPipeError) or not asked:
         return
     from flowrunner.commands import ending
     from flowrunner.commands.output import print_json
 
-    path = getattr(arguments, "path", None)
     print_json(ending.document_of_none(fault) if path is None else ending.document(fault, path))
 
 

@@ -282,6 +282,11 @@ def test_the_package_loads_its_doors_when_they_are_used() -> None:
         ("validate empty", 2),
         ("models import absent.json", 2),
         ("init one.yaml", 2),
+        ("run", 2),
+        ("run one.yaml --simulat", 2),
+        ("run one.yaml --max-usd lots", 2),
+        ("runs shaw", 2),
+        ("validat one.yaml", 2),
     ],
 )
 def test_machines_are_told_of_an_error_in_one_document(tmp_path: Path, line: str, code: int) -> None:
