@@ -7,6 +7,7 @@ from flowrunner.binding import Binder, Bound
 from flowrunner.changes import Change
 from flowrunner.comparing.compared import Choosing, ComparedCell, Comparison, Kind
 from flowrunner.comparing.requests import Differing, Ref, Request, change, differing, token
+from flowrunner.comparing.rules import beside
 from flowrunner.decisions import Choice, Decision, PlannedCell
 from flowrunner.digest import tagged
 from flowrunner.loading.cells import Cell
@@ -90,7 +91,7 @@ def compare(before: Side | None, after: Side | None, *, was: str | None = None) 
         return _all_new(after)
     work = _Work(before, after)
     cells = work.cells()
-    return _comparison(after, cells, was=was, models=_models(before, after), paths=work.paths())
+    return _comparison(after, cells, was=was, models=_models(before, after), rules=work.rules(), paths=work.paths())
 
 
 def by_lock(after: Side, locked: Planner) -> Comparison:
@@ -137,6 +138,7 @@ def _comparison(
     was: str | None = None,
     is_new: bool = False,
     models: tuple[str, ...] = (),
+    rules: tuple[Change, ...] = (),
     paths: Mapping[str, str] | None = None,
 ) -> Comparison:
     graph = after.planner.graph
@@ -148,6 +150,7 @@ def _comparison(
         is_new=is_new,
         graph=graph,
         models=models,
+        rules=rules,
         unmade=tuple(name for name, cell in cells.items() if cell.kind is Kind.UNCHANGED and cell.planned.calls_open),
         paths=paths or {},
     )
@@ -175,6 +178,12 @@ class _Work:
         for name, planned in self.new.items():
             self.done[name] = self._cell(name, planned)
         return {**self.done, **self.gone}
+
+    def rules(self) -> tuple[Change, ...]:
+        """What was edited beside the requests."""
+        base, head = self.before.planner, self.after.planner
+        cells = ((base.binder.bound[old], head.binder.bound[new]) for new, old in self.partners.items())
+        return beside(base.graph.pipeline, head.graph.pipeline, cells)
 
     def paths(self) -> dict[str, str]:
         return {**self.before.planner.binder.images.paths, **self.after.planner.binder.images.paths}

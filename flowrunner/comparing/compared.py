@@ -103,6 +103,8 @@ class Comparison:
     """The head's; None where it has none."""
     models: tuple[str, ...] = ()
     """Models whose request schema is another one now."""
+    rules: tuple[Change, ...] = ()
+    """What was edited beside the requests: limits, checks, who chooses, outputs."""
     left_lock: str = ""
     """The base's lock of a pipeline that was moved without it."""
     unmade: tuple[str, ...] = ()

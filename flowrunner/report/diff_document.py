@@ -19,6 +19,7 @@ def diff_document(ends: Ends, found: Comparison) -> dict[str, Any]:
         "cells": [_compared(cell) for cell in found.cells.values()],
         "totals": _diff_totals(found),
         "models": list(found.models),
+        "rules": [_field(change) for change in found.rules],
         "base_problems": problems.as_json(found.base_problems),
     }
 

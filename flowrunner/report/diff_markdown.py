@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from flowrunner import escape
+from flowrunner.changes import Change
 from flowrunner.comparing.compared import Choosing, ComparedCell, Comparison, Ends, Kind, Unread, cost
 from flowrunner.comparing.texts import Fate, Piece, around
 from flowrunner.report.causes import Cause, causes, steps_of
@@ -15,7 +16,7 @@ from flowrunner.report.diff_text import choice, ends_told
 from flowrunner.report.drawings import drawing, entities
 from flowrunner.report.groups import plural
 from flowrunner.report.text import price
-from flowrunner.report.verdict import pictures, statement, verdict
+from flowrunner.report.verdict import pictures, statement, verdict, whole
 
 LONGEST = 60_000
 """Characters; GitHub takes 65,536."""
@@ -62,6 +63,7 @@ def _parts(
     yield _asked(told, next_commands, room)
     yield _table(told, simulated, room)
     yield _edited(told, room)
+    yield _rules(compared, room)
     yield _notes(compared, room)
     yield from (_drawn(one) for one in told[: max(1, room // 20)] if room >= 20)
     yield from (_listed(one, simulated, room) for one in told[:room])
@@ -156,6 +158,24 @@ def _edited(found: Sequence[Comparison], room: int) -> str:
     return "\n\n".join(["#### What was edited", *blocks, *_more(len(told) - room, "… and {} more edits.")])
 
 
+def _rules(found: Sequence[Comparison], room: int) -> str:
+    """What was edited beside the requests: a limit that was raised, a check that asks for less."""
+    edits = [(one, change) for one in found for change in one.rules]
+    if not edits:
+        return ""
+    many = len({one.file for one, _ in edits}) > 1
+    lines = [_rule(change, one, many=many) for one, change in edits[:room]]
+    return "\n".join(["#### Edited beside the requests", "", *lines, *_more(len(edits) - room, "- and {} more")])
+
+
+def _rule(change: Change, one: Comparison, *, many: bool) -> str:
+    recipe = f" in {_cut(one.name, 60)}" if many else ""
+    place = _written(change)
+    at = f"<br><sub>{escape.markdown(place)}</sub>" if place else ""
+    name = escape.markdown(escape.exposed(change.path))
+    return f"- **{name}**{recipe}: {marked(whole(change, one))}{at}"
+
+
 def _cause(cause: Cause, *, many: bool) -> str:
     head = _title(cause)
     recipes = f" in {_named([one.name for one in cause.recipes])}" if many else ""
@@ -195,16 +215,21 @@ def _words(cause: Cause) -> str:
 def _place(cause: Cause) -> str:
     change = cause.change
     assert change is not None
-    new = f"{change.span.file}, line {change.span.line}" if change.span else ""
-    old = f"{change.was.file}, line {change.was.line}" if change.was else ""
     cell = cause.cells[0][1]
-    if not new and not old and not cell.repicked:
+    told = _written(change)
+    if not told and not cell.repicked:
         return ""
-    told = new if old in ("", new) else f"{new}; before: {old}" if new else f"before: {old}"
     told = "; ".join(part for part in (choice(cell.picked) if cell.repicked else "", told) if part)
     told = f"as in {cause.cells[0][1].cell}; {told}" if len(cause.cells) > 1 else told
     told += f"; {_SPELLED}" if any(_CODE.search(escape.visible(piece.text)) for piece in cause.row) else ""
     return f"<br><sub>{escape.markdown(told)}</sub>"
+
+
+def _written(change: Change) -> str:
+    """Where it is written, and where it was if that is elsewhere."""
+    new = f"{change.span.file}, line {change.span.line}" if change.span else ""
+    old = f"{change.was.file}, line {change.was.line}" if change.was else ""
+    return new if old in ("", new) else f"{new}; before: {old}" if new else f"before: {old}"
 
 
 def marked(found: Sequence[Piece]) -> str:

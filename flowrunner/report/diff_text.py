@@ -11,7 +11,7 @@ from flowrunner.report.causes import label_of
 from flowrunner.report.columns import columns
 from flowrunner.report.groups import plural
 from flowrunner.report.text import costs_of, price
-from flowrunner.report.verdict import row, statement, verdict
+from flowrunner.report.verdict import row, statement, verdict, whole
 from flowrunner.slotted import dataclass, field
 from flowrunner.store.locked import Pick
 
@@ -19,6 +19,8 @@ MOST = 30
 """Lines of one recipe; what costs nothing shares a line before."""
 _EACH = 3
 """Reasons that one step tells apart."""
+_RULES = 8
+"""Edits beside the requests that one recipe shows."""
 _LONGEST = 200
 _TONES = {
     Kind.RENDER: Tone.ACTIVE,
@@ -123,7 +125,7 @@ def place(change: Change) -> str:
 
 
 def _is_quiet(one: Comparison) -> bool:
-    return not (one.is_changed or one.is_gone or one.was or one.base_problems or one.of(Kind.RENAMED))
+    return not (one.is_changed or one.is_gone or one.was or one.base_problems or one.rules or one.of(Kind.RENAMED))
 
 
 def _name(text: str) -> str:
@@ -175,7 +177,16 @@ def _notes(one: Comparison) -> list[str]:
         notes.append(f"{escape.visible(one.left_lock)} was not moved along: what it holds would be paid for again")
     if one.unmade:
         notes.append(f"{plural(len(one.unmade), 'cell')} that nothing changed in {_are(one.unmade)} not made yet")
-    return notes
+    return [*notes, *_rules(one)]
+
+
+def _rules(one: Comparison) -> list[str]:
+    """A limit that was raised, a check that asks for less."""
+    if not one.rules:
+        return []
+    told = [f"{change.path}: {words(whole(change, one))}{place(change)}" for change in one.rules[:_RULES]]
+    more = [f"… and {len(one.rules) - _RULES} more"] if len(one.rules) > _RULES else []
+    return ["edited beside the requests:", *(f"  {escape.line(line, _LONGEST)}" for line in told), *more]
 
 
 def _are(items: Sequence[object]) -> str:

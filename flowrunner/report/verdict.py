@@ -23,7 +23,8 @@ def verdict(found: Compared, unread: int = 0, *, simulated: bool) -> str:
         parts.append(_price(cost(cells), simulated=simulated) or _made(cells))
     if parts:
         return ", ".join(parts)
-    return "No picture changes"
+    beside = sum(len(one.rules) for one in found)
+    return f"No picture changes, {plural(beside, 'other edit')}" if beside else "No picture changes"
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -76,6 +77,12 @@ def row(change: Change, found: Comparison | None) -> list[Piece]:
     if isinstance(change.before, str) and isinstance(change.after, str) and one == change.before:
         return _told_apart(pieces(one, two))
     return [Piece(fate, escape.exposed(text)) for fate, text in ((Fate.GONE, one), (Fate.NEW, two)) if text]
+
+
+def whole(change: Change, found: Comparison) -> list[Piece]:
+    """The same for what is short and reads as one: a limit, a name, what a check asks for."""
+    sides = ((Fate.GONE, change.before), (Fate.NEW, change.after))
+    return [Piece(fate, escape.exposed(shown(value, found))) for fate, value in sides if value is not None]
 
 
 def statement(change: Change, found: Comparison | None) -> str:

@@ -74,6 +74,7 @@ DIFF = obj(
         after_picks=obj(calls=WHOLE, estimate_usd=MAYBE_MONEY),
         to_choose=listed(TEXT),
     ),
+    rules=listed(FIELD),
     base_problems=listed(PROBLEM),
 )
 PLAN = obj(
