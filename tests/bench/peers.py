@@ -13,6 +13,8 @@ VARIABLES = {
     "HAMILTON_TELEMETRY_ENABLED": "false",
     "PREFECT_LOCAL_STORAGE_PATH": "results",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # It begins a server of its own first, and gives up after 20 s: that is too short on a slow machine.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PF_HOME_DIRECTORY": ".promptflow",
     "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
     "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
