@@ -54,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     "run one.yaml --simulate": HEAVY - {"shtab", "jinja2", "jsonschema", "networkx", "numpy", "referencing"},
 }
 """What a command line may load beside the standard library and flowrunner itself."""
+QUICK = ("models", "validate one.yaml", "plan one.yaml", "diff one.yaml", "run one.yaml --simulate")
 
 
 def _loaded(line: str, cwd: Path) -> set[str]:
@@ -69,7 +70,9 @@ def _loaded(line: str, cwd: Path) -> set[str]:
     return set(done.stderr.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("line", ALLOWED)
+@pytest.mark.parametrize(
+    "line", [pytest.param(line, marks=() if line in QUICK else pytest.mark.slow) for line in ALLOWED]
+)
 def test_a_command_loads_only_what_it_needs(tmp_path: Path, line: str) -> None:
     project(tmp_path, {"one.yaml": CHAIN, "faulty.yaml": FAULTY, "words.yaml": WORDS})
     assert _loaded(line, tmp_path) & HEAVY <= ALLOWED[line]

@@ -165,7 +165,7 @@ EDITS: dict[str, Edit] = {
 }
 
 
-QUICK = ("word", "product", "include", "rename", "repick", "done", "broken", "unpriced")
+QUICK = ("word", "product", "rename", "broken")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in EDITS])

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whose", ["ours", "a starter project's"])
 def test_zizmor_finds_nothing(whose: str, tmp_path: Path) -> None:
     if whose != "ours":
