@@ -5,6 +5,8 @@ ones.
 """
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,6 +21,9 @@ settings.register_profile(
 )
 settings.load_profile("flowrunner")
 
+_ROOM = 1024**3
+"""Bytes; the quick tests take a twentieth of it."""
+
 
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
@@ -26,6 +31,14 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     made = Wire()
     monkeypatch.setattr("flowrunner.simulator.transport.transport", lambda *_: made)
     return made
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The quick tests make thousands of small files durable: they lie in memory, where the system has room for them.
+    The slow ones stay on the disk, since some are about disks."""
+    memory = Path("/dev/shm")
+    if config.getoption("-m") == "not slow" and memory.is_dir() and shutil.disk_usage(memory).free > _ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
 def pytest_xdist_auto_num_workers() -> int:
