@@ -42,6 +42,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Half as many again as there are cores: a fifth of the time tests wait for disks, servers and other processes."""
+    """Half as many again as there are cores: tests also wait for disks, servers and other processes."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores + cores // 2

@@ -185,8 +185,8 @@ def _rules(one: Comparison) -> list[str]:
     if not one.rules:
         return []
     told = [f"{change.path}: {words(whole(change, one))}{place(change)}" for change in one.rules[:_RULES]]
-    more = [f"… and {len(one.rules) - _RULES} more"] if len(one.rules) > _RULES else []
-    return ["edited beside the requests:", *(f"  {escape.line(line, _LONGEST)}" for line in told), *more]
+    told += [f"… and {len(one.rules) - _RULES} more"] if len(one.rules) > _RULES else []
+    return ["edited beside the requests:", *(f"  {escape.line(line, _LONGEST)}" for line in told)]
 
 
 def _are(items: Sequence[object]) -> str:

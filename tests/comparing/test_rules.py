@@ -111,6 +111,13 @@ def test_an_edit_of_many_cells_is_told_once(studio: Studio) -> None:
     assert rules(studio) == [("printed.check.max_bytes", 500000, 900000)]
 
 
+def test_of_many_edits_a_person_reads_the_first_and_how_many_more(studio: Studio) -> None:
+    outputs = "".join(f"  more{number}: $labelled\n" for number in range(11))
+    studio.edit("label.yaml", "outputs:\n", f"outputs:\n{outputs}")
+    lines = studio.diff("label.yaml").out.splitlines()
+    assert (lines[0].partition("  ")[0], lines[-1]) == ("No picture changes, 11 other edits", "  … and 3 more")
+
+
 def test_a_step_that_was_renamed_keeps_its_checks(studio: Studio) -> None:
     for before, after in (("  printed:\n    m", "  paper:\n    m"), ("$printed", "$paper")):
         studio.edit("label.yaml", before, after)

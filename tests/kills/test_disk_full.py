@@ -80,7 +80,7 @@ def test_a_file_that_may_not_grow_ends_a_run_which_goes_on_later(tmp_path: Path)
     """RLIMIT_FSIZE, which Python hears of as EFBIG: the ledger's log passes it somewhere in the run."""
     folder = kill_project.make(tmp_path / "project")
 
-    def limit() -> None:  # just room for the ledger's spare file; the log of a whole run takes twice that
+    def limit() -> None:  # just room for the ledger's spare file; the log of a whole run takes about twice that
         resource.setrlimit(resource.RLIMIT_FSIZE, (MB, MB))
 
     with provider() as counted:
