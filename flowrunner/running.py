@@ -112,6 +112,9 @@ class Run:
             provider = cell.cell.model.provider if cell.cell.model else LOCAL
             if provider != LOCAL and not headers.get(provider):
                 headers[provider] = self._key(provider, cell)
+        for provider in headers:  # what is wrong with its origin or its proxy is told before a run begins, too
+            self._base(provider)
+            self.project.operator.proxy(provider)
         return headers
 
     def _key(self, provider: str, needed_by: PlannedCell) -> Mapping[str, str]:

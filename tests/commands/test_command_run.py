@@ -153,6 +153,24 @@ def test_a_pipeline_that_is_not_begun_for_another_ones_fault_is_told_so(folder: 
 
 
 @pytest.mark.parametrize(
+    ("line", "env", "why"),
+    [
+        ("", {"AIMLAPI_BASE_URL": "http://api.example"}, "AIMLAPI_BASE_URL is not https"),
+        ("", {"AIMLAPI_PROXY": "ftp://proxy.example"}, "AIMLAPI_PROXY is not an origin"),
+        ("--simulate", {"AIMLAPI_BASE_URL": "localhost"}, "AIMLAPI_BASE_URL is not an origin"),
+    ],
+)
+def test_no_run_begins_that_could_not_reach_its_provider(
+    folder: Path, line: str, env: dict[str, str], why: str
+) -> None:
+    result = cli("run", "chain.yaml", *line.split(), cwd=folder, env={"AIMLAPI_API_KEY": "sk-0123456789", **env})
+    assert (result.exit_code, result.out) == (2, "")
+    assert f"error: {why}" in result.err
+    assert result.err.endswith("\nNothing was sent, nothing was paid.\n")
+    assert cli("runs", cwd=folder).out == "nothing has run here yet\n"
+
+
+@pytest.mark.parametrize(
     ("line", "env", "why", "following"),
     [
         ("chain.yaml", {}, "AIMLAPI_API_KEY is not set, and portrait needs aimlapi", "run chain.yaml --simulate"),
