@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 from flowrunner import money
 from flowrunner.errors import StoreError
 from flowrunner.slotted import dataclass
-from flowrunner.store.database import APPLICATION, LEDGER, VERSION, Database, blank, open_as_it_is
+from flowrunner.store.database import (
+    APPLICATION,
+    CHANGED,
+    CHANGED_BEFORE,
+    LEDGER,
+    VERSION,
+    Database,
+    blank,
+    open_as_it_is,
+)
 from flowrunner.store.findings import Finding, Kind, Severity
 from flowrunner.store.flocks import is_held
 from flowrunner.store.records import RunStatus, State
@@ -172,6 +181,7 @@ def _whole(path: Path, database: Database) -> list[Finding]:
 
 def _schema(path: Path, found: dict[str, str]) -> Iterator[Finding]:
     right = {row["what"]: row["text"] for row in blank().rows(_SCHEMA)}
+    found = {what: CHANGED if text == CHANGED_BEFORE else text for what, text in found.items()}
     for what in sorted(right.keys() | found.keys()):
         if found.get(what) != right.get(what):
             how = "is missing" if what not in found else "is not flowrunner's" if what not in right else "was changed"

@@ -7,7 +7,7 @@ and here a lost row can be a receipt that was paid for; WAL needs memory that on
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -43,6 +43,17 @@ _NETWORK = {
     "virtiofs",
 }
 
+CHANGED = """CREATE TRIGGER calls_changed AFTER UPDATE OF billed, paid, reserved ON calls
+WHEN new.cost <> old.cost OR (new.billed <> 'no') <> (old.billed <> 'no') BEGIN
+    UPDATE runs SET spent = spent + new.cost - old.cost,
+        calls = calls + (new.billed <> 'no') - (old.billed <> 'no') WHERE id = new.run;
+END"""
+CHANGED_BEFORE = """CREATE TRIGGER calls_changed AFTER UPDATE ON calls BEGIN
+    UPDATE runs SET spent = spent + new.cost - old.cost,
+        calls = calls + (new.billed <> 'no') - (old.billed <> 'no') WHERE id = new.run;
+END"""
+"""What older ledgers have in its place. It keeps the same sums, and writes them also where they stay as they are."""
+
 _TABLES = """
 CREATE TABLE runs (
     id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, name TEXT NOT NULL, simulated INTEGER NOT NULL,
@@ -66,10 +77,6 @@ CREATE INDEX calls_of_key ON calls (key);
 CREATE INDEX calls_of_run ON calls (run);
 CREATE TRIGGER calls_added AFTER INSERT ON calls BEGIN
     UPDATE runs SET spent = spent + new.cost, calls = calls + (new.billed <> 'no') WHERE id = new.run;
-END;
-CREATE TRIGGER calls_changed AFTER UPDATE ON calls BEGIN
-    UPDATE runs SET spent = spent + new.cost - old.cost,
-        calls = calls + (new.billed <> 'no') - (old.billed <> 'no') WHERE id = new.run;
 END;
 CREATE TABLE receipts (
     id INTEGER PRIMARY KEY, call INTEGER NOT NULL REFERENCES calls (id),
@@ -105,11 +112,13 @@ class Database:
         """The thread whose writes are parts of one transaction now."""
         self._reader: sqlite3.Connection | None = None
         self._reading = threading.Lock()
+        self._patience = PATIENCE
         self._process = os.getpid()
 
     def rows(self, sql: str, *values: Any) -> "list[sqlite3.Row]":
         if self._reader is None:
             with self._turn, _Told(self._path):
+                self._wait_for_others(PATIENCE)
                 return self._own(self._connection).execute(sql, values).fetchall()
         with self._reading, _Told(self._path):
             return self._own(self._reader).execute(sql, values).fetchall()
@@ -118,22 +127,18 @@ class Database:
         found = self.rows(sql, *values)
         return found[0] if found else None
 
-    @contextmanager
-    def write(self) -> "Iterator[sqlite3.Connection]":
+    def write(self) -> "AbstractContextManager[sqlite3.Connection]":
         """One transaction, alone from its first statement on, durable when the block has ended; among writes that are
         done together, a part of theirs."""
         if self._inside == threading.get_ident():
-            with _Told(self._path):
-                if not self._connection.in_transaction:
-                    raise StoreError(f"{self._path} cannot be used: the transaction was undone", path=str(self._path))
-                try:
-                    yield self._connection
-                except BaseException:
-                    self._undo()  # all of it: half a write must not become durable with the others
-                    raise
-            return
+            return _Part(self._connection, self._path)
+        return self._alone()
+
+    @contextmanager
+    def _alone(self) -> "Iterator[sqlite3.Connection]":
         with self._turn, _Told(self._path):
             connection = self._own(self._connection)
+            self._wait_for_others(PATIENCE)
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -160,12 +165,15 @@ class Database:
 
     def _begun(self, writes: Sequence[Callable[[], Any]]) -> list[Any]:
         connection = self._own(self._connection)
-        connection.execute("PRAGMA busy_timeout = 0")
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        finally:
-            connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
+        self._wait_for_others(0)
+        connection.execute("BEGIN IMMEDIATE")
         return self._all(writes)
+
+    def _wait_for_others(self, seconds: float) -> None:
+        """How long a transaction waits where another process writes. To say so takes longer than to begin one."""
+        if self._patience != seconds:
+            self._connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+            self._patience = seconds
 
     def _all(self, writes: Sequence[Callable[[], Any]]) -> list[Any]:
         self._inside = threading.get_ident()
@@ -195,8 +203,7 @@ class Database:
         return [_ended(write) for write in writes]
 
     def _undo(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        _undo(self._connection)
 
     def read_apart(self) -> None:
         """From now on whoever reads does not wait for whoever writes."""
@@ -217,6 +224,11 @@ class Database:
         if self._process != os.getpid():
             raise StoreError(f"{self._path} was opened by the parent process: open it again", path=str(self._path))
         return connection
+
+
+def _undo(connection: "sqlite3.Connection") -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def _ended(write: Callable[[], Any]) -> "Done":
@@ -354,7 +366,7 @@ def _checked(connection: "sqlite3.Connection", path: Path) -> bool:
 
 def _make_tables(connection: "sqlite3.Connection") -> None:
     marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
-    connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}{marks}COMMIT;")
+    connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}{CHANGED};{marks}COMMIT;")
 
 
 def _on_network(path: Path) -> bool:
@@ -378,13 +390,34 @@ class _Told:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
-        if fault is None:
-            return
+        if fault is not None:
+            self.tell(fault)
+
+    def tell(self, fault: BaseException) -> None:
         import sqlite3
 
         if isinstance(fault, sqlite3.Error):
             reason = str(fault)
             raise StoreError(f"{self.path} cannot be used: {reason}", _hint(reason), path=str(self.path)) from fault
+
+
+@dataclass(slots=True)
+class _Part:
+    """A write among others of one transaction. A class, since there are three for each call."""
+
+    connection: "sqlite3.Connection"
+    path: Path
+
+    def __enter__(self) -> "sqlite3.Connection":
+        if not self.connection.in_transaction:
+            raise StoreError(f"{self.path} cannot be used: the transaction was undone", path=str(self.path))
+        return self.connection
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        if fault is not None:
+            with _Told(self.path):
+                _undo(self.connection)  # all of it: half a write must not become durable with the others
+            _Told(self.path).tell(fault)
 
 
 def _hint(reason: str) -> str:

@@ -109,7 +109,7 @@ class Ledger:
     async def durably(self, write: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
         """What a method of this ledger that writes gives, once that is durable. Tasks that ask for it at once share a
         commit, and the others go on meanwhile. A task that is cancelled in it hears of that at its next wait."""
-        size = sum(len(value.body) for value in values if isinstance(value, Receipt))
+        size = len(values[0].body) if values and isinstance(values[0], Receipt) else 0
         return await self._shared().add(partial(write, *values, **named), size)
 
     async def in_time(self, write: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from flowrunner.artifact import Artifact
@@ -55,6 +55,12 @@ _RECEIPT = """
 RECEIPT = _RECEIPT.format(states="?")
 REFUSAL = _RECEIPT.format(states="?, ?, ?")
 
+_INTENDED = (
+    "INSERT INTO calls"
+    " (run, cell, key, provider, model, attempt, simulated, state, billed, reserved, client_request_id, begun)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
 KNOWN = "SELECT 1 FROM calls WHERE key = ? AND simulated = ? LIMIT 1"
 OUTCOMES = """
     SELECT outcomes.* FROM json_each(?) AS asked CROSS JOIN outcomes ON outcomes.key = asked.value
@@ -98,6 +104,7 @@ _BEFORE = """
 """
 """The run of the same pipeline before one, or whichever that one says it was like."""
 
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 _PRIVATE = {"authorization", "proxy-authorization", "cookie", "set-cookie", "set-cookie2", "x-api-key", "api-key"}
 
 
@@ -128,23 +135,21 @@ def briefly(rows: "sqlite3.Connection", run: str, said: str) -> str:
 def insert_call(rows: "sqlite3.Connection", intent: Intent, begun: float, *, free: bool, simulated: bool) -> int:
     """An intent, or (`free`) a local operation that is already done; the new row's number."""
     state, billed = (State.COMMITTED, Billed.NO) if free else (State.INTENT, Billed.MAYBE)
-    row = {
-        "run": intent.run,
-        "cell": intent.cell,
-        "key": intent.key,
-        "provider": intent.provider,
-        "model": intent.model,
-        "attempt": intent.attempt,
-        "simulated": simulated,
-        "state": state,
-        "billed": billed,
-        "reserved": intent.estimate,
-        "client_request_id": intent.client_request_id,
-        "begun": begun,
-    }
-    names, marks = ", ".join(row), ", ".join("?" * len(row))
-    sql = f"INSERT INTO calls ({names}) VALUES ({marks})"  # noqa: S608 - the names above
-    return int(rows.execute(sql, tuple(row.values())).lastrowid or 0)
+    values = (
+        intent.run,
+        intent.cell,
+        intent.key,
+        intent.provider,
+        intent.model,
+        intent.attempt,
+        simulated,
+        state,
+        billed,
+        intent.estimate,
+        intent.client_request_id,
+        begun,
+    )
+    return int(rows.execute(_INTENDED, values).lastrowid or 0)
 
 
 def insert_outcome(rows: "sqlite3.Connection", call: int, outcome: Outcome) -> None:
@@ -178,12 +183,17 @@ def change(
     rows: "sqlite3.Connection", call: int, before: Collection[State], state: State, values: Mapping[str, Any]
 ) -> None:
     """Moves an attempt on. ValueError when it does not stand in one of the states `before`."""
-    names = "".join(f", {name} = ?" for name in values)
-    marks = ", ".join("?" * len(before))
-    sql = f"UPDATE calls SET state = ?{names} WHERE id = ? AND state IN ({marks})"  # noqa: S608 - columns of this module
+    sql = _changing(tuple(values), len(before))
     if rows.execute(sql, (state, *values.values(), call, *before)).rowcount != 1:
         found = rows.execute("SELECT state FROM calls WHERE id = ?", (call,)).fetchone()
         raise ValueError(f"attempt {call} is {found['state'] if found else 'not in the ledger'}, so not {state} next")
+
+
+@lru_cache(maxsize=32)
+def _changing(names: tuple[str, ...], states: int) -> str:
+    also = "".join(f", {name} = ?" for name in names)
+    marks = ", ".join("?" * states)
+    return f"UPDATE calls SET state = ?{also} WHERE id = ? AND state IN ({marks})"  # noqa: S608 - columns of the ledger
 
 
 def end(failure: Failure, billed: Billed, ended: float) -> dict[str, Any]:
@@ -294,4 +304,4 @@ def run_record(row: "sqlite3.Row", status: RunStatus, attempts: tuple[Attempt, .
 
 
 def dumped(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return _JSON.encode(value)

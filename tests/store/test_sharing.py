@@ -301,6 +301,16 @@ async def test_closing_waits_for_what_is_under_way(tmp_path: Path) -> None:
 
 
 @in_loop
+async def test_the_sums_of_a_run_are_written_only_where_they_change(ledger: Ledger, told: Statements) -> None:
+    run = begin(ledger)
+    (call,) = await reserved(ledger, run, "a")
+    await ledger.durably(ledger.replied, Receipt(call=call, status=200, headers={}, body=b"{}"))
+    assert told.beginning("UPDATE calls") == 1
+    await ledger.durably(ledger.charged, call, 7)
+    assert told.beginning("UPDATE calls") > 2  # SQLite tells one that sets off a trigger again
+
+
+@in_loop
 async def test_no_commit_keeps_the_event_loop_from_its_other_work_for_long(
     ledger: Ledger, told: Statements, monkeypatch: pytest.MonkeyPatch
 ) -> None:
