@@ -25,6 +25,7 @@ PIECE = 192 * 1024
 """Bytes of a request's body that are handed to the network at once; of a picture, before they are base64."""
 SMALL = 64 * 1024
 """Bytes that take the event loop less than to hand them to a thread."""
+_LENGTH = re.compile(r"[0-9]{1,18}")
 P = ParamSpec("P")
 T = TypeVar("T")
 _QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
@@ -213,4 +214,4 @@ def head_of(answer: "httpx.Response") -> Mapping[str, str]:
 def declared(head: Mapping[str, str]) -> int | None:
     """The body's length in bytes as the head of a reply states it, unless chunks say it themselves (RFC 9112, 6.3)."""
     text = "" if "transfer-encoding" in head else head.get("content-length", "")
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+    return int(text) if _LENGTH.fullmatch(text) else None

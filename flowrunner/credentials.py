@@ -53,7 +53,8 @@ class Operator:
         self._environment = environment
         self._config = home / ".config" / "flowrunner" / "config.toml"
         self._read: Mapping[str, Mapping[str, str]] | None = None
-        self._forms: dict[str, None] = {}
+        self._forms: list[str] = []
+        """The longest first: it may hold another one."""
 
     def key(self, provider: str) -> Secret | None:
         """A provider's key, None where there is none. RunRefused for one that cannot be a key."""
@@ -82,7 +83,7 @@ class Operator:
 
     def mask(self, text: str) -> str:
         """The text without any key that was read, as it is or encoded. Mask first and cut afterwards."""
-        for form in sorted(self._forms, key=len, reverse=True):
+        for form in self._forms:
             text = text.replace(form, MASK)
         return text
 
@@ -116,7 +117,7 @@ class Operator:
 
     def _remember(self, secret: str) -> None:
         if len(secret) >= _SHORTEST:
-            self._forms |= dict.fromkeys(_forms(secret))
+            self._forms = sorted({*self._forms, *_forms(secret)}, key=len, reverse=True)
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -116,6 +116,8 @@ def json_text(text: str) -> str:
 
 def width(text: str) -> int:
     """Columns that the text takes on a terminal."""
+    if text.isascii():
+        return len(text)
     return sum(_columns(character) for character in text)
 
 

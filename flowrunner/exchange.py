@@ -277,7 +277,7 @@ def _prepared(to: Endpoint, request: Request, trail: _Trail) -> "httpx.Request":
         sent |= {"Content-Type": body.content_type, "Content-Length": str(trail.total)}
     return httpx.Request(
         "GET" if body is None else "POST",
-        _parsed(_below(to.base_url, request.path)),
+        _below(to.base_url, request.path),
         content=None if body is None else _counted(body, trail),
         headers=sent,
         extensions={"trace": trail.note, "timeout": _LIMITS},
@@ -295,8 +295,12 @@ async def _counted(body: Outgoing, trail: _Trail) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _below(base_url: str, path: str) -> str:
-    """A model's path may come from a file of the project: it must not lead a key to another origin."""
+@lru_cache(maxsize=64)
+def _below(base_url: str, path: str) -> "httpx.URL":
+    """Where a request goes. A model's path may come from a file of the project: it must not lead a key to another
+    origin. All calls of a model go to one URL, and to take it apart is a tenth of what a request costs."""
+    import httpx
+
     url = base_url.rstrip("/") + path
     try:
         leads = not path.startswith("/") or network.origin(url) != network.origin(base_url)
@@ -304,14 +308,6 @@ def _below(base_url: str, path: str) -> str:
         leads = True
     if leads or re.search(r"/\.{1,2}(/|$|[?#])", path):
         raise RunRefused(f"the path {path!r} leads away from {base_url}", "a model's path begins with one /")
-    return url
-
-
-@lru_cache(maxsize=64)
-def _parsed(url: str) -> "httpx.URL":
-    """All calls of a model go to one URL, and to take it apart is a tenth of what a request costs."""
-    import httpx
-
     return httpx.URL(url)
 
 

@@ -6,7 +6,6 @@ Sources: PNG third edition (W3C) sections 5 and 11; ITU-T T.81 annex B; RFC 9649
 import re
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import lru_cache
 from itertools import takewhile
 from typing import NamedTuple
@@ -73,8 +72,10 @@ def media_type(data: bytes) -> str:
 def parts(data: bytes) -> Iterator[Part]:
     """The parts in order, each lying wholly inside `data`. BadImage at the place where the structure breaks."""
     if len(data) <= _LITTLE:
-        with suppress(BadImage):
+        try:
             return iter(_all_parts(data))
+        except BadImage:
+            pass
     return _walked(data)
 
 

@@ -4,7 +4,7 @@ for and is no picture is set aside, for whoever asks for the money back."""
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -102,8 +102,9 @@ class Keeper:
 
     async def keep(self, delivery: Delivery, attempt: int) -> Artifact | NotKept:
         """The picture in the store, or why it cannot be had; `attempt` is the ledger's number of what was paid for."""
-        with ExitStack() as drafts:
-            unfit: list[Writer] = []
+        drafts: list[Writer] = []
+        unfit: list[Writer] = []
+        try:
             try:
                 found = await self._had(delivery, drafts, unfit)
             except StoreError as fault:  # the next picture would be paid for in vain, too
@@ -113,8 +114,11 @@ class Keeper:
                 return found
             aside = await asyncio.to_thread(self._set_aside, unfit, attempt)
             return NotKept(reason=found.reason, gone=found.gone, aside=aside)
+        finally:
+            for draft in drafts:
+                draft.discard()
 
-    async def _had(self, delivery: Delivery, drafts: ExitStack, unfit: list[Writer]) -> Artifact | FetchFailed:
+    async def _had(self, delivery: Delivery, drafts: list[Writer], unfit: list[Writer]) -> Artifact | FetchFailed:
         """Notes in `drafts` what is begun, and in `unfit` what came and is no picture."""
         if delivery.data is not None:
             return await self._taken_in(self._begun(drafts), unfit, delivery.data)
@@ -122,12 +126,11 @@ class Keeper:
             return FetchFailed(reason="the reply names no picture")
         return await self._downloaded(delivery.url, drafts, unfit)
 
-    def _begun(self, drafts: ExitStack) -> Writer:
-        draft = self.objects.writer()
-        drafts.callback(draft.discard)
-        return draft
+    def _begun(self, drafts: list[Writer]) -> Writer:
+        drafts.append(self.objects.writer())
+        return drafts[-1]
 
-    async def _downloaded(self, url: str, drafts: ExitStack, unfit: list[Writer]) -> Artifact | FetchFailed:
+    async def _downloaded(self, url: str, drafts: list[Writer], unfit: list[Writer]) -> Artifact | FetchFailed:
         """A file that is no picture is fetched once more: a gateway's page, a stale edge. The same bytes are final."""
         found = await self.downloads.save(url, partial(self._begun, drafts))
         if isinstance(found, FetchFailed):

@@ -230,7 +230,7 @@ class Performer:
             return request
         if self.stop.requested:  # while an input was uploaded
             return declined(job, self.stop.reason)
-        with self.leaving.one():
+        with self.leaving:
             number = await self._reserve(job, attempt)
             if isinstance(number, Failure):
                 return number

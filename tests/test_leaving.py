@@ -11,7 +11,7 @@ def test_a_picture_waits_for_calls_that_are_about_to_leave_and_for_those_that_be
     leaving = Leaving()
 
     async def leaves(name: str) -> None:
-        with leaving.one():
+        with leaving:
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             said.append(name)
@@ -35,7 +35,7 @@ def test_a_picture_waits_for_calls_that_are_about_to_leave_and_for_those_that_be
 def test_a_call_that_does_not_leave_after_all_keeps_nobody_waiting() -> None:
     async def once() -> None:
         leaving = Leaving()
-        with suppress(RuntimeError), leaving.one():
+        with suppress(RuntimeError), leaving:
             raise RuntimeError
         await leaving.none()
 

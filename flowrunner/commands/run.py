@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -208,10 +209,15 @@ def _progress(facts: "Facts", stream: TextIO) -> "Progress":
     from flowrunner.progress.shown import Lines, Live
 
     if not is_terminal(stream, os.environ):
-        return Lines(facts, lambda line: print(line, file=stream, flush=True))
+        return Lines(facts, partial(_say, stream))
     from rich.console import Console
 
     return Live(facts=facts, console=Console(file=stream, highlight=False, emoji=False), clock=time.monotonic)
+
+
+def _say(stream: TextIO, line: str) -> None:
+    stream.write(f"{line}\n")
+    stream.flush()
 
 
 def _asks(arguments: argparse.Namespace, stream: TextIO) -> bool:

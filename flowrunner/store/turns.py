@@ -8,10 +8,11 @@ another one's key.
 
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from flowrunner.digest import sha256
@@ -47,23 +48,28 @@ class Turns:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         """Who waits for a key, for each that a task of this process has, or is about to have."""
 
-    @asynccontextmanager
-    async def turn(self, key: str, gives_up: Callable[[], bool] = bool) -> AsyncIterator[bool]:
+    def turn(self, key: str, gives_up: Callable[[], bool] = bool) -> AbstractAsyncContextManager[bool]:
         """Has the key; other tasks go on while this one waits for it. False, without it, when it `gives_up`."""
-        if key in self._waiting:
-            if not await self._queued(key, gives_up):
-                yield False
-                return
-        else:
+        return _Turn(self, key, gives_up)
+
+    async def take(self, key: str, gives_up: Callable[[], bool]) -> bool:
+        """Whether the key is had now: then whoever has it must `leave` it."""
+        if key not in self._waiting:
             self._waiting[key] = deque()
+        elif not await self._queued(key, gives_up):
+            return False
+        taken = False
         try:
-            name = sha256(key.encode())[: _PLACE if flocks.PLACES else _FILE]
-            taken = await self._lock(name, gives_up)
-            try:
-                yield taken
-            finally:
-                if taken:
-                    self._leave(name)
+            taken = await self._lock(_name(key), gives_up)
+        finally:
+            if not taken:
+                self._pass_on(key)
+        return taken
+
+    def leave(self, key: str) -> None:
+        """Whoever waits for it is next."""
+        try:
+            self._leave(_name(key))
         finally:
             self._pass_on(key)
 
@@ -138,3 +144,27 @@ class Turns:
         if not held.tasks:
             del self._held[name]
             held.free()
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One turn. A class, since each call has one, and a generator takes three times as long."""
+
+    turns: Turns
+    key: str
+    gives_up: Callable[[], bool]
+    taken: bool = False
+
+    async def __aenter__(self) -> bool:
+        self.taken = await self.turns.take(self.key, self.gives_up)
+        return self.taken
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if self.taken:
+            self.turns.leave(self.key)
+
+
+def _name(key: str) -> str:
+    return sha256(key.encode())[: _PLACE if flocks.PLACES else _FILE]
