@@ -9,8 +9,10 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from itertools import count
 from pathlib import Path
 
+from .bare import Calls, Kept, Waits, Walk
 from .dags import Dag, beside, chain, longest, uneven, wide
 
 SLOTS = {"waits": 50, "uneven": 16, "beside": 5, "quota": 256}
@@ -60,15 +62,38 @@ def waiting(name: str) -> float:
 def floor_waiting(name: str) -> float:
     """The same waits in bare asyncio."""
     dag, seconds = timed(name)
-    begin = time.perf_counter()
-    asyncio.run(_walked(dag, seconds.__getitem__, SLOTS[name]))
-    return (time.perf_counter() - begin) / shortest(name)
+    return _took(dag, seconds.__getitem__, SLOTS[name], Waits()) / shortest(name)
 
 
-def floor_run(shape: str, count: str) -> None:
+def kept_waiting(name: str) -> float:
+    """The same, with all that has to be durable about each call."""
+    dag, seconds = timed(name)
+    return _took(dag, seconds.__getitem__, SLOTS[name], Kept(_folder())) / shortest(name)
+
+
+def floor_run(shape: str, cells: str) -> None:
     """As many steps as a run has, doing nothing."""
-    dag = {"chain": chain, "wide": wide}[shape](int(count))
-    asyncio.run(_walked(dag, lambda _: 0.0, 50))
+    _took(_dag(shape, cells), lambda _: 0.0, 50, Waits())
+
+
+def kept_run(shape: str, cells: str) -> None:
+    """The same, with all that has to be durable about each call."""
+    _took(_dag(shape, cells), lambda _: 0.0, 1 if shape == "chain" else 50, Kept(_folder()))
+
+
+def _dag(shape: str, cells: str) -> Dag:
+    return {"chain": chain, "wide": wide}[shape](int(cells))
+
+
+def _took(dag: Dag, seconds: Callable[[str], float], slots: int, calls: Calls) -> float:
+    begin = time.perf_counter()
+    asyncio.run(Walk(dag, seconds, calls).through(slots))
+    return time.perf_counter() - begin
+
+
+def _folder() -> Path:
+    """A new one, on the same disk; it stays, for to remove many files makes the next ones slow."""
+    return next(folder for number in count() if not (folder := Path(f"bare-{number}")).exists())
 
 
 def core() -> None:
@@ -97,35 +122,6 @@ def core() -> None:
         journal.execute("COMMIT")
 
 
-async def _walked(dag: Dag, seconds: Callable[[str], float], slots: int) -> None:
-    """A free slot takes the ready node with the longest way still to go."""
-    ways = longest(dag, seconds)
-    behind: dict[str, list[str]] = {name: [] for name in dag}
-    for name, needs in dag.items():
-        for need in needs:
-            behind[need].append(name)
-    left = {name: len(needs) for name, needs in dag.items()}
-    ready: asyncio.PriorityQueue[tuple[float, str]] = asyncio.PriorityQueue()
-
-    async def work() -> None:
-        while True:
-            _, name = await ready.get()
-            await asyncio.sleep(seconds(name))
-            for following in behind[name]:
-                left[following] -= 1
-                if not left[following]:
-                    ready.put_nowait((-ways[following], following))
-            ready.task_done()
-
-    for name, count in left.items():
-        if not count:
-            ready.put_nowait((-ways[name], name))
-    workers = [asyncio.create_task(work()) for _ in range(slots)]
-    await ready.join()
-    for worker in workers:
-        worker.cancel()
-
-
 def timed(name: str) -> tuple[Dag, dict[str, float]]:
     """A graph and the seconds of each of its nodes."""
     match name:
@@ -149,7 +145,9 @@ MEASURES: dict[str, Callable[..., float | None]] = {
     "run": run,
     "waiting": waiting,
     "floor-waiting": floor_waiting,
+    "kept-waiting": kept_waiting,
     "floor-run": floor_run,
+    "kept-run": kept_run,
     "core": core,
 }
 

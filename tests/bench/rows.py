@@ -92,6 +92,8 @@ def _cells(project: Project) -> Iterator[Row]:
         name = f"{verb} a new {shape}"
         yield Row(group=group, name=name, work=work, floor=BARE, cells=cells, target=target, repeat=repeat)
     yield _fresh(project, group, cells)
+    if count == 1_000 and shape != "matrix":
+        yield _kept(project, group)
     again = {3: "≤ 6", 10_000: "≤ 1.5 s"}.get(count, "")
     for verb in ("plan", "run"):
         for state, which in ((State.COMMENTED, "after a comment"), (State.DONE, "unchanged")):
@@ -114,6 +116,19 @@ def _fresh(project: Project, group: str, cells: int) -> Row:
         target=_TARGETS.get(("run", shape, count), ""),
         repeat=3 if count <= 1_000 else 1,
         timeout=LONG,
+    )
+
+
+def _kept(project: Project, group: str) -> Row:
+    """What of that no runner can leave out."""
+    shape, count = project.shape, project.cells
+    return Row(
+        group=group,
+        name=f"the same without flowrunner, only what has to be durable: {shape} (floor: bare asyncio)",
+        work=Probe(words=inside("kept-run", shape, str(count)), project=project, state=State.NEW),
+        floor=Probe(words=inside("floor-run", shape, str(count))),
+        cells=count,
+        repeat=3,
     )
 
 

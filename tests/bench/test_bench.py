@@ -1,5 +1,7 @@
 """What would falsify the table of the benchmarks: pipelines that are none, and figures in the wrong column."""
 
+import asyncio
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 from support import golden, project
 
+from bench.bare import Kept, Walk
 from bench.contest import Work, row
 from bench.dags import beside, longest, pipeline, uneven
 from bench.measure import Figure, Took, Unmeasured, checked, in_turn, launch, printed
@@ -17,6 +20,7 @@ from bench.rows import rows
 from bench.served import Picture
 from bench.table import Line, Unit, markdown
 from flowrunner import api
+from flowrunner.digest import sha256
 from flowrunner.imagehead import artifact
 from flowrunner.store.records import RunStatus
 
@@ -71,6 +75,33 @@ def test_the_chain_beside_others_is_as_long_as_their_share() -> None:
     dag, seconds = beside()
     assert max(longest(dag, seconds.__getitem__).values()) == pytest.approx(1.0)
     assert sum(seconds.values()) / 5 == pytest.approx(1.0)
+
+
+def test_without_flowrunner_each_call_leaves_what_has_to_be_durable_and_nothing_begins_before_its_needs(
+    tmp_path: Path,
+) -> None:
+    dag = {**uneven(3)[0], **beside(2, others=100)[0]}
+    said: list[tuple[str, str]] = []
+
+    class Told(Kept):
+        async def call(self, name: str, seconds: float, /) -> None:
+            said.append(("call", name))
+            await super().call(name, seconds)
+
+        async def keep(self, name: str, /) -> None:
+            await super().keep(name)
+            said.append(("kept", name))
+
+    asyncio.run(Walk(dag, lambda _: 0.0, Told(tmp_path / "kept")).through(80))
+    rows = (
+        sqlite3.connect(tmp_path / "kept" / "bare.db").execute("SELECT name, key, reply, picture FROM calls").fetchall()
+    )
+    assert sorted(row[0] for row in rows) == sorted(dag)
+    for name, key, reply, picture in rows:
+        data = (tmp_path / "kept" / picture[:2] / picture[2:]).read_bytes()
+        assert (data.decode().strip(), key in reply, sha256(data)) == (name, True, picture)
+    for name, needs in dag.items():
+        assert all(said.index(("kept", need)) < said.index(("call", name)) for need in needs)
 
 
 def test_no_two_rows_have_one_name() -> None:

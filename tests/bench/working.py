@@ -26,6 +26,13 @@ def waited() -> Iterator[Row]:
             floor=Probe(words=inside("floor-waiting", kind), printed=True),
             target=target,
         )
+        yield Row(
+            group=group,
+            name=f"{name}, without flowrunner: what has to be durable",
+            unit=Unit.TIMES,
+            work=Probe(words=inside("kept-waiting", kind), project=project, state=State.NEW, printed=True),
+            floor=Probe(words=inside("floor-waiting", kind), printed=True),
+        )
     tiny = Served(1_000, 0.1, inline=True)
     whole = Probe(words=inside("waiting", "quota"), project=Project("wide", QUOTA), state=State.NEW)
     alone = Probe(words=wires("sent", QUOTA, 256))
