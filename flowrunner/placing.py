@@ -60,11 +60,11 @@ class Placer:
     def masked(self, reply: Response) -> Response:
         """The reply without any key in it."""
         text = reply.body.decode("utf-8", "surrogateescape")
-        # To look through all of it at once takes less than to look through each: in most replies there is nothing.
-        everything = "\n".join((*reply.headers, *reply.headers.values(), text))
-        if self.mask(everything) == everything:
-            return reply
         masked = self.mask(text)
+        # To look through all headers at once takes less than to look through each: in most replies there is nothing.
+        head = "\n".join((*reply.headers, *reply.headers.values()))
+        if masked == text and self.mask(head) == head:
+            return reply
         body = reply.body if masked == text else masked.encode("utf-8", "surrogateescape")
         headers = {self.mask(name): self.mask(value) for name, value in reply.headers.items()}
         return Response(reply.status, headers, body)

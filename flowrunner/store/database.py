@@ -118,8 +118,9 @@ class Database:
     def rows(self, sql: str, *values: Any) -> "list[sqlite3.Row]":
         if self._reader is None:
             with self._turn, _Told(self._path):
+                connection = self._own(self._connection)
                 self._wait_for_others(PATIENCE)
-                return self._own(self._connection).execute(sql, values).fetchall()
+                return connection.execute(sql, values).fetchall()
         with self._reading, _Told(self._path):
             return self._own(self._reader).execute(sql, values).fetchall()
 
