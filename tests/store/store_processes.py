@@ -14,7 +14,7 @@ from store_locks import added, lock_file
 from store_sweeps import LOCKED, digest, gone, make, png, swept
 
 from flowrunner.store.flocks import Places, take
-from flowrunner.store.gc import DAY
+from flowrunner.store.gc import DAY, Fate
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.objects import Objects
 from flowrunner.store.records import Caps, Receipt, RunStatus
@@ -131,9 +131,12 @@ def pay(root: Path, keys: list[str], gate: Gate) -> None:
 
 
 def run_often(root: Path, number: int, gate: Gate, times: int = 10) -> None:
-    """Runs that make pictures, use those of others, and find all of them at their end; now and then none is on."""
+    """Runs that make pictures, use those of others, and find all of them at their end; now and then none is on, and
+    halfway none until a sweep has deleted something: by chance alone, on a slow machine, none may."""
     gate.wait()
     for turn in range(times):
+        if turn == times // 2:
+            _wait(lambda: root.with_name("deleted").exists(), 60)
         with Ledger.open(root) as ledger:
             run = begin(ledger, name=f"pipeline {number}")
             words = [*LOCKED, f"{number} {turn}", f"{turn % 3} of all"]
@@ -141,23 +144,33 @@ def run_often(root: Path, number: int, gate: Gate, times: int = 10) -> None:
             assert not gone(root, words)
             assert all(Objects(root).read(digest(word)) == png(word) for word in words)
             ledger.finish(run, RunStatus.DONE, {})
-        _pause(root.with_name("sweeps"))
+        _pause(root)
     root.with_name(f"ended {number}").touch()
 
 
-def _pause(sweeps: Path) -> None:
+def _pause(root: Path) -> None:
     """Until a sweep got in, or for a moment."""
-    before, end = sweeps.stat().st_size, time.monotonic() + 0.1
-    while sweeps.stat().st_size == before and time.monotonic() < end:
+    sweeps = root.with_name("sweeps")
+    before = sweeps.stat().st_size
+    _wait(lambda: sweeps.stat().st_size > before, 0.1)
+
+
+def _wait(is_so: "Callable[[], bool]", seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not is_so() and time.monotonic() < end:
         time.sleep(0.001)
 
 
 def sweep_often(root: Path, runs: int, gate: Gate) -> None:
-    """As hostile as it can be: no grace, each time days later, until all the runs have ended; notes when it got in."""
+    """As hostile as it can be: no grace, each time days later, until all the runs have ended; notes when it got in,
+    and that it deleted something."""
     gate.wait()
     at = time.time()
     while len(list(root.parent.glob("ended *"))) < runs:
         at += DAY
-        if not swept(root, *LOCKED, at=at, grace=0.0).busy:
+        done = swept(root, *LOCKED, at=at, grace=0.0)
+        if done.files[Fate.DELETED]:
+            root.with_name("deleted").touch()
+        if not done.busy:
             with root.with_name("sweeps").open("ab") as sweeps:
                 sweeps.write(b".")
