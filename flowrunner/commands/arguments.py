@@ -10,10 +10,16 @@ from flowrunner.commands.parsing import dollars, takes_files, utf8, whole
 from flowrunner.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowrunner.decisions import PlannedCell
+    from flowrunner.loading.cells import Cell
     from flowrunner.project import Opened, Options
 
 BARE = {"--allow-unpriced": "*"}
 """Options whose value may be left out."""
+_SELECTED = 8
+"""Selectors that a suggested command line names; it is suggested again for what they leave."""
 
 
 def add_paths(parser: argparse.ArgumentParser) -> None:
@@ -131,11 +137,27 @@ def _limits(arguments: argparse.Namespace, said: list[str]) -> list[str]:
     return [one for one in given if one not in said]
 
 
-def missed(arguments: argparse.Namespace, path: Path, opened: "Opened", cell: str) -> str:
-    """What to call where a locked picture is not here: whoever can fetch it need not pay for another one."""
+def missed(arguments: argparse.Namespace, path: Path, opened: "Opened", lost: "Sequence[PlannedCell]") -> str:
+    """What to call where locked pictures are not here: whoever can fetch them need not pay for others."""
     if opened.project.settings.store.remote is not None and not opened.options.simulate:
         return f"flowrunner store pull {escape.visible(shlex.quote(spelled(path)))}"
-    return command(arguments, path, f"run --force {cell}")
+    return paying(arguments, path, opened, [one.cell for one in lost])
+
+
+def paying(arguments: argparse.Namespace, path: Path, opened: "Opened", cells: "Sequence[Cell]") -> str:
+    """What to call to pay anew for these cells."""
+    forced = "".join(f" --force {selector}" for selector in _selectors(opened, cells))
+    return command(arguments, path, f"run{forced}")
+
+
+def _selectors(opened: "Opened", cells: "Sequence[Cell]") -> list[str]:
+    """What selects these cells and no others, a step where it is all of its cells; the first few of many."""
+    left: dict[str, set[str]] = {}
+    for cell in opened.graph.cells.values():
+        left.setdefault(cell.step.id, set()).add(cell.id)
+    names = {cell.id for cell in cells}
+    found = (cell.step.id if left[cell.step.id] <= names else cell.id for cell in cells)
+    return list(dict.fromkeys(found))[:_SELECTED]
 
 
 def spelled(path: Path | str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowrunner import escape
 from flowrunner.commands import ending, pipelines
-from flowrunner.commands.arguments import add_binding, add_format, command, options_of, placed
+from flowrunner.commands.arguments import add_binding, add_format, command, options_of, paying, placed
 from flowrunner.commands.output import paint, print_json
 from flowrunner.commands.parsing import takes_files, utf8
 from flowrunner.commands.pipelines import Ended
@@ -162,17 +162,20 @@ def _record(arguments: argparse.Namespace, path: Path) -> int:
         print(f"pick  {escape.visible(cell)}  {chosen}{why}")
         if cell in failed:
             print(f"      = its checks fail it: {escape.line(failed[cell], 300)}; choose another, or loosen the check")
-    print(f"next  {_next(arguments, path, picks, [cell.cell for cell in left])}")
+    print(f"next  {_next(arguments, path, after, picks, [cell.cell for cell in left])}")
     return 0
 
 
-def _next(arguments: argparse.Namespace, path: Path, picks: "Mapping[str, Pick]", left: list[str]) -> str:
+def _next(
+    arguments: argparse.Namespace, path: Path, pipeline: "PipelineFile", picks: "Mapping[str, Pick]", left: list[str]
+) -> str:
     """Another choice while one is open; then the run, which makes new candidates only where it is told to."""
     others = [cell for cell in left if cell not in picks]
     if others:
         return _pick(arguments, path, others[0])
-    chosen = any(pick.image is not None for pick in picks.values())
-    return command(arguments, path, "run" if chosen else f"run --force {next(iter(picks))}")
+    if any(pick.image is not None for pick in picks.values()):
+        return command(arguments, path, "run")
+    return paying(arguments, path, pipeline.opened, [pipeline.opened.graph.cells[cell] for cell in picks])
 
 
 def _pick(arguments: argparse.Namespace, path: Path, cell: str) -> str:

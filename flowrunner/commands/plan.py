@@ -118,7 +118,7 @@ def _next(arguments: argparse.Namespace, path: Path, opened: "Opened", found: "P
         forced = "".join(f" --force {shlex.quote(selector)}" for selector in arguments.force)
         return command(arguments, path, f"run{forced}")
     if missing:
-        return missed(arguments, path, opened, missing[0].cell.id)
+        return missed(arguments, path, opened, found.lost)
     return command(arguments, path, "pick") if waits(found) else ""
 
 

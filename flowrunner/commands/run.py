@@ -27,6 +27,7 @@ from flowrunner.commands.arguments import (
     command,
     missed,
     options_of,
+    paying,
     placed,
     spelled,
 )
@@ -249,12 +250,11 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     if doubtful:
         earlier = doubtful[0].run if all(one.known for one in doubtful) else ""
         return f"flowrunner runs show {earlier or result.run}"
-    gone = next((name for name, found in result.results.items() if any(one.gone for one in found.failures)), "")
+    gone = [found.cell for found in result.results.values() if any(one.gone for one in found.failures)]
     if gone:
-        return command(arguments, path, f"run --force {gone}")
-    missing = result.of(Status.MISSING)
-    if missing:
-        return missed(arguments, path, result.opened, missing[0].cell.id)
+        return paying(arguments, path, result.opened, gone)
+    if result.of(Status.MISSING):
+        return missed(arguments, path, result.opened, result.plan.lost)
     if result.status is RunStatus.REFUSED or (failures and all(one.moderated for one in failures)):
         return command(arguments, path, "plan")
     failed = result.of(Status.FAILED, Status.UNKNOWN)

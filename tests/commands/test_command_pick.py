@@ -97,6 +97,9 @@ def test_where_no_candidate_will_do_the_next_run_makes_others(folder: Path) -> N
     cli("pick", "picked.yaml", "scene/vase", "1", "--simulate", cwd=folder)
     said = cli("pick", "picked.yaml", "scene/lamp", "none", "--simulate", cwd=folder).out
     assert said.endswith("next  flowrunner run picked.yaml --force scene/lamp --simulate\n")
+    lines = "scene/lamp none\nscene/vase none\n"
+    said = cli("pick", "picked.yaml", "--from", "-", "--simulate", cwd=folder, stdin=lines).out
+    assert said.endswith("next  flowrunner run picked.yaml --force scene --simulate\n")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 from support import cli, project
 
+from flowrunner.store.objects import Objects
+
 SIZE = "image_size: {width: 512, height: 512}"
 MANY = f"""\
 flowrunner: 1
@@ -45,7 +47,20 @@ def test_a_picture_that_is_not_here_is_named_and_nothing_is_made_anew_for_it(fol
     assert result.exit_code == 3
     assert "lack  one/v0, one/v1, one/v2 and 9 more  its locked picture is not here\n" in result.out
     assert "      = pay simulated $0.152 for different pictures with --force\n" in result.out
-    assert result.out.endswith("next  flowrunner run many.yaml --force one/v0 --simulate\n")
+    assert result.out.endswith("next  flowrunner run many.yaml --force one --simulate\n")
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_the_next_command_names_all_that_would_have_to_be_made_anew(folder: Path, verb: str) -> None:
+    line = ["many.yaml", "--simulate", "--only", "n=v1", "--only", "n=v3"]
+    made = cli("run", *line, "--format", "json", cwd=folder).json["cells"]
+    for cell in made:
+        if cell["cell"].startswith("one/"):
+            Objects(folder / ".flowrunner").path(cell["images"][0]["sha256"]).unlink()
+    project(folder, {"many.yaml": MANY.replace("width: 32", "width: 48")})
+    forced = "--force one/v1 --force one/v3"
+    said = cli(verb, *line, cwd=folder).out
+    assert said.endswith(f"  flowrunner run many.yaml {forced} --simulate --only n=v1 --only n=v3\n")
 
 
 def test_cells_that_share_a_request_share_its_missing_picture(folder: Path) -> None:
