@@ -75,7 +75,7 @@ class Workspace:
 
     def prepare(self) -> None:
         """Makes the state and the store, for this user only, the state ignored by git. StoreError when that fails, or
-        where a link stands in place of the state. Beside a read-only store nothing is made."""
+        where a link stands in place of the state or of a part of it. Beside a read-only store nothing is made."""
         if self.is_read_only:
             return
         self.prepare_state()
@@ -99,12 +99,12 @@ class Workspace:
 
     def prepare_state(self) -> None:
         """The state alone, which lies in the project: the settings of a stranger may say that the store lies anywhere.
-        StoreError where a link stands in its place: it came with the repository."""
-        if self.state.is_symlink():
-            hint = "remove it; FLOWRUNNER_STORE keeps the store elsewhere"
-            raise StoreError(f"{self.state} is a link", hint, path=str(self.state))
+        StoreError where a link stands in its place, or in that of a part of it: it came with the repository."""
+        _refuse_link(self.state)
         with Explained("written", self.state):
             make_folder(self.state)
+            for part in self.state.iterdir():
+                _refuse_link(part)
             if not self._ignore.exists():
                 with held(self.state / "locks" / "state"):
                     replace(self._ignore, b"*\n")
@@ -195,6 +195,11 @@ def _locks_below(root: Path, store: Path) -> Iterator[str]:
         for path in (here / name for name in names if name.endswith(_LOCK)):
             if not path.is_symlink():
                 yield path.relative_to(root).as_posix()
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise StoreError(f"{path} is a link", "remove it; FLOWRUNNER_STORE keeps the store elsewhere", path=str(path))
 
 
 def _place(pipeline: str, inputs: str | None) -> tuple[PurePosixPath, str]:

@@ -109,6 +109,16 @@ def test_a_state_that_is_a_link_is_refused(tmp_path: Path) -> None:
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+@pytest.mark.parametrize("part", ["locks", "objects", "simulated", "ledger.db"])
+def test_a_part_of_the_state_that_is_a_link_is_refused(tmp_path: Path, part: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".flowrunner").mkdir()
+    (tmp_path / ".flowrunner" / part).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match=f"{part} is a link"):
+        workspace(tmp_path).prepare()
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_store_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="Not a directory"):
