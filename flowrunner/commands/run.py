@@ -290,10 +290,10 @@ def _given_up(course: _Course, path: Path, session: "Session", fault: Exception)
 
 
 def _cost(session: "Session", begun: "RunRecord") -> str:
-    from flowrunner.report.groups import plural
+    from flowrunner.report.groups import billed
 
     charges = session.progress.facts.charges(begun.paid, begun.unstated)
-    return f"{plural(begun.calls, 'call')}, {charges}, {begun.maybe_billed} may have been billed"
+    return billed(begun.calls, charges, begun.maybe_billed, begun.unread)
 
 
 def _halted(arguments: argparse.Namespace, path: Path, session: "Session") -> Ended:

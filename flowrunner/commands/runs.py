@@ -153,7 +153,7 @@ def _call(attempt: "Attempt", aside: "Aside") -> dict[str, Any]:
 
 def _text(record: "RunRecord", aside: "Aside") -> list[str]:
     from flowrunner.report.columns import columns
-    from flowrunner.report.groups import plural
+    from flowrunner.report.groups import billed, plural
 
     kind = ", simulated" if record.simulated else ""
     unstated = f"{plural(record.unstated, 'charge')} not stated"
@@ -162,7 +162,7 @@ def _text(record: "RunRecord", aside: "Aside") -> list[str]:
         paid = f"{paid}, {unstated}" if record.paid else unstated
     lines = [
         f"{record.id}  {escape.line(record.pipeline)}  {record.status.value}{kind}  {_clock(record.started)}",
-        f"{plural(record.calls, 'call')}, {paid}, {record.maybe_billed} may have been billed",
+        billed(record.calls, paid, record.maybe_billed, record.unread),
     ]
     paid_calls = [attempt for attempt in record.attempts if attempt.client_request_id]
     if paid_calls:
@@ -171,7 +171,8 @@ def _text(record: "RunRecord", aside: "Aside") -> list[str]:
 
 
 def _attempt_row(attempt: "Attempt") -> tuple[str, ...]:
-    charge = {Billed.NO: "not billed", Billed.MAYBE: "maybe billed"}.get(attempt.billed) or _paid(attempt)
+    maybe = "answered" if attempt.is_unread else "maybe billed"
+    charge = {Billed.NO: "not billed", Billed.MAYBE: maybe}.get(attempt.billed) or _paid(attempt)
     return escape.visible(attempt.cell), escape.line(attempt.model), charge, escape.line(attempt.error, 200)
 
 
@@ -191,6 +192,10 @@ def _doubtful(record: "RunRecord", aside: "Aside") -> list[str]:
     if maybe:
         lines = ["", "may have been billed:", *lines]
         lines.append("Such a call is not sent again unless `run --on-unknown resend` says so.")
+    unread = [attempt for attempt in record.attempts if attempt.is_unread]
+    if unread:
+        lines += ["", "answered, and not read yet; `run` reads the replies and pays nothing for it:"]
+        lines += [_named(attempt, _most(attempt))[0] for attempt in unread]
     if lost:
         lines += ["", "charged, and no picture came of it; ask for the money back:"]
         lines += [line for attempt in lost for line in _named(attempt, f", {_paid(attempt)}")]

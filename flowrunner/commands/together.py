@@ -92,12 +92,12 @@ class Together:
         if not records:
             return ending.NOTHING
         from flowrunner.progress.facts import Facts
-        from flowrunner.report.groups import plural
+        from flowrunner.report.groups import billed
 
-        calls, maybe = sum(one.calls for one in records), sum(one.maybe_billed for one in records)
         paid, unstated = sum(one.paid for one in records), sum(one.unstated for one in records)
         charges = Facts(simulated=records[0].simulated).charges(paid, unstated)
-        told = f"{plural(calls, 'call')}, {charges}, {maybe} may have been billed"
+        maybe, unread = sum(one.maybe_billed for one in records), sum(one.unread for one in records)
+        told = billed(sum(one.calls for one in records), charges, maybe, unread)
         return f"Nothing of it was sent. Earlier pipelines of this command: {told}."
 
     def _take(self, calls: int, usd: Nano) -> None:

@@ -12,7 +12,7 @@ from flowrunner.decisions import Choice, Decision
 from flowrunner.ended import CellResult, Status
 from flowrunner.events import Waits
 from flowrunner.progress.facts import Facts
-from flowrunner.report.groups import plural
+from flowrunner.report.groups import billed, plural
 from flowrunner.report.text import remedy
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _drifted(drift: "Drift", facts: Facts) -> str:
 def _end(result: "RunResult", facts: Facts) -> str:
     maybe = sum(one.billed is Billed.MAYBE for found in result.results.values() for one in found.failures)
     charges = facts.charges(result.paid, result.unstated)
-    cost = f"{plural(result.calls, 'call')}, {charges}, {maybe} may have been billed"
+    cost = billed(result.calls, charges, maybe)
     tail = ", ".join(_tally(result))
     return f"{cost}; {tail}" if tail else cost
 

@@ -51,6 +51,12 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def billed(calls: int, charges: str, maybe: int, unread: int = 0) -> str:
+    """`7 calls, paid $0.088, 1 may have been billed`, and of how many the reply is kept and not read yet."""
+    told = f"{plural(calls, 'call')}, {charges}, {maybe} may have been billed"
+    return f"{told}, {unread} answered and not read yet" if unread else told
+
+
 def _rank(group: Group) -> int:
     return _ORDER.index(group.decision)
 

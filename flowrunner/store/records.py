@@ -133,13 +133,20 @@ class Attempt:
 
     @property
     def maybe_billed(self) -> bool:
-        return self.billed is Billed.MAYBE
+        """Nobody can tell. A reply that is kept can, once it is read."""
+        return self.billed is Billed.MAYBE and not self.is_unread
+
+    @property
+    def is_unread(self) -> bool:
+        """Answered, and the run ended before anything was done with the reply: the next one reads it, for nothing."""
+        return self.billed is Billed.MAYBE and self.state is State.REPLIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """One run. `calls` were or may have been billed; `paid` is what replies say was charged, `unstated` how many
-    charged calls say nothing; `spent` also counts what is reserved and what may have been billed."""
+    charged calls say nothing; `spent` also counts what is reserved and what may have been billed. The replies of
+    `unread` ones are kept, and what they say is not known yet."""
 
     id: str
     pipeline: str
@@ -153,6 +160,7 @@ class RunRecord:
     unstated: int
     spent: Nano
     maybe_billed: int
+    unread: int
     document: Mapping[str, Any] | None
     """What the run said at its end; None for a run that is going on or was cut off."""
     attempts: tuple[Attempt, ...] = ()

@@ -39,7 +39,8 @@ RUNS = """
     SELECT runs.*,
         coalesce(sum(CASE billed WHEN 'yes' THEN paid END), 0) AS paid,
         count(CASE WHEN billed = 'yes' AND paid IS NULL THEN 1 END) AS unstated,
-        count(CASE billed WHEN 'maybe' THEN 1 END) AS maybe_billed
+        count(CASE WHEN billed = 'maybe' AND state <> 'replied' THEN 1 END) AS maybe_billed,
+        count(CASE WHEN billed = 'maybe' AND state = 'replied' THEN 1 END) AS unread
     FROM runs LEFT JOIN calls ON calls.run = runs.id
 """
 """The head of a query for `run_record`: WHERE, then GROUP BY runs.id."""
@@ -298,6 +299,7 @@ def run_record(row: "sqlite3.Row", status: RunStatus, attempts: tuple[Attempt, .
         unstated=row["unstated"],
         spent=row["spent"],
         maybe_billed=row["maybe_billed"],
+        unread=row["unread"],
         document=None if row["document"] is None else json.loads(row["document"]),
         attempts=attempts,
     )

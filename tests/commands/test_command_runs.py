@@ -8,6 +8,8 @@ from support import cli, golden, project
 
 from flowrunner.catalog.load import load
 from flowrunner.simulator.server import serve
+from flowrunner.store.ledger import Ledger
+from flowrunner.store.records import Caps, Intent, Receipt, RunStatus
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -37,6 +39,26 @@ def test_runs_are_listed_with_what_they_cost(folder: Path) -> None:
 
 def test_a_run_is_shown_with_its_calls_and_where_to_look_for_a_doubtful_one(folder: Path) -> None:
     golden(GOLDEN / "runs-show.txt", steady(cli("runs", "show", run_of(folder), cwd=folder).out))
+
+
+def cut_off(folder: Path) -> str:
+    """A run that ended when a reply was kept, and before anything was done with it."""
+    with Ledger.open(folder / ".flowrunner") as ledger:
+        run = ledger.begin(pipeline="chain.yaml", name="chain", simulated=False)
+        names = {"cell": "dressed", "key": "k", "provider": "aimlapi", "model": "flux", "client_request_id": "mine"}
+        call = ledger.reserve(Intent(run=run, attempt=1, estimate=31_500_000, **names), Caps())
+        assert isinstance(call, int)
+        ledger.replied(Receipt(call=call, status=200, headers={}, body=b"{}"))
+        ledger.finish(run, RunStatus.INTERRUPTED)
+    return run
+
+
+def test_a_call_that_was_answered_and_not_read_is_no_doubtful_one(tmp_path: Path) -> None:
+    run = cut_off(project(tmp_path, {"chain.yaml": CHAIN}))
+    golden(GOLDEN / "runs-show-unread.txt", steady(cli("runs", "show", run, cwd=tmp_path).out))
+    shown = cli("runs", "show", run, "--format", "json", cwd=tmp_path).json
+    assert (shown["paid_calls"], shown["maybe_billed"]) == (1, [])
+    assert cli("runs", "--format", "json", cwd=tmp_path).json["runs"][0]["maybe_billed"] == 0
 
 
 def test_machines_get_the_promised_shapes(folder: Path) -> None:

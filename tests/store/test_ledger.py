@@ -508,7 +508,7 @@ def test_after_a_death_each_call_is_as_its_last_durable_word_says(tmp_path: Path
         assert ledger.outcome("committed", simulated=False) == outcome("committed")
         (after,) = ledger.runs()
     assert (before.status, after.status) == (RunStatus.INTERRUPTED, RunStatus.INTERRUPTED)
-    assert (after.calls, after.paid, after.spent, after.maybe_billed) == (4, 8, 38, 3)
+    assert (after.calls, after.paid, after.spent, after.maybe_billed, after.unread) == (4, 8, 38, 2, 1)
 
 
 # Threads, tasks, processes
