@@ -18,8 +18,9 @@ SECTIONS = ("inputs", "picks", "accepts", "models", "cells")
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 _SIZE = re.compile(r"([1-9][0-9]{0,6})x([1-9][0-9]{0,6})")
+PAID = "what was paid for here is found again in the ledger"
 _ADVICE = {
-    "cells": "keep the lines of one side, or delete both: what was paid for here is found again in the ledger",
+    "cells": f"keep the lines of one side, or delete both: {PAID}",
     "picks": "keep the line of one side",
     "accepts": "keep the line of one side",
 }
@@ -28,8 +29,7 @@ _ADVICE = {
 def conflict(section: str, name: str, versions: str, span: Span) -> Problem:
     """An entry of a section that two branches changed; `versions` says where they stand."""
     message = f"{name} was changed on both sides of a merge: {versions}"
-    problem = error("lock-conflict", message, span, _ADVICE.get(section, "keep one of them"))
-    return replace(problem, cells=(name,) if section in _ADVICE else ())
+    return about(error("lock-conflict", message, span, _ADVICE.get(section, "keep one of them")), section, name)
 
 
 def whole(root: Node, fields: Fields) -> Lock:
@@ -80,10 +80,11 @@ def section(name: str, node: Node, fields: Fields, found: Found) -> None:
     for key, entry in entries.entries.items() if entries else ():
         before = len(fields.problems)
         _entry(name, key, entry, fields, found)
-        fields.problems[before:] = [_about(problem, name, key) for problem in fields.problems[before:]]
+        fields.problems[before:] = [about(problem, name, key) for problem in fields.problems[before:]]
 
 
-def _about(problem: Problem, section: str, key: str) -> Problem:
+def about(problem: Problem, section: str, key: str) -> Problem:
+    """A problem of an entry, with the cell that the entry is about."""
     return replace(problem, cells=(key,)) if section in _ADVICE else problem
 
 

@@ -5,6 +5,7 @@ that are no YAML. The entries that are sound are read all the same, and each of 
 """
 
 import re
+from collections import deque
 from collections.abc import Iterator
 
 from flowrunner.errors import InvalidPipeline
@@ -15,8 +16,9 @@ from flowrunner.problems import Problem, error, tidy
 from flowrunner.slotted import dataclass, replace
 from flowrunner.source import Source, Span
 from flowrunner.store import lockdecode, lockwritten
-from flowrunner.store.lockdecode import SECTIONS, Found, conflict
+from flowrunner.store.lockdecode import PAID, SECTIONS, Found, about, conflict
 from flowrunner.store.locked import LIMIT, Lock
+from flowrunner.store.locktext import VERSION
 
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 _EVENTS_PER_DIGEST, _EVENTS = 50, 10_000
@@ -64,7 +66,21 @@ def parse(source: Source) -> tuple[Lock, list[Problem]]:
         found = mended.read([], events)
         if mended.moved and not mended.problems:
             return found, []
+        if source.text.startswith(f"lock: {VERSION}\n") and not source.text.endswith("\n"):
+            fields.problems[:] = _cut_off(source, fields.problems)
     return lock, tidy(fields.problems)
+
+
+def _cut_off(source: Source, problems: list[Problem]) -> list[Problem]:
+    """The problems of a lock whose last line has no end, as every written one has: that is told in the place of what
+    the last entry lacks."""
+    (last,) = deque(_blocks(source), maxlen=1)
+    place = Span(source, source.starts[-1], len(source.text))
+    message = f"the file ends in the middle of {last.name or last.section}: it was cut off"
+    hint = f"bring it back with git, or delete it from line {last.first} on: {PAID}"
+    cut = about(error("lock-cut", message, place, hint), last.section, last.name)
+    start = source.starts[last.first - 1]
+    return [*(problem for problem in problems if problem.span and problem.span.end <= start), cut]
 
 
 def _as_written(source: Source) -> Lock | None:

@@ -1,5 +1,6 @@
 """Reading locks: what people write into them, what does not fit, and limits."""
 
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -241,3 +242,24 @@ def test_marks_of_a_merge_are_told_once() -> None:
 
 def test_what_is_no_yaml_outside_every_entry_is_told() -> None:
     assert told(f"lock: 1\n}}\ncells:\n{CELL}") == [("yaml", 2)]
+
+
+def test_a_lock_that_ends_in_the_middle_is_told_as_that_wherever_it_was_cut() -> None:
+    text = (Path(__file__).parent / "spring.lock.yaml").read_text()
+    whole, none = read(text)
+    assert not none
+    for end in (end for end in range(len("lock: 1\n") + 1, len(text)) if text[end - 1] != "\n"):
+        found, problems = read(text[:end])
+        assert {problem.code for problem in problems} <= {"lock-cut"}
+        assert all(one == whole.cells[name] for name, one in found.cells.items())
+
+
+def test_the_entry_that_was_cut_off_is_named_and_those_before_it_are_read() -> None:
+    text = dump(lock(cell("a"), cell("b")))
+    found, (problem,) = read(text[: text.index("  b:") + 12])
+    assert list(found.cells) == ["a"]
+    assert (problem.code, problem.cells, problem.message[:35]) == (
+        "lock-cut",
+        ("b",),
+        "the file ends in the middle of b: i",
+    )
