@@ -57,5 +57,9 @@
   levels.forEach((level, at) => { if (at && level > levels[at - 1] + 1) faults.push(`a heading of level ${level} below ${levels[at - 1]}`); });
   const wide = document.documentElement.scrollWidth - innerWidth;
   if (wide > 0) faults.push(`wider than the window by ${wide}`);
+  for (const it of document.querySelectorAll(".scrolls")) {
+    const beyond = Math.round(it.getBoundingClientRect().right - innerWidth);
+    if (beyond > 0) faults.push(`cut off by ${beyond}, with nothing to scroll: ${name(it)}`);
+  }
   return faults;
 })()

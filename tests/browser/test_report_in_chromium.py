@@ -40,7 +40,7 @@ def pictured(tab: Tab, name: str) -> int:
     return len(Image.open(io.BytesIO(data)).convert("RGB").resize((200, 200)).getcolors(40_000) or ())
 
 
-LOOKS = [(width, scheme, "") for width in (390, 900, 1600) for scheme in ("light", "dark")]
+LOOKS = [(width, scheme, "") for width in (390, 900, 1200, 1600) for scheme in ("light", "dark")]
 LOOKS += [(390, "dark", "picture/scene/vase"), (1600, "light", "picture/frame/lamp/banner")]
 
 
