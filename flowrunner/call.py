@@ -159,6 +159,8 @@ class Failure:
     """It was charged, and the reply holds no picture: something to ask the provider about."""
     gone: bool = False
     """It was paid for, and the provider no longer has the picture: only another payment gives one."""
+    kept: bool = False
+    """It was paid for, its reply is kept, and its pictures are tried again for nothing."""
     moderated: bool = False
     """The provider refuses what is asked for: the same request is refused again."""
     refused: bool = False

@@ -59,7 +59,8 @@ def held(job: Job, last: Attempt) -> Failure:
 def not_here(job: Job, finished: Finished, found: NotKept) -> Failure:
     price = f" (about {money.about(job.estimate)})" if job.estimate is not None else ""
     gone = f"to pay for another picture{price}: --force {job.cell}"
-    again = "run again: the reply is kept, and the call is not sent a second time"
+    how = f"run with --force {job.cell} again" if job.fresh else "run again"
+    again = f"{how}: the reply is kept, and the call is not sent a second time"
     why = "paid, and the file is gone" if found.gone else "paid, but the picture could not be kept"
     return Failure(
         key=job.call.key,
@@ -69,6 +70,7 @@ def not_here(job: Job, finished: Finished, found: NotKept) -> Failure:
         paid=finished.paid,
         request_id=finished.request_id,
         gone=found.gone,
+        kept=not found.gone,
     )
 
 

@@ -127,11 +127,11 @@ class Performer:
         async with self._alone(job) as turn:
             if not turn:
                 return declined(job, self.stop.reason)
-            known = None if self._anew(job) else await self._known(job, door)
+            known = await (self._unread(job, door) if self._anew(job) else self._known(job, door))
             return known or await self.room.within(job, lambda: self._paid(job, door))
 
     def _anew(self, job: Job) -> bool:
-        """Whether it is sent whatever is known: once in a run, though several cells ask for the same."""
+        """Whether it is sent though its outcome is known: once in a run, though several cells ask for the same."""
         anew = job.fresh and job.call.key not in self._fresh
         if anew:
             self._fresh.add(job.call.key)
@@ -141,6 +141,13 @@ class Performer:
         """Several runs on one store never pay twice for a key: whoever waited looks again. False where the run was told
         to stop while it waited."""
         return self.ledger.key_lock(job.call.key, lambda: self.stop.requested)
+
+    async def _unread(self, job: Job, door: Door) -> Outcome | None:
+        """The pictures of a reply that came after every outcome and was not read to its end: they are paid for, and as
+        new as those that another call would give."""
+        receipt = self.ledger.receipt(job.call.key, simulated=self.simulated)
+        found = await self._reread(job, door, receipt) if receipt is not None else None
+        return found if isinstance(found, Outcome) else None
 
     async def _known(self, job: Job, door: Door) -> Outcome | Failure | None:
         key = job.call.key
@@ -156,7 +163,9 @@ class Performer:
         if forbidden is not None:
             return forbidden
         unknowns = self.ledger.unknowns(key, simulated=self.simulated)
-        return failures.held(job, unknowns[-1]) if unknowns and not self.resend else None
+        # The user's word is for one more call, though several cells ask for it.
+        again = self.resend and unknowns and unknowns[-1].run != self.run
+        return failures.held(job, unknowns[-1]) if unknowns and not again else None
 
     def _forbidden(self, job: Job, door: Door) -> Failure | None:
         """What moderation has refused is never sent again: the same prompt is refused again, and the account noted."""

@@ -3,7 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -35,7 +36,7 @@ from flowrunner.slotted import dataclass
 from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.locked import Lock
-from flowrunner.store.records import Caps, RunStatus
+from flowrunner.store.records import Attempt, Caps, RunStatus
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ class Run:
             self.project.workspace.prepare()
         with self.project.workspace.ledger(create=True) as ledger:
             if not self.read_only:
-                ledger.recover()
+                self._tell_cut_off(ledger.recover())
             with ExitStack() as stack:
                 with uncollected():
                     making = planner(self.opened, ledger, self.judge.verdict)
@@ -93,6 +94,13 @@ class Run:
         if self.read_only:  # and nothing is to be made: what is there is published
             return await self._ended("", found, await self._walked(Nobody(), making, found))
         return await self._run(ledger, making, found, keys)
+
+    def _tell_cut_off(self, attempts: Sequence[Attempt]) -> None:
+        """Names the runs that were cut off with calls under way, also where nothing of them is asked for again: a call
+        that was forced has an older picture, which stands."""
+        for run, calls in Counter(attempt.run for attempt in attempts).items():
+            were = "1 call that" if calls == 1 else f"{calls} calls that"
+            self.emit(Noted(text=f"{run} was cut off, with {were} may have been billed: flowrunner runs show {run}"))
 
     def _check_faults(self) -> None:
         if not self.options.faults:

@@ -87,6 +87,31 @@ def test_what_two_cells_force_is_sent_once(till: Till) -> None:
     assert len(till.wire.sent) == 2
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_reply_that_was_not_read_to_its_end_is_read_before_another_call_is_forced(
+    till: Till, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    till.one(job())
+    till.wire.coming.append(body(data=[{"url": "https://cdn/a.png"}]))
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        if killed:
+            patched.setattr(aimlapi, "read", _killed)
+        assert "--force x" in till.one(job(fresh=True)).hint
+    till.fetches.pictures["https://cdn/a.png"] = made = png(64, 48, "made")
+    newer = till.one(job(fresh=True))
+    assert (newer.known, newer.artifacts[0].sha256, len(till.wire.sent)) == (True, sha256(made), 2)
+    assert till.one(job()).artifacts == newer.artifacts
+    till.one(job(fresh=True))
+    assert len(till.wire.sent) == 3
+
+
+def test_a_reply_whose_pictures_cannot_be_had_keeps_no_call_from_being_forced(till: Till) -> None:
+    till.wire.coming.append(body(data=[{"url": "https://cdn/gone.png"}]))
+    till.one(job())
+    assert isinstance(till.one(job(fresh=True)), Outcome)
+    assert len(till.wire.sent) == 2
+
+
 def test_simulated_and_live_results_are_kept_apart(till: Till) -> None:
     till.one(job(), simulated=True)
     till.one(job())
@@ -185,6 +210,16 @@ def test_what_may_have_been_billed_is_sent_again_on_the_users_word_only(till: Ti
     assert isinstance(till.one(job(), resend=True), Outcome)
     assert len(till.wire.sent) == 2
     assert isinstance(till.one(job()), Outcome)
+
+
+def test_the_users_word_is_for_one_call_though_several_cells_ask_for_it(till: Till) -> None:
+    till.wire.answer = lambda _: error(504)
+    till.one(job())
+    for _ in range(2):
+        till.wire.sent.clear()
+        found = till.perform(*[job()] * 3, resend=True)
+        assert {one.billed for one in found} == {Billed.MAYBE}
+        assert len(till.wire.sent) == 1
 
 
 def test_what_was_charged_for_nothing_is_sent_again_on_the_users_word_only(till: Till) -> None:

@@ -253,6 +253,10 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     gone = [found.cell for found in result.results.values() if any(one.gone for one in found.failures)]
     if gone:
         return paying(arguments, path, result.opened, gone)
+    kept = [found.cell for found in result.results.values() if any(one.kept for one in found.failures)]
+    forced = result.opened.forced()
+    if any(cell.id in forced for cell in kept):  # without that, what was there before would stand
+        return paying(arguments, path, result.opened, [cell for cell in kept if cell.id in forced])
     if result.of(Status.MISSING):
         return missed(arguments, path, result.opened, result.plan.lost)
     if result.status is RunStatus.REFUSED or (failures and all(one.moderated for one in failures)):

@@ -133,7 +133,8 @@ def _drifted(drift: "Drift", facts: Facts) -> str:
 
 
 def _end(result: "RunResult", facts: Facts) -> str:
-    maybe = sum(one.billed is Billed.MAYBE for found in result.results.values() for one in found.failures)
+    # Cells that ask for the same share one call.
+    maybe = len({one.key for found in result.results.values() for one in found.failures if one.billed is Billed.MAYBE})
     charges = facts.charges(result.paid, result.unstated)
     cost = billed(result.calls, charges, maybe)
     tail = ", ".join(_tally(result))

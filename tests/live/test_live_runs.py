@@ -11,7 +11,9 @@ import pytest
 from flowrunner import api
 from flowrunner.ended import Status
 from flowrunner.errors import RunRefused
-from flowrunner.store.records import RunStatus
+from flowrunner.events import Event, Noted
+from flowrunner.store.ledger import Ledger
+from flowrunner.store.records import Caps, Intent, RunRecord, RunStatus
 
 sys.path.insert(0, str(Path(__file__).parent))
 from provider_server import KEY, Answer, Seen, provider
@@ -169,6 +171,28 @@ def test_a_call_whose_fate_is_unknown_is_not_sent_again_without_a_word(tmp_path:
         ran(path, seen, resend=True)
     assert first.maybe_billed == again.maybe_billed == ["portrait"]
     assert len(seen.posts) == 2
+
+
+def test_a_run_that_was_cut_off_under_a_forced_call_is_named_though_the_older_picture_stands(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    with provider() as seen:
+        ran(path, seen)
+        with Ledger.open(tmp_path / ".flowrunner") as ledger:
+            (first,) = ledger.runs()
+            again = ledger.begin(pipeline=first.pipeline, name=first.name, simulated=False)
+            ledger.reserve(intent(ledger.run(first.id), again), Caps())
+        told: list[Event] = []
+        assert ran(path, seen, emit=told.append).calls == 0
+    assert f"{again} was cut off, with 1 call that may have been billed: flowrunner runs show {again}" in [
+        event.text for event in told if isinstance(event, Noted)
+    ]
+
+
+def intent(record: RunRecord | None, run: str) -> Intent:
+    """The record's first call, once more."""
+    assert record is not None
+    names = ("cell", "key", "provider", "model", "client_request_id")
+    return Intent(run=run, attempt=1, estimate=1, **{name: getattr(record.attempts[0], name) for name in names})
 
 
 def test_a_live_run_does_not_take_a_simulated_picture(tmp_path: Path) -> None:
