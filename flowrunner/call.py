@@ -158,7 +158,7 @@ class Failure:
     refund: bool = False
     """It was charged, and the reply holds no picture: something to ask the provider about."""
     gone: bool = False
-    """It was paid for, and the provider no longer has the picture: only another payment gives one."""
+    """It was paid for, and there is no picture to be had any more: only another payment gives one."""
     kept: bool = False
     """It was paid for, its reply is kept, and its pictures are tried again for nothing."""
     moderated: bool = False

@@ -1,5 +1,7 @@
 """Failures of paid calls in words: what happened, what it means for the money, what to do about it."""
 
+from collections.abc import Sequence
+
 from flowrunner import money
 from flowrunner.call import Billed, Failure
 from flowrunner.exchange import Lost, Stage
@@ -65,13 +67,20 @@ def not_here(job: Job, finished: Finished, found: NotKept) -> Failure:
     return Failure(
         key=job.call.key,
         error=f"{why}: {found.reason}",
-        hint="; ".join(filter(None, (gone if found.gone else again, found.aside))),
+        hint="; ".join(filter(None, (gone if found.final else again, found.aside))),
         billed=Billed.YES,
         paid=finished.paid,
         request_id=finished.request_id,
-        gone=found.gone,
-        kept=not found.gone,
+        gone=found.final,
+        kept=not found.final,
     )
+
+
+def fewer(job: Job, finished: Finished, lost: Sequence[NotKept]) -> str:
+    """What to say where some of the pictures of one call can never be had, and the others are kept."""
+    asides = "; ".join(one.aside for one in lost if one.aside)
+    told = f"{job.cell}: {len(lost)} of {len(finished.images)} pictures that were paid for are lost: {lost[0].reason}"
+    return f"{told}; {asides}" if asides else told
 
 
 def refusal(job: Job, refused: Refused) -> Failure:

@@ -32,11 +32,13 @@ BRIEF = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotKept:
-    """A picture that was paid for and is not here. `gone`: the provider has it no longer; `aside` says where that lies
-    which came in its place, empty where nothing came."""
+    """A picture that was paid for and is not here. `gone`: the provider has it no longer; `final`: to try again gives
+    the same, since that is so, or since all of it came within the reply. `aside` says where that lies which came in its
+    place, empty where nothing came."""
 
     reason: str
     gone: bool = False
+    final: bool = False
     aside: str = ""
 
 
@@ -107,13 +109,14 @@ class Keeper:
         try:
             try:
                 found = await self._had(delivery, drafts, unfit)
+                is_whole = delivery.url is None
             except StoreError as fault:  # the next picture would be paid for in vain, too
                 self.stop.request(fault.message)
-                found = FetchFailed(reason=fault.message)
+                found, is_whole = FetchFailed(reason=fault.message), False
             if isinstance(found, Artifact):
                 return found
             aside = await asyncio.to_thread(self._set_aside, unfit, attempt)
-            return NotKept(reason=found.reason, gone=found.gone, aside=aside)
+            return NotKept(reason=found.reason, gone=found.gone, final=found.gone or is_whole, aside=aside)
         finally:
             for draft in drafts:
                 draft.discard()

@@ -28,7 +28,7 @@ from flowrunner.leaving import Leaving
 from flowrunner.local import LocalPerformer
 from flowrunner.patience import Patience
 from flowrunner.placing import Placer
-from flowrunner.providers.base import Fate, Finished, Refused, Request, Response
+from flowrunner.providers.base import Delivery, Fate, Finished, Refused, Request, Response
 from flowrunner.providers.registry import LOCAL
 from flowrunner.room import Room
 from flowrunner.slotted import dataclass, field, replace
@@ -411,13 +411,22 @@ class Performer:
         self, job: Job, door: Door, receipt: Receipt, finished: Finished, begun: float
     ) -> Outcome | Failure:
         artifacts: list[Artifact] = []
-        for delivery in finished.images:
+        came: list[Delivery] = []
+        lost: list[NotKept] = []
+        for delivery in finished.images:  # each, before any is despaired of: the others may be gone by the next time
             found = await self.keeper.keep(delivery, receipt.call)
             if isinstance(found, NotKept):
-                failure = failures.not_here(job, finished, found)
-                await self.ledger.durably(self.ledger.stalled, receipt.call, failure)
-                return failure
-            artifacts.append(found)
+                lost.append(found)
+            else:
+                artifacts.append(found)
+                came.append(delivery)
+        again = next((one for one in lost if not one.final), None)
+        if again or (lost and not artifacts):
+            failure = failures.not_here(job, finished, again or lost[0])
+            await self.ledger.durably(self.ledger.stalled, receipt.call, failure)
+            return failure
+        if lost:
+            self.emit(Noted(text=failures.fewer(job, finished, lost)))
         outcome = Outcome(
             key=job.call.key,
             artifacts=tuple(artifacts),
@@ -425,7 +434,7 @@ class Performer:
             seconds=self.clock() - begun,
             usage=finished.usage,
         )
-        handles = self.placer.handles(zip(artifacts, finished.images, strict=True), door)
+        handles = self.placer.handles(zip(artifacts, came, strict=True), door)
         # The next intent can share its commit: none is written before it, and until then the receipt stands for it.
         commit = self.ledger.in_time if job.stored(outcome) else self.ledger.durably
         await commit(self.ledger.committed, receipt.call, outcome, handles)

@@ -487,6 +487,42 @@ def test_a_full_disk_loses_no_reply(till: Till, monkeypatch: pytest.MonkeyPatch)
     assert len(till.wire.sent) == 1
 
 
+def several(*urls: str) -> httpx.Response:
+    return body(data=[{"url": f"https://cdn/{url}.png"} for url in urls])
+
+
+def test_of_several_pictures_those_that_came_are_kept_though_others_are_gone_for_good(till: Till) -> None:
+    made = {name: png(64, 48, name) for name in ("b", "c")}
+    till.fetches.pictures = {f"https://cdn/{name}.png": data for name, data in made.items()}
+    till.wire.coming.append(several("a", "b", "c"))
+    found = till.one(job())
+    assert [image.sha256 for image in found.artifacts] == [sha256(data) for data in made.values()]
+    assert "x: 1 of 3 pictures that were paid for are lost: gone" in notes(till)
+    assert (till.spent, till.one(job()).artifacts) == (PRICE, found.artifacts)
+
+
+def notes(till: Till) -> list[str]:
+    return [event.text for event in till.events if isinstance(event, Noted)]
+
+
+def test_of_several_pictures_all_are_fetched_before_one_is_tried_again(till: Till) -> None:
+    till.fetches.pictures["https://cdn/b.png"] = png(64, 48, "b")
+    till.fetches.coming = [b"<html>", b"<html>"]
+    till.wire.coming.append(several("a", "b"))
+    assert "run again" in till.one(job()).hint
+    assert till.fetches.asked == ["https://cdn/a.png"] * 2 + ["https://cdn/b.png"]
+    till.fetches.pictures["https://cdn/a.png"] = png(64, 48, "a")
+    assert len(till.one(job()).artifacts) == 2
+    assert len(till.wire.sent) == 1
+
+
+def test_a_reply_with_pictures_within_is_not_tried_again_for_one_that_is_none(till: Till) -> None:
+    till.wire.coming += [reply([png(8, 8, "a"), b"no picture"]), reply([b"no picture"])]
+    assert len(till.one(job()).artifacts) == 1
+    lost = till.one(job("other"))
+    assert (lost.gone, "--force other" in lost.hint) == (True, True)
+
+
 def aside(till: Till) -> list[bytes]:
     return [path.read_bytes() for path in (till.folder / "quarantine").glob("*")]
 
