@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from flowrunner import money
 from flowrunner.binding import input_artifacts
-from flowrunner.decisions import Cost, Decision, Plan, cost
+from flowrunner.decisions import Cost, Decision, Held, Plan, cost
 from flowrunner.errors import RunRefused
 from flowrunner.images import Pretended
 from flowrunner.project import Opened
@@ -74,12 +74,17 @@ def _frozen(opened: Opened, found: Plan) -> RunRefused | None:
 
 def _over_budget(opened: Opened, found: Plan, spent: money.Nano, ahead: money.Nano) -> RunRefused | None:
     needed = cost(found.before_picks)
-    return (
+    refused = (
         _too_many_calls(opened, needed)
         or _over_own_limit(opened, needed)
         or _over_total(opened, needed, spent, ahead)
         or _unpriced(opened, found)
     )
+    kept = [one.cell.id for one in found.before_picks if any(call.held is Held.REPLY for call in one.calls)]
+    if refused is None or not kept:
+        return refused
+    free = f"--only {kept[0]} reads a reply that is kept, for nothing"
+    return RunRefused(refused.message, f"{refused.hint}; {free}", command=refused.command)
 
 
 def _too_many_calls(opened: Opened, needed: Cost) -> RunRefused | None:

@@ -256,6 +256,23 @@ def test_a_kept_reply_is_read_again_for_nothing_though_the_limit_is_reached(
     assert (ran(tmp_path).exit_code, len(wire.sent)) == (0, 1)
 
 
+def test_a_refusal_by_a_limit_says_how_a_kept_reply_is_read_all_the_same(
+    tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> str:
+        raise StoreError("no space left")
+
+    pipeline(tmp_path, many(1))
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, "commit", full)
+        assert ran(tmp_path).exit_code == 1
+    pipeline(tmp_path, many(2))
+    refused = ran(tmp_path, "--max-calls", "0")
+    assert "; --only s0 reads a reply that is kept, for nothing\n" in refused.err
+    read = ran(tmp_path, "--max-calls", "0", "--only", "s0")
+    assert (refused.exit_code, read.exit_code, len(wire.sent)) == (3, 0, 1)
+
+
 def test_one_sample_of_three_that_may_have_been_billed_is_left_out_of_the_price(tmp_path: Path, wire: Wire) -> None:
     pipeline(tmp_path, many(1).replace(f"model: {PRO}", f"model: {PRO}, variants: 3"))
     wire.coming.append(error(504))
