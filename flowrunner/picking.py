@@ -177,11 +177,10 @@ def _choices(settled: Settled) -> str:
 
 
 def _waiting(opened: Opened, name: str, settled: Settled) -> WaitingCell:
-    folder = opened.options.output or opened.project.workspace.outputs_dir(opened.pipeline.file, opened.edition)
     several = len(settled.candidates) > 1
 
     def shown(place: str) -> str:
-        path = (folder / place).absolute()
+        path = opened.results / place
         root = opened.project.root
         if not path.exists():
             return ""

@@ -172,6 +172,13 @@ class Opened:
         return self.lock_file.name
 
     @property
+    def results(self) -> Path:
+        """The folder of what is published, an absolute path: the one that `--output` names, or that of the pipeline."""
+        named = self.options.output
+        folder = named or self.project.workspace.outputs_dir(self.pipeline.file, self.edition)
+        return Path(os.path.normpath(folder.absolute()))
+
+    @property
     def has_checks(self) -> bool:
         return any(step.checks for step in self.pipeline.steps.values())
 

@@ -33,6 +33,7 @@ from flowrunner.publish import Published, Publisher
 from flowrunner.result import RunResult
 from flowrunner.scheduler import Performs, Scheduler
 from flowrunner.slotted import dataclass
+from flowrunner.store.bounds import Bounds
 from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.locked import Lock
@@ -88,6 +89,7 @@ class Run:
         refused = refusal(self.opened, found, ledger.spent(self.opened.pipeline.name))
         if refused is not None:
             raise refused
+        self._check_results()
         keys = self._keys(found)
         if confirm is not None and not confirm(found):
             raise RunRefused("declined", command="plan")
@@ -111,6 +113,12 @@ class Run:
 
         for rule in self.options.faults:
             read(rule)
+
+    def _check_results(self) -> None:
+        """Nothing is paid for pictures that could not be published."""
+        out_of = Bounds(self.opened.results, self.project.root).left_by(self.opened.results)
+        if out_of is not None:
+            raise RunRefused(f"{self.opened.results} leads out of {out_of}", "remove the link", command="run")
 
     def _keys(self, found: Plan) -> dict[str, Mapping[str, str]]:
         """The credential of every provider that may be asked, before anything is sent; none where a key is not here
@@ -327,14 +335,14 @@ class Run:
     def _published(self, results: Mapping[str, CellResult]) -> Published:
         workspace, edition = self.project.workspace, self.opened.edition
         file, named = self.opened.pipeline.file, self.options.output
-        folder = named or workspace.outputs_dir(file, edition)
+        folder = self.opened.results
         # In a folder that somebody names each pipeline keeps to its own, and so do its simulated runs.
         whose = (file, edition.simulated) if named else ()
         note = _slug(folder, self.project.root, *whose)
         guard = workspace.state / "locks" / _slug(folder, self.project.root)
         publisher = Publisher(
             root=self.project.root,
-            folder=folder.absolute(),
+            folder=folder,
             read=self._bytes,
             given=self.opened.binder.given,
             manifest=None if self.read_only else workspace.state / "published" / f"{note}.json",

@@ -314,6 +314,21 @@ def test_a_second_interrupt_ends_at_once_and_the_ledger_knows_what_was_under_way
     assert "look for X-Client-Request-Id" in shown.out
 
 
+def test_results_may_lie_above_the_project(folder: Path) -> None:
+    inner = project(folder / "inner", {"chain.yaml": CHAIN})
+    assert cli("run", "chain.yaml", "--simulate", "--output", "../shown", cwd=inner).exit_code == 0
+    assert (folder / "shown" / "portrait.png").is_file()
+
+
+@pytest.mark.parametrize("option", [[], ["--output", "outputs"]])
+def test_where_a_link_leads_the_results_out_of_the_project_nothing_is_sent(folder: Path, option: list[str]) -> None:
+    inner = project(folder / "inner", {"chain.yaml": CHAIN})
+    (inner / "outputs").symlink_to(folder)
+    result = cli("run", "chain.yaml", "--simulate", *option, cwd=inner)
+    assert (result.exit_code, "leads out of" in result.err) == (3, True)
+    assert "\nNothing was sent, nothing was paid.\nnext  flowrunner run chain.yaml" in result.err
+
+
 def test_a_hostile_file_name_reaches_no_terminal_as_it_is(folder: Path) -> None:
     project(folder, {"in/a\x1b[31m\u202e.yaml": PICKED})
     for line in (["plan", "in"], ["run", "in", "--simulate"], ["pick", "in", "--simulate"], ["validate", "in"]):
