@@ -81,7 +81,9 @@ class PlannedCell:
     estimate: Nano | None = 0
     """Upper bound of what its calls that are sent cost; None where the price of one is unknown."""
     anew: Nano | None = 0
-    """Upper bound of what a missing result costs if it is made anew; None where that is unknown."""
+    """Upper bound of what a result that is not here costs if it is made anew; None where that is unknown."""
+    along: tuple[str, ...] = ()
+    """Cells whose pictures it would take to make a missing one anew, and which are not here either."""
     behind_pick: bool = False
     pick: PickState | None = None
     changes: tuple[Change, ...] = ()
@@ -162,6 +164,12 @@ class Plan:
     def lost(self) -> list[PlannedCell]:
         """Cells whose own locked pictures are needed and not here."""
         return [cell for cell in self.of(Decision.MISSING) if not cell.because]
+
+    @property
+    def anew(self) -> list[PlannedCell]:
+        """Cells that have to be made anew to have again what is lost."""
+        names = {name for cell in self.lost for name in (cell.cell.id, *cell.along)}
+        return [cell for name, cell in self.cells.items() if name in names]
 
     @property
     def open_picks(self) -> list[PlannedCell]:

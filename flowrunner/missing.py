@@ -58,14 +58,28 @@ class Search:
 
     def _lacks(self, planned: PlannedCell) -> str:
         """The first cell whose missing picture the calls of this one need."""
-        sent = planned.decision in (Decision.RUN, Decision.AWAIT) and not planned.behind_pick
-        if not sent or planned.bound is None:
+        if planned.decision not in (Decision.RUN, Decision.AWAIT) or planned.behind_pick:
             return ""
-        gone = {artifact.sha256 for artifact in input_artifacts(planned.bound) if not self.present(artifact)}
-        makers = [name for name in self._sources(planned.cell.id) if gone and self._gave(name, gone)]
+        makers = self._makers(planned.cell.id)
         for name in makers:
             self._lost(name)
         return next((name for name in makers if self.planned[name].decision is Decision.MISSING), "")
+
+    def along(self, name: str) -> tuple[str, ...]:
+        """The paid cells whose pictures it would take to make this one anew, and which are not here either."""
+        found: dict[str, None] = {}
+        ahead = [name]
+        while ahead:
+            makers = [maker for maker in self._makers(ahead.pop()) if maker not in found]
+            found.update(dict.fromkeys(makers))
+            ahead += makers
+        return tuple(maker for maker in found if not self.planned[maker].is_local)
+
+    def _makers(self, name: str) -> list[str]:
+        """The cells whose pictures the calls of this one need, and which are not here."""
+        bound = self.planned[name].bound
+        gone = {one.sha256 for one in input_artifacts(bound) if not self.present(one)} if bound is not None else set()
+        return [maker for maker in self._sources(name) if gone and self._gave(maker, gone)]
 
     def _sources(self, name: str) -> list[str]:
         return [need for need in self.graph.needs[name] if need in self.planned]

@@ -213,7 +213,7 @@ class Planner:
         return price
 
     def priced_anew(self, planned: PlannedCell) -> PlannedCell:
-        """A missing cell with what it costs to make it anew."""
+        """A cell whose picture is not here, with what it costs to make it anew."""
         model, bound = planned.cell.model, planned.bound
         assert model is not None
         assert bound is not None
@@ -367,6 +367,8 @@ def plan(planner: Planner, wanted: Collection[str] | None = None, present: Prese
         needs, bound = planner.graph.needs, planner.binder.bound
         search.mark([*_published(planner), *compared(planner.settled, bound, needs)])
         for name in search.lost:
+            planner.planned[name] = replace(planner.planned[name], along=search.along(name))
+        for name in {name for lost in search.lost for name in (lost, *planner.planned[lost].along)}:
             planner.planned[name] = planner.priced_anew(planner.planned[name])
         planner.planned.update(unjudged(planner.settled, planner.planned))
     problems = [problem for bound in planner.binder.bound.values() for problem in bound.problems]

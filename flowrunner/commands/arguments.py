@@ -137,11 +137,11 @@ def _limits(arguments: argparse.Namespace, said: list[str]) -> list[str]:
     return [one for one in given if one not in said]
 
 
-def missed(arguments: argparse.Namespace, path: Path, opened: "Opened", lost: "Sequence[PlannedCell]") -> str:
+def missed(arguments: argparse.Namespace, path: Path, opened: "Opened", anew: "Sequence[PlannedCell]") -> str:
     """What to call where locked pictures are not here: whoever can fetch them need not pay for others."""
     if opened.project.settings.store.remote is not None and not opened.options.simulate:
         return f"flowrunner store pull {escape.visible(shlex.quote(spelled(path)))}"
-    return paying(arguments, path, opened, [one.cell for one in lost])
+    return paying(arguments, path, opened, [one.cell for one in anew])
 
 
 def paying(arguments: argparse.Namespace, path: Path, opened: "Opened", cells: "Sequence[Cell]") -> str:

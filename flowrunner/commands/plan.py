@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BARE", "add_arguments", "run"]
 
+_MISSED = 3
+"""As a run ends that lacks pictures."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser)
@@ -40,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         watch.begins()
         found = together.look(path, watch.planned)
         _warn(found.opened, found.plan)
-        code = ending.code(found.refused) if found.refused else 0
+        code = ending.code(found.refused) if found.refused else _MISSED if found.plan.lost else 0
         if arguments.format == "json":
             return Ended(code, _document(found.plan, found.refused))
         _show(arguments, path, found)
@@ -118,7 +121,7 @@ def _next(arguments: argparse.Namespace, path: Path, opened: "Opened", found: "P
         forced = "".join(f" --force {shlex.quote(selector)}" for selector in arguments.force)
         return command(arguments, path, f"run{forced}")
     if missing:
-        return missed(arguments, path, opened, found.lost)
+        return missed(arguments, path, opened, found.anew)
     return command(arguments, path, "pick") if waits(found) else ""
 
 

@@ -258,7 +258,7 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     if any(cell.id in forced for cell in kept):  # without that, what was there before would stand
         return paying(arguments, path, result.opened, [cell for cell in kept if cell.id in forced])
     if result.of(Status.MISSING):
-        return missed(arguments, path, result.opened, result.plan.lost)
+        return missed(arguments, path, result.opened, result.plan.anew)
     if result.status is RunStatus.REFUSED or (failures and all(one.moderated for one in failures)):
         return command(arguments, path, "plan")
     failed = result.of(Status.FAILED, Status.UNKNOWN)

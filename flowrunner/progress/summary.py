@@ -78,8 +78,8 @@ def _grouped(word: str, results: Iterable[CellResult], facts: Facts) -> list[str
 
 def _remedy(result: "RunResult") -> list[str]:
     """What to do about locked pictures that are not here."""
-    gone = [one.planned for one in result.of(Status.MISSING) if one.planned is not None and not one.planned.because]
-    return [f"      = {remedy(gone, simulated=result.simulated)}"] if gone else []
+    anew = result.plan.anew if result.of(Status.MISSING) else []
+    return [f"      = {remedy(anew, simulated=result.simulated)}"] if anew else []
 
 
 def _waiting(waits: Sequence[Waits], result: "RunResult", facts: Facts) -> list[str]:

@@ -29,7 +29,7 @@ def plan_text(
     if len(shown) < len(listed):
         lines.append(f"… and {plural(len(listed) - len(shown), 'more line')}: --cells shows every cell")
     lines += ["", f"total  {costs(found, simulated=simulated)}"]
-    lines += [f"lack   {remedy(found.lost, simulated=simulated)}"] if found.lost else []
+    lines += [f"lack   {remedy(found.anew, simulated=simulated)}"] if found.lost else []
     lines += [f"limit  {limits}"] if limits else []
     lines += [f"next   {next_command}"] if next_command else []
     return "\n".join(lines)
@@ -52,10 +52,11 @@ def costs_of(now: Cost, later: Cost, picks: int, *, simulated: bool, cap: money.
     return phrase
 
 
-def remedy(lost: Sequence[PlannedCell], *, simulated: bool) -> str:
-    """What to do about locked pictures that are not here; never unasked, since a new one is another picture."""
-    known = [cell.anew for cell in lost if cell.anew is not None]
-    anew = Cost(sum(known), len(lost) - len(known), len(lost))
+def remedy(cells: Sequence[PlannedCell], *, simulated: bool) -> str:
+    """What to do about locked pictures that are not here, where these cells would have to be made anew; never unasked,
+    since a new one is another picture."""
+    known = [cell.anew for cell in cells if cell.anew is not None]
+    anew = Cost(sum(known), len(cells) - len(known), len(cells))
     cost = price(anew, simulated=simulated) if known else "an unknown price"
     fetched = "" if simulated else "fetch what is missing with flowrunner store pull, or "
     return f"{fetched}pay {cost} for different pictures with --force"

@@ -191,7 +191,13 @@ def test_a_locked_result_that_is_not_here_is_missing(folder: Path) -> None:
     (folder / ".flowrunner/ledger.db").unlink()
     assert cli("plan", "chain.yaml", "--simulate", "--frozen", cwd=folder).exit_code == 0
     result = cli("plan", "chain.yaml", "--simulate", cwd=folder)
+    assert result.exit_code == cli("run", "chain.yaml", "--simulate", cwd=folder).exit_code == 3
     assert re.search(r"^missing  dressed .* not here$", result.out, re.MULTILINE)
+    anew = "next   flowrunner run chain.yaml --force portrait --force dressed --simulate\n"
+    assert result.out.endswith(f"\nlack   pay simulated $0.057 for different pictures with --force\n{anew}")
+    for name in ("portrait", "dressed"):
+        cli("run", "chain.yaml", "--simulate", "--only", name, "--force", name, cwd=folder)
+    assert cli("plan", "chain.yaml", "--simulate", cwd=folder).exit_code == 0
 
 
 @pytest.mark.slow
