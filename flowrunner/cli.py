@@ -105,8 +105,11 @@ def _command(name: str, *words: str) -> int:
         arguments = _parser_of(name, module).parsed(words)
         arguments.words = (name, *words)
         path = getattr(arguments, "path", None)
-        code: int = module.run(arguments)
-    except Exception as fault:
+        from flowrunner.commands.signals import terminable
+
+        with terminable():
+            code: int = module.run(arguments)
+    except (Exception, KeyboardInterrupt) as fault:
         _tell_machines(words, path, fault)
         raise
     return code
@@ -122,7 +125,7 @@ def _known(name: str) -> str:
     raise UsageError(f"there is no command {name}", hint)
 
 
-def _tell_machines(words: tuple[str, ...], path: str | None, fault: Exception) -> None:
+def _tell_machines(words: tuple[str, ...], path: str | None, fault: BaseException) -> None:
     """One document stands on stdout also where a command has failed before it printed its own, or was never begun: its
     words were wrong."""
     from itertools import pairwise

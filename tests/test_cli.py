@@ -1,6 +1,7 @@
 """The table of commands, what every command obeys, and how mistakes and bugs end."""
 
 import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -204,7 +205,8 @@ def test_of_several_exit_codes_the_worst_is_told(codes: list[int], code: int) ->
         (InvalidPipeline([error("x", "y")]), 2),
         (RunRefused("x"), 3),
         (KeyboardInterrupt(), 130),
-        (PermissionError(13, "Permission denied", "/secret"), 1),
+        (PermissionError(13, "Permission denied", "/secret"), 2),
+        (OSError(28, "No space left on device"), 1),
         (ValueError("x"), 1),
     ],
 )
@@ -213,6 +215,52 @@ def test_every_exception_has_its_exit_code_and_no_traceback(
 ) -> None:
     assert ending.told(fault) == code
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fault", [UsageError("x"), InvalidPipeline([error("x", "y")]), RunRefused("x")])
+def test_where_any_error_comes_from_is_shown_on_request(
+    fault: FlowError, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOWRUNNER_DEBUG", "1")
+    ending.told(fault, spent=ending.NOTHING)
+    told = capsys.readouterr().err
+    assert f"{type(fault).__name__}: " in told
+    assert told.endswith(f"{ending.NOTHING}\n")
+
+
+def _interrupt(_: object) -> int:
+    os.kill(os.getpid(), signal.SIGTERM)
+    raise AssertionError("the signal was not heard")
+
+
+def test_a_signal_ends_any_command_in_a_sentence_and_machines_in_a_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowrunner.commands.models.run", _interrupt)
+    before = signal.getsignal(signal.SIGTERM)
+    result = cli("models", "--format", "json", cwd=tmp_path)
+    assert (result.exit_code, result.err, result.json["error"]["message"]) == (130, "interrupted\n", "interrupted")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_pipeline_that_cannot_be_read_is_told_beside_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object, path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    project(tmp_path, {"sub/a.yaml": "", "sub/b.yaml": ""})
+    monkeypatch.setattr("flowrunner.commands.together.Together.look", lambda *given: refuse(*given[:2]))
+    result = cli("plan", "sub/a.yaml", "sub/b.yaml", "--format", "json", cwd=tmp_path)
+    told = [(one["pipeline"], one["error"]["message"]) for one in result.json["pipelines"]]
+    assert told == [(f"sub/{name}.yaml", f"sub/{name}.yaml cannot be read: Permission denied") for name in "ab"]
+    assert result.exit_code == 2
+
+
+def test_documents_name_a_pipeline_by_its_path_from_the_project_wherever_it_is_called(tmp_path: Path) -> None:
+    project(tmp_path, {"sub/a.yaml": "flowrunner: 1\nsteps: {}\n"})
+    for name in ("a.yaml", "none.yaml"):
+        assert cli("plan", name, "--format", "json", cwd=tmp_path / "sub").json["pipeline"] == f"sub/{name}"
 
 
 def _send(key: str) -> None:

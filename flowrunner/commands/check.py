@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _failed(path: Path, fault: FlowError) -> Ended:
-    return Ended(ending.told(fault, spent=ending.NOTHING), ending.document(fault, path.as_posix()))
+    return Ended(ending.told(fault, spent=ending.NOTHING), ending.document(fault, pipelines.name(path)))
 
 
 def _text(arguments: argparse.Namespace, path: Path, found: "Inspection") -> list[str]:

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = diff(paths, base=arguments.base, head=arguments.head, options=options_of(arguments))
     except FlowError as fault:
         if arguments.format == "json":
-            print_json(ending.document(fault, paths[0].as_posix()))
+            print_json(ending.document(fault, pipelines.name(paths[0])))
         return ending.told(fault, spent=ending.NOTHING)
     if arguments.format == "json":
         documents = _documents(found)

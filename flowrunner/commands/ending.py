@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flowrunner import escape, problems
-from flowrunner.errors import FlowError, InvalidPipeline, RunRefused
+from flowrunner.errors import FlowError, InvalidPipeline, RunRefused, UsageError
 
 NOTHING = "Nothing was sent, nothing was paid."
 LOST = "The ledger can no longer tell of this run: what it has paid is not known."
@@ -33,6 +33,8 @@ def told(fault: BaseException, *, spent: str = "", next_command: str = "") -> in
 def code(fault: BaseException) -> int:
     if isinstance(fault, KeyboardInterrupt):
         return INTERRUPTED
+    if isinstance(fault, PermissionError):  # a pipeline that cannot be read, or a folder of it
+        return UsageError.exit_code
     return fault.exit_code if isinstance(fault, FlowError) else _BUG
 
 
@@ -43,7 +45,11 @@ def document(fault: BaseException, pipeline: str) -> dict[str, Any]:
 
 def document_of_none(fault: BaseException) -> dict[str, Any]:
     """The same where a command is about no pipeline, or about several of which none was reached."""
-    message, hint = (fault.message, fault.hint) if isinstance(fault, FlowError) else (_bug(fault), "")
+    message, hint = _disk(fault) if isinstance(fault, OSError) else _bug(fault), ""
+    if isinstance(fault, FlowError):
+        message, hint = fault.message, fault.hint
+    elif isinstance(fault, KeyboardInterrupt):
+        message = "interrupted"
     found = fault.problems if isinstance(fault, InvalidPipeline) else []
     error = {"message": problems.bounded(message), "hint": problems.bounded(hint), "exit_code": code(fault)}
     return {"error": error, "problems": problems.as_json(found)}
@@ -51,7 +57,8 @@ def document_of_none(fault: BaseException) -> dict[str, Any]:
 
 def _sentence(fault: BaseException, spent: str) -> str:
     if isinstance(fault, InvalidPipeline):
-        return f"{problems.as_text(fault.problems)}\n{tally(fault.problems)}. {spent or NOTHING}"
+        told = [problems.as_text(fault.problems), *_traceback(fault), f"{tally(fault.problems)}. {spent or NOTHING}"]
+        return "\n".join(told)
     if isinstance(fault, KeyboardInterrupt):
         return f"interrupted\n{spent}" if spent else "interrupted"
     word = "refused" if isinstance(fault, RunRefused) else "error"
@@ -61,8 +68,9 @@ def _sentence(fault: BaseException, spent: str) -> str:
     elif isinstance(fault, OSError):
         lines = [f"error: {escape.line(_disk(fault), 1000)}"]
     else:
-        lines = [f"this is a bug in flowrunner: {escape.line(_bug(fault), 600)}", *_traceback(fault)]
-    return "\n".join([*lines, *([spent] if spent else [])])
+        lines = [f"this is a bug in flowrunner: {escape.line(_bug(fault), 600)}"]
+        lines += [] if _shows_where() else ["     = FLOWRUNNER_DEBUG=1 shows where"]
+    return "\n".join([*lines, *_traceback(fault), *([spent] if spent else [])])
 
 
 def tally(found: list[problems.Problem]) -> str:
@@ -80,9 +88,14 @@ def _bug(fault: BaseException) -> str:
     return _masked(f"{type(fault).__name__}: {fault}".removesuffix(": "))
 
 
+def _shows_where() -> bool:
+    return os.environ.get("FLOWRUNNER_DEBUG") == "1"
+
+
 def _traceback(fault: BaseException) -> list[str]:
-    if os.environ.get("FLOWRUNNER_DEBUG") != "1":
-        return ["     = FLOWRUNNER_DEBUG=1 shows where"]
+    """Where it happened, for whoever asks for that."""
+    if not _shows_where():
+        return []
     import traceback
 
     return [escape.block(_masked("".join(traceback.format_exception(fault)))).rstrip()]

@@ -69,7 +69,7 @@ def _list(arguments: argparse.Namespace) -> int:
         return Ended(_WAITS if found else 0, _document(pipeline, found))
 
     def failed(path: Path, fault: FlowError) -> Ended:
-        return Ended(ending.told(fault), ending.document(fault, path.as_posix()))
+        return Ended(ending.told(fault), ending.document(fault, pipelines.name(path)))
 
     arguments.paths = [arguments.path]
     return pipelines.each(arguments, do, failed)

@@ -1,6 +1,7 @@
 """Commands over several pipelines: one after another, one result each, one exit code."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any, TypeAlias
 from flowrunner import escape
 from flowrunner.commands import ending
 from flowrunner.commands.output import print_json
-from flowrunner.errors import FlowError
+from flowrunner.errors import FlowError, UsageError
+from flowrunner.roots import root_of
 from flowrunner.slotted import dataclass
 
 
@@ -37,6 +39,8 @@ def each(arguments: argparse.Namespace, do: Do, failed: Failed, look: Look | Non
             ended.append(do(path))
         except FlowError as fault:
             ended.append(failed(path, fault))
+        except PermissionError as fault:
+            ended.append(failed(path, UsageError(f"{fault.filename} cannot be read: {fault.strerror}")))
         if ended[-1].last or ended[-1].code == ending.INTERRUPTED:
             break
     if arguments.format == "json":
@@ -59,6 +63,12 @@ def found(given: Sequence[str]) -> tuple[list[Path], bool]:
             print(f"{count} in {escape.visible(str(path))}", file=sys.stderr)
         paths += below
     return list(dict.fromkeys(paths)), are_several(given)
+
+
+def name(path: Path) -> str:
+    """A pipeline as documents name it, also one that cannot be opened: its path from the project's root."""
+    folder = os.path.realpath(path.parent)
+    return (Path(folder) / path.name).relative_to(root_of(folder)).as_posix()
 
 
 def are_several(given: Sequence[str]) -> bool:

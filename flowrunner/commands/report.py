@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             found = review(PipelineFile(opened))
         except FlowError as fault:
             codes.append(ending.told(fault, spent=ending.NOTHING))
-            documents.append(ending.document(fault, path.as_posix()))
+            documents.append(ending.document(fault, pipelines.name(path)))
             continue
         first.append(opened)
         parts.append(Part(review=found, supply=_supply(opened), command=command(arguments, path, "pick", "--from -")))

@@ -6,12 +6,10 @@ What was paid for once is not paid again. On a terminal it says what it will pay
 import argparse
 import os
 import shlex
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -109,10 +107,9 @@ def run(arguments: argparse.Namespace) -> int:
             return [_interrupted(course, paths[0], fault)]
         return _none_begun(arguments, paths, faults) if faults else []
 
-    with _terminable():
-        with watch.listening():
-            code = pipelines.each(arguments, do, failed, look)
-        watch.keep(code)
+    with watch.listening():
+        code = pipelines.each(arguments, do, failed, look)
+    watch.keep(code)
     if any(session.halted for session in sessions):
         _leave(code)
     return code
@@ -121,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _interrupted(course: _Course, path: Path, fault: KeyboardInterrupt) -> Ended:
     """Interrupted before anything of a pipeline was sent."""
     told = ending.told(fault, spent=course.together.nothing())
-    return Ended(told, _shape(None, path.as_posix(), course.arguments, "interrupted"))
+    return Ended(told, _shape(None, pipelines.name(path), course.arguments, "interrupted"))
 
 
 def _none_begun(arguments: argparse.Namespace, paths: Sequence[Path], faults: Mapping[Path, FlowError]) -> list[Ended]:
@@ -139,22 +136,6 @@ def _none_begun(arguments: argparse.Namespace, paths: Sequence[Path], faults: Ma
     if left:
         print(escape.line(f"left  {names(left)}  {others.message}", 1000), file=sys.stderr)
     return ended
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM is told as SIGINT is, also while a run is planned or has just ended."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    if before[signal.SIGTERM] is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _leave(code: int) -> None:
@@ -328,7 +309,7 @@ def _spent(begun: "RunRecord") -> dict[str, Any]:
 def _refused(
     arguments: argparse.Namespace, path: Path, fault: Exception, opened: "Opened | None" = None
 ) -> dict[str, Any]:
-    file = opened.pipeline.file if opened else path.as_posix()
+    file = opened.pipeline.file if opened else pipelines.name(path)
     return _shape(None, file, arguments, "refused") | ending.document(fault, file)
 
 
