@@ -44,10 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
         found = together.look(path, watch.planned)
         _warn(found.opened, found.plan)
         code = ending.code(found.refused) if found.refused else _MISSED if found.plan.lost else 0
-        if arguments.format == "json":
-            return Ended(code, _document(found.plan, found.refused))
-        _show(arguments, path, found)
-        return Ended(code)
+        if arguments.format != "json":
+            _show(arguments, path, found)
+        if found.refused:
+            sys.stdout.flush()
+            following = command(arguments, path, found.refused.command)
+            ending.told(found.refused, spent=ending.NOTHING, next_command=following)
+        return Ended(code, _document(found.plan, found.refused) if arguments.format == "json" else None)
 
     with watch.listening():
         code = pipelines.each(arguments, do, _failed)
@@ -56,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _failed(path: Path, fault: FlowError) -> Ended:
-    return Ended(ending.told(fault, spent=ending.NOTHING), ending.document(fault, path.as_posix()))
+    return Ended(ending.told(fault, spent=ending.NOTHING), ending.document(fault, pipelines.name(path)))
 
 
 def _document(found: "Plan", refused: "RunRefused | None") -> dict[str, Any]:
@@ -75,27 +78,22 @@ def _warn(opened: "Opened", found: "Plan") -> None:
 def _show(arguments: argparse.Namespace, path: Path, looked: "Looked") -> None:
     from flowrunner.report.text import plan_text
 
-    opened, found, refused = looked.opened, looked.plan, looked.refused
+    opened, found = looked.opened, looked.plan
     simulated = opened.options.simulate
     if arguments.format == "markdown":
         from flowrunner.report.markdown import plan_markdown
 
         print(plan_markdown(found, simulated=simulated, cells=arguments.cells))
-        if refused:
-            ending.told(refused, spent=ending.NOTHING)
         return
     text = plan_text(
         found,
         simulated=simulated,
         limits=_limits(opened, looked.spent),
-        next_command="" if refused else _next(arguments, path, opened, found),
+        next_command="" if looked.refused else _next(arguments, path, opened, found),
         cells=arguments.cells,
         paint=paint(),
     )
     print(text)
-    if refused:
-        sys.stdout.flush()
-        ending.told(refused, spent=ending.NOTHING, next_command=command(arguments, path, refused.command))
 
 
 def _limits(opened: "Opened", spent: money.Nano) -> str:
@@ -119,7 +117,7 @@ def _next(arguments: argparse.Namespace, path: Path, opened: "Opened", found: "P
         return command(arguments, path, "run --on-unknown resend") if doubtful else ""
     if runs or any(not cell.behind_pick for cell in found.of(Decision.AWAIT)):
         forced = "".join(f" --force {shlex.quote(selector)}" for selector in arguments.force)
-        return command(arguments, path, f"run{forced}")
+        return command(arguments, path, f"run{forced}{' --on-unknown resend' if opened.options.resend else ''}")
     if missing:
         return missed(arguments, path, opened, found.anew)
     return command(arguments, path, "pick") if waits(found) else ""

@@ -96,6 +96,8 @@ def test_what_a_run_would_refuse_the_plan_refuses(folder: Path, line: str, why: 
     assert result.exit_code == 3
     assert why in result.err
     assert result.err.endswith(f"Nothing was sent, nothing was paid.\nnext  flowrunner {following}\n")
+    for form in ("json", "markdown"):
+        assert cli("plan", *line.split(), "--format", form, cwd=folder).err == result.err
     assert cli("plan", *line.split(), "--format", "json", cwd=folder).json["refusal"]["message"] in result.err
 
 
