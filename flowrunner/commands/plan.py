@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     from flowrunner.commands.watching import Watch
 
     together, watch = Together(options_of(arguments)), Watch(arguments.words, arguments.paths)
+    shown: list[Path] = []
 
     def do(path: Path) -> Ended:
         watch.begins()
@@ -45,6 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
         _warn(found.opened, found.plan)
         code = ending.code(found.refused) if found.refused else _MISSED if found.plan.lost else 0
         if arguments.format != "json":
+            if shown:
+                print()
+            shown.append(path)
             _show(arguments, path, found)
         if found.refused:
             sys.stdout.flush()

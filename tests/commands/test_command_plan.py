@@ -64,6 +64,14 @@ def test_several_pipelines_are_a_list_even_of_one_folder(folder: Path) -> None:
     assert result.err == "1 pipeline in .\n"
 
 
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_a_blank_line_stands_between_the_plans_of_several_pipelines(folder: Path, form: str) -> None:
+    """Without one GitHub takes the head of the second for a row of the first one's table."""
+    names = ["chain.yaml", "picked.yaml"]
+    alone = [cli("plan", name, "--format", form, cwd=folder).out for name in names]
+    assert cli("plan", *names, "--format", form, cwd=folder).out == "\n".join(alone)
+
+
 def test_a_pipeline_that_is_at_fault_does_not_hide_the_others(folder: Path) -> None:
     project(folder, {"faulty.yaml": FAULTY})
     result = cli("plan", "faulty.yaml", "chain.yaml", "--format", "json", cwd=folder)
