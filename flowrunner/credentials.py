@@ -22,6 +22,7 @@ _LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "
 _LIMIT = 64 * 1024
 _SHORTEST = 6
 """Characters: masking something shorter would blot out ordinary words."""
+_ESCAPED = re.compile(r"\\u00([0-9a-fA-F]{2})")
 
 
 class Secret:
@@ -85,7 +86,7 @@ class Operator:
         """The text without any key that was read, as it is or encoded. Mask first and cut afterwards."""
         for form in self._forms:
             text = text.replace(form, MASK)
-        return text
+        return self._mask_escaped(text) if "\\" in text else text
 
     @contextmanager
     def masked_logs(self) -> Iterator[None]:
@@ -105,6 +106,16 @@ class Operator:
         finally:
             for logger in loggers:
                 logger.removeFilter(masked)
+
+    def _mask_escaped(self, text: str) -> str:
+        r"""JSON may write any character of a key as an escape, as PHP does with `\/` and .NET with `\u002B`, and JSON
+        within JSON twice: whoever reads it has the key again. Most texts hold none, and that is seen at once."""
+        bare = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "\\u00" in text else text
+        bare = bare.replace("\\", "")
+        for form in self._forms:
+            if form.replace("\\", "") in bare:
+                text = re.sub("".join(map(_escapable, form)), MASK, text)
+        return text
 
     def _value(self, provider: str, name: str, suffix: str) -> tuple[str, str]:
         """The value, empty where there is none, and where it comes from."""
@@ -133,6 +144,11 @@ def _forms(secret: str) -> Iterator[str]:
             # Inside a longer text the first and the last character also hold bits of the neighbours.
             spelled = encode(b"\0" * before + raw).decode().rstrip("=")
             yield spelled[(0, 2, 3)[before] : len(spelled) - ((before + len(raw)) % 3 != 0)]
+
+
+def _escapable(character: str) -> str:
+    """A pattern for a character, as it is or escaped. The backslashes are bounded, for a reply may be full of them."""
+    return rf"\\{{0,15}}(?:{re.escape(character)}|u(?i:{ord(character):04x}))"
 
 
 def _checked(text: str, source: str, *, loopback_only: bool = False, userinfo: bool = False) -> str:

@@ -1,6 +1,7 @@
 import base64
 import os
 import pickle
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -188,6 +189,11 @@ def test_a_proxy_may_have_a_password_which_is_a_secret(tmp_path: Path) -> None:
         base64.b64encode(f"u:{KEY}\n".encode()).decode(),
         base64.b64encode(f"{KEY}, and more".encode()).decode(),
         base64.urlsafe_b64encode(f"x{KEY}xx".encode()).decode(),
+        KEY.replace("/", "\\/"),
+        KEY.replace("+", "\\u002B").replace("=", "\\u003d"),
+        "".join(f"\\u{ord(character):04x}" for character in KEY),
+        KEY.replace("/", "\\\\\\/").replace("+", "\\\\u002b"),
+        base64.b64encode(f"{KEY}???".encode()).decode().replace("/", "\\/"),
     ],
 )
 def test_a_key_that_was_read_is_masked_however_it_is_spelled(tmp_path: Path, spelled: str) -> None:
@@ -197,6 +203,23 @@ def test_a_key_that_was_read_is_masked_however_it_is_spelled(tmp_path: Path, spe
     assert "***" in masked
     assert KEY not in masked
     assert len(masked) < len(f"before {spelled} after") - len(KEY) // 2
+
+
+def test_escapes_around_a_masked_key_and_without_one_stay_as_they_are(tmp_path: Path) -> None:
+    found = operator(tmp_path, AIMLAPI_API_KEY=KEY)
+    found.key("aimlapi")
+    said = '{"said": "caf\\u00e9 \\"%s\\" in\\n https:\\/\\/x.y"}'
+    assert found.mask(said) == said
+    assert found.mask(said % KEY.replace("/", "\\/")) == said % "***"
+
+
+def test_a_key_in_a_text_full_of_backslashes_is_found_soon(tmp_path: Path) -> None:
+    found = operator(tmp_path, AIMLAPI_API_KEY=KEY)
+    found.key("aimlapi")
+    full = "\\" * 1_000_000 + "u" + KEY.replace("/", "\\/")
+    begun = time.process_time()
+    assert KEY.replace("/", "\\/") not in found.mask(full)
+    assert time.process_time() - begun < 20
 
 
 def test_a_word_too_short_for_a_key_does_not_blot_out_the_text(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import json
 import os
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -18,6 +20,7 @@ from wire import error, painted, png, reply
 
 from flowrunner import imagehead
 from flowrunner.call import Billed, Failure, Link, Outcome
+from flowrunner.credentials import Operator
 from flowrunner.digest import sha256
 from flowrunner.errors import StoreError
 from flowrunner.events import Event, Noted, Retried
@@ -549,6 +552,34 @@ def test_what_is_set_aside_holds_no_key(till: Till) -> None:
     till.wire.coming.append(reply([b"GIF89a\xff sk-secret \xfe"]))
     till.one(job(), mask=lambda text: text.replace("sk-secret", "***"))
     assert aside(till) == [b"GIF89a\xff *** \xfe"]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, '{"message": "Incorrect API key provided: %s", "requestId": "of %s"}'),
+        (200, '{"data": [], "message": "%s"}'),
+        (200, '{"data": [{"b64_json": "PICTURE"}], "meta": {"usage": {"for": "%s"}}, "requestId": "%s"}'),
+    ],
+)
+def test_a_key_that_a_reply_spells_with_escapes_is_neither_told_nor_written_down(
+    till: Till, status: int, said: str
+) -> None:
+    key = "sk-Ab/cd+EF9gh/Ij2345"
+    operator = Operator({"AIMLAPI_API_KEY": key}, till.folder)
+    operator.key("aimlapi")
+    said = said.replace("%s", key.replace("/", "\\/").replace("+", "\\u002B"))
+    said = said.replace("PICTURE", b64encode(png(8, 8)).decode())
+    till.wire.coming.append(httpx.Response(status, content=said.encode()))
+    found = till.one(job(), mask=operator.mask)
+    assert key not in repr(found)
+    assert "***" in repr(found)
+    with till.ledger() as ledger:
+        (run,) = ledger.runs()
+        kept = ledger.refusal(job().call.key, simulated=False)
+        assert key not in repr(ledger.run(run.id))
+        assert key not in repr(ledger.outcome(job().call.key, simulated=False))
+        assert kept is None or key not in json.dumps(json.loads(kept.body))
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
