@@ -96,14 +96,14 @@ def refusal(job: Job, refused: Refused) -> Failure:
 
 def moderated(job: Job, refused: Refused) -> Failure:
     """Refused by moderation before it was worked on; or worked on and withheld, which a success without a picture
-    is."""
+    is, and whatever states a charge."""
     failure = replace(refusal(job, refused), moderated=True)
     hint = f"change the prompt or the images; only --force {job.cell} sends the same request again"
+    if refused.paid is not None:
+        return replace(failure, billed=Billed.YES, paid=refused.paid, hint=hint, refund=True)
     if not 200 <= refused.status < 300:
         return replace(failure, hint=hint)
-    if refused.paid is None:
-        return replace(failure, billed=Billed.MAYBE, paid=job.estimate, hint=hint)
-    return replace(failure, billed=Billed.YES, paid=refused.paid, hint=hint, refund=True)
+    return replace(failure, billed=Billed.MAYBE, paid=job.estimate, hint=hint)
 
 
 def charged(failure: Failure, paid: Nano | None) -> Failure:

@@ -389,13 +389,13 @@ class Performer:
             return await self._settled(receipt, failures.moderated(job, refusal))
         if refusal.fate is Fate.UNKNOWN:
             return await self._settled(receipt, failures.maybe(job, refusal.told, refusal))
-        failure = failures.refusal(job, refusal)
-        if refusal.fate is Fate.CHARGED:
+        failure = replace(failures.refusal(job, refusal), stops_run=refusal.fate is Fate.STOP_RUN)
+        if refusal.fate is Fate.CHARGED or refusal.paid:
             return await self._settled(receipt, failures.charged(failure, refusal.paid))
         if refusal.fate is Fate.TRY_LATER:
             await self.ledger.durably(self.ledger.failed, receipt.call, failure)
             return Again(failure, wait=refusal.retry_after, pauses=True)
-        return await self._settled(receipt, replace(failure, stops_run=refusal.fate is Fate.STOP_RUN))
+        return await self._settled(receipt, failure)
 
     async def _settled(self, receipt: Receipt, failure: Failure) -> Failure:
         """A failure, written down as what it means for the money."""

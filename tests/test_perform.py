@@ -163,6 +163,12 @@ def body(**more: Any) -> httpx.Response:
         (error(429, "free tier quota"), Billed.NO, 1, 1),
         (error(429), Billed.NO, 3, 3),
         (error(503, **{"Retry-After": "2"}), Billed.NO, 3, 3),
+        (error(503, **{"Retry-After": "0", "x-aimlapi-usd-spent": "0.0315"}), Billed.YES, 1, 0),
+        (error(429, **{"x-aimlapi-credits-used": "63000"}), Billed.YES, 1, 0),
+        (error(400, **{"x-aimlapi-usd-spent": "0.0315"}), Billed.YES, 1, 0),
+        (error(400, "flagged as NSFW", **{"x-aimlapi-usd-spent": "0.0315"}), Billed.YES, 1, 0),
+        (error(401, **{"x-aimlapi-usd-spent": "0.0315"}), Billed.YES, 1, 0),
+        (error(500, **{"x-aimlapi-usd-spent": "0.0315"}), Billed.YES, 1, 0),
         (error(500), Billed.MAYBE, 1, 0),
         (error(502), Billed.MAYBE, 1, 0),
         (error(503), Billed.MAYBE, 1, 0),
@@ -233,6 +239,20 @@ def test_what_was_charged_for_nothing_is_sent_again_on_the_users_word_only(till:
     assert "money back" in again.hint
     assert isinstance(till.one(job(), resend=True), Outcome)
     assert len(till.wire.sent) == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 422, 500, 503])
+@pytest.mark.parametrize("message", ["no", "flagged as NSFW"])
+def test_a_charge_that_a_refusal_states_is_money_spent_and_money_to_ask_back(
+    till: Till, status: int, message: str
+) -> None:
+    till.wire.coming.append(error(status, message, **{"Retry-After": "0", "x-aimlapi-usd-spent": "0.5"}))
+    found = till.one(job(), caps=Caps(max_usd=PRICE))
+    assert (found.billed, found.paid, found.refund, till.spent) == (Billed.YES, 500_000_000, True, 500_000_000)
+    assert found.stops_run is (status == 401)
+    with till.ledger() as ledger:
+        (last,) = ledger.unknowns(job().call.key, simulated=False)
+    assert (last.billed, last.paid) == (Billed.YES, 500_000_000)
 
 
 def test_a_picture_that_cannot_be_had_is_counted_as_paid_once(till: Till) -> None:

@@ -49,7 +49,8 @@ def request(call: Call, model: Model, place: Callable[[Input], str]) -> Request:
 def read(response: Response) -> Reading:
     """What a complete reply says: of images, of money, or of why there are none."""
     if not 200 <= response.status < 300:
-        return replies.refused(response, provider=name, variable=credential.variable)
+        paid = _paid(response, replies.lenient(response.body))
+        return replies.refused(response, provider=name, variable=credential.variable, paid=paid)
     try:
         said = replies.parse(response.body)
     except replies.Unreadable as error:

@@ -119,7 +119,8 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The call gave no image. `message` is the provider's own sentence, unescaped and of any length."""
+    """The call gave no image. `message` is the provider's own sentence, unescaped and of any length; `paid` is what the
+    reply says was charged all the same."""
 
     fate: Fate
     message: str

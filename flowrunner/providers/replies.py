@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from flowrunner.money import Nano
 from flowrunner.providers.base import Fate, Refused, Response
 from flowrunner.providers.enclosed import Base64, with_pictures, without_pictures
 
@@ -56,6 +57,14 @@ def parse(body: bytes) -> Any:
     return with_pictures(value, found) if found else value
 
 
+def lenient(body: bytes) -> Any:
+    """The same, and None for what is unreadable."""
+    try:
+        return parse(body)
+    except Unreadable:
+        return None
+
+
 def _instead(body: bytes) -> str:
     """What stands where JSON should."""
     start = body[:200].strip().lower()
@@ -83,21 +92,27 @@ def items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def refused(response: Response, *, provider: str, variable: str) -> Refused:
-    """What a reply whose status is not a success means; `variable` is where the provider's key comes from.
+def refused(response: Response, *, provider: str, variable: str, paid: Nano | None = None) -> Refused:
+    """What a reply whose status is not a success means; `variable` is where the provider's key comes from, `paid` what
+    the reply says was charged.
 
-    Only a status that proves it counts as not executed. A provider that documents no idempotency key leaves nothing
-    to find out with, so every other status is unknown, and nothing sends it again unasked."""
+    Only a status that proves it counts as not executed, and none does beside a charge. A provider that documents no
+    idempotency key leaves nothing to find out with, so every other status is unknown, and nothing sends it again
+    unasked."""
     said = _said(response)
     wait = _wait(response.headers)
     fate = _fate(response, said)
+    if paid and fate not in (Fate.MODERATED, Fate.STOP_RUN):
+        fate = Fate.CHARGED
+    hint = _hint(response, said, wait, provider=provider, variable=variable)
     return Refused(
         fate=fate,
         message=_message(response, said),
-        hint=_hint(response, said, wait, provider=provider, variable=variable),
+        hint="" if fate is Fate.CHARGED else hint,  # it tells of waiting, or of what nobody can tell
         status=response.status,
         retry_after=None if wait is None or fate is not Fate.TRY_LATER else min(wait, LONGEST_WAIT),
-        request_id=request_id(response, _lenient(response.body)),
+        paid=paid or None,
+        request_id=request_id(response, lenient(response.body)),
     )
 
 
@@ -241,18 +256,11 @@ def _target(response: Response) -> str:
 
 
 def _said(response: Response) -> str:
-    body = _lenient(response.body)
+    body = lenient(response.body)
     if body is not None:
         return sentence(body)
     text = response.body[: 4 * _TEXT].decode(errors="replace").strip()
     return "" if text.startswith("<") else text[:_TEXT]
-
-
-def _lenient(body: bytes) -> Any:
-    try:
-        return parse(body)
-    except Unreadable:
-        return None
 
 
 def _issue(value: Any) -> str:

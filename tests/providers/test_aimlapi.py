@@ -189,6 +189,30 @@ def test_an_error_status_is_refused_with_the_name_of_the_key() -> None:
     assert "AIMLAPI_API_KEY" in refused({"message": "no"}, 401).hint
 
 
+@pytest.mark.parametrize("status", [302, 400, 403, 404, 422, 429, 500, 503])
+@pytest.mark.parametrize("where", ["header", "body"])
+def test_a_refusal_that_states_a_charge_was_charged(status: int, where: str) -> None:
+    body: dict[str, Any] = {"message": "no", "requestId": "r-1"}
+    body |= {"meta": {"usage": {"usd_spent": 0.0315}}} if where == "body" else {}
+    headers = {"x_aimlapi_usd_spent": "0.0315"} if where == "header" else {}
+    lost = refused(body, status, retry_after="0", **headers)
+    assert (lost.fate, lost.paid, lost.retry_after, lost.hint) == (Fate.CHARGED, 31_500_000, None, "")
+    assert (lost.told, lost.request_id) == (f"HTTP {status}: {lost.message}", "r-1")
+
+
+def test_a_charge_changes_nothing_about_moderation_and_keys() -> None:
+    moderated = refused({"message": "flagged as NSFW"}, 400, x_aimlapi_usd_spent="0.06")
+    assert (moderated.fate, moderated.paid) == (Fate.MODERATED, 60_000_000)
+    keyless = refused({"message": "no"}, 401, x_aimlapi_usd_spent="0.06")
+    assert (keyless.fate, keyless.paid) == (Fate.STOP_RUN, 60_000_000)
+    assert "AIMLAPI_API_KEY" in keyless.hint
+
+
+def test_a_refusal_that_states_a_charge_of_nothing_is_one_without_a_charge() -> None:
+    free = refused({"message": "busy", "meta": {"usage": {"usd_spent": 0}}}, 503, retry_after="0")
+    assert (free.fate, free.paid) == (Fate.TRY_LATER, None)
+
+
 def test_there_is_nothing_to_upload_to() -> None:
     with pytest.raises(LookupError, match="data URIs"):
         aimlapi.upload("a.png", "image/png", b"")
