@@ -172,6 +172,8 @@ def body(**more: Any) -> httpx.Response:
         (error(500), Billed.MAYBE, 1, 0),
         (error(502), Billed.MAYBE, 1, 0),
         (error(503), Billed.MAYBE, 1, 0),
+        (error(503, **{"Retry-After": ""}), Billed.MAYBE, 1, 0),
+        (error(503, **{"Retry-After": "Thu, 01 Jan 1970 00:16:45 GMT"}), Billed.NO, 3, 3),
         (error(504, "Generation timeout"), Billed.MAYBE, 1, 0),
         (error(302, location="https://elsewhere/"), Billed.MAYBE, 1, 0),
         (httpx.Response(200, content=b"<html>"), Billed.MAYBE, 1, 0),

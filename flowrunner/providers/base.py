@@ -105,7 +105,8 @@ class Fate(StrEnum):
     NOT_EXECUTED = "not-executed"
     """Nothing was done and nothing is charged; the same request would be refused again."""
     TRY_LATER = "try-later"
-    """Not executed (429, 503 with Retry-After): may be sent again after `retry_after`, or with backoff."""
+    """Not executed (429, or 503 with a Retry-After that names a time): may be sent again after `retry_after`, or with
+    backoff."""
     STOP_RUN = "stop-run"
     """Not executed, and no other call can work either: key or credits."""
     UNKNOWN = "unknown"

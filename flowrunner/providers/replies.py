@@ -101,7 +101,7 @@ def refused(response: Response, *, provider: str, variable: str, paid: Nano | No
     unasked."""
     said = _said(response)
     wait = _wait(response.headers)
-    fate = _fate(response, said)
+    fate = _fate(response, said, wait)
     if paid and fate not in (Fate.MODERATED, Fate.STOP_RUN):
         fate = Fate.CHARGED
     hint = _hint(response, said, wait, provider=provider, variable=variable)
@@ -178,7 +178,7 @@ def decoded(text: str) -> bytes | None:
         return None
 
 
-def _fate(response: Response, said: str) -> Fate:
+def _fate(response: Response, said: str, wait: float | None) -> Fate:
     if response.status in _JUDGED and not _CREDITS.search(said) and moderates(said):
         return Fate.MODERATED
     match response.status:
@@ -190,7 +190,7 @@ def _fate(response: Response, said: str) -> Fate:
             return Fate.NOT_EXECUTED
         case 425 | 429:
             return Fate.TRY_LATER
-        case 503 if "retry-after" in response.headers:
+        case 503 if wait is not None:
             return Fate.TRY_LATER
         case status if status in _REJECTED:
             return Fate.NOT_EXECUTED
@@ -225,6 +225,8 @@ def _hint(response: Response, said: str, wait: float | None, *, provider: str, v
             return f"run again when {provider} allows it: what is finished is kept"
         case 429 | 503 if wait is not None and wait > LONGEST_WAIT:
             return f"{provider} asks to wait {_duration(wait)}{_until(response.headers, wait)}"
+        case 503 if wait is None and "retry-after" in response.headers:
+            return "with a Retry-After that names no time it does not say that nothing was done"
         case 503 if wait is None:
             return "without Retry-After it does not say that nothing was done"
         case 408 | 409 | 500 | 502 | 504:

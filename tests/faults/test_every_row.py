@@ -134,6 +134,7 @@ ROWS: dict[str, Row] = {
     # 16, 17: the server's own trouble
     "503 retry-after=2 at=1": done(posts=2, words=("again in 2 s",), slept=(2.0,)),
     "503 retry-after=2": tries("HTTP 503", slept=(2.0, 2.0)),
+    "503 retry-after=soon": maybe("HTTP 503", "with a Retry-After that names no time it does not say"),
     "503": maybe("HTTP 503", "without Retry-After it does not say that nothing was done"),
     "500": maybe("HTTP 500: Internal server error", "does not say that nothing was done"),
     "502": maybe("HTTP 502", "does not say that nothing was done"),

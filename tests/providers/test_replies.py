@@ -87,7 +87,17 @@ def test_a_wait_beyond_the_clamp_is_told() -> None:
 
 def test_503_may_be_sent_again_only_when_it_says_when() -> None:
     assert refusal(503, retry_after="1").fate is Fate.TRY_LATER
+    dated = {"retry_after": "Sat, 21 Nov 2026 10:00:30 GMT", "date": "Sat, 21 Nov 2026 10:00:00 GMT"}
+    assert refusal(503, **dated).fate is Fate.TRY_LATER
     assert refusal(503).fate is Fate.UNKNOWN
+    assert refusal(503).hint == "without Retry-After it does not say that nothing was done"
+
+
+@pytest.mark.parametrize("said", ["", "x", "-5", "1e9", "0.5,1", "²", "Mon, 32 Jan 2026 00:00:00 GMT"])
+def test_503_with_a_retry_after_that_names_no_time_says_as_little_as_without(said: str) -> None:
+    refused = refusal(503, retry_after=said, date="Sat, 21 Nov 2026 10:00:00 GMT")
+    assert (refused.fate, refused.retry_after) == (Fate.UNKNOWN, None)
+    assert refused.hint == "with a Retry-After that names no time it does not say that nothing was done"
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 408, 409, 418, 499, 500, 502, 504, 520, 599])
