@@ -123,11 +123,12 @@ class Keeper:
 
     async def _had(self, delivery: Delivery, drafts: list[Writer], unfit: list[Writer]) -> Artifact | FetchFailed:
         """Notes in `drafts` what is begun, and in `unfit` what came and is no picture."""
+        found: Artifact | FetchFailed = FetchFailed(reason="the reply names no picture")
         if delivery.data is not None:
-            return await self._taken_in(self._begun(drafts), unfit, delivery.data)
-        if delivery.url is None:
-            return FetchFailed(reason="the reply names no picture")
-        return await self._downloaded(delivery.url, drafts, unfit)
+            found = await self._taken_in(self._begun(drafts), unfit, delivery.data)
+        if isinstance(found, FetchFailed) and delivery.url is not None:
+            found = await self._downloaded(delivery.url, drafts, unfit)
+        return found
 
     def _begun(self, drafts: list[Writer]) -> Writer:
         drafts.append(self.objects.writer())

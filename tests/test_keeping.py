@@ -111,6 +111,15 @@ def test_what_is_kept_is_what_came_byte_by_byte(tmp_path: Path, kind: str) -> No
     assert Objects(tmp_path).drafts() == []
 
 
+def test_bytes_in_hand_are_taken_before_a_url_is_fetched_and_the_url_where_they_are_no_picture(tmp_path: Path) -> None:
+    good, url = png(8, 8), "https://cdn/a"
+    assert kept(tmp_path, Delivery(data=good, url=url)) == imagehead.artifact(good)
+    assert kept(tmp_path, Delivery(data=b"no", url=url), {url: good}) == imagehead.artifact(good)
+    found = kept(tmp_path, Delivery(data=b"no", url=url))
+    assert isinstance(found, NotKept)
+    assert (found.gone, b"no") == (True, Path(found.aside.removeprefix("what came was set aside as ")).read_bytes())
+
+
 def test_nothing_is_left_of_what_is_not_kept(tmp_path: Path) -> None:
     marked = imagehead.mark(png(8, 8))
     found = kept(tmp_path, Delivery(data=marked))

@@ -367,6 +367,13 @@ def test_a_call_under_way_when_the_run_is_cancelled_is_unknown(till: Till) -> No
     asyncio.run(cancelled())
 
 
+def test_a_picture_that_lies_in_the_reply_is_had_though_its_url_is_gone(till: Till) -> None:
+    made = png(64, 48, "made")
+    till.wire.coming.append(body(data=[{"url": "https://cdn/gone.png", "b64_json": b64encode(made).decode()}]))
+    assert [image.sha256 for image in till.one(job()).artifacts] == [sha256(made)]
+    assert till.fetches.asked == []
+
+
 def test_an_answered_call_is_never_sent_again_though_its_picture_was_lost(till: Till) -> None:
     made = png(64, 48, "made")
     till.wire.coming.append(body(data=[{"url": "https://cdn/a.png"}]))

@@ -94,12 +94,12 @@ def _items(body: Any) -> list[Any]:
 
 def _delivery(item: Any) -> Delivery | None:
     fields = {"url": item} if isinstance(item, str) else replies.mapping(item)
-    url, inline = fields.get("url"), fields.get("b64_json")
-    if isinstance(url, str) and url and not url.startswith("data:"):
-        return Delivery(url=url, handle=url, expires=replies.expires(url))
-    text = url or inline
-    data = replies.decoded(text) if isinstance(text, str) else None
-    return Delivery(data=data) if data else None
+    url, inline = (text if isinstance(text, str) else "" for text in (fields.get("url"), fields.get("b64_json")))
+    link = None if url.startswith("data:") else url or None
+    data = replies.decoded(inline) or (None if link else replies.decoded(url))
+    if data:
+        return Delivery(data=data, url=link)  # it is not fetched, and may be gone: nothing to pass on
+    return Delivery(url=link, handle=link, expires=replies.expires(link)) if link else None
 
 
 def _all_flagged(body: Any) -> bool:

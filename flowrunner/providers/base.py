@@ -80,8 +80,9 @@ class Response:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One image of a reply: a URL to fetch, or the bytes themselves; `handle` is a name under which the provider
-    takes it as an input again (a URL, or `asset:KEY`), `expires` its end in seconds since 1970 where it states one."""
+    """One image of a reply: a URL to fetch, or the bytes themselves, with a URL in reserve where there is one too;
+    `handle` is a name under which the provider takes it as an input again (a URL, or `asset:KEY`), `expires` its end in
+    seconds since 1970 where it states one."""
 
     url: str | None = None
     data: bytes | None = None

@@ -147,6 +147,14 @@ def test_an_image_inside_the_reply_has_bytes_and_no_handle(item: Any) -> None:
     assert (image.data, image.url, image.handle) == (b"\x01\x02\x03", None, None)
 
 
+def test_an_image_with_bytes_and_a_url_has_both_and_no_handle() -> None:
+    """Nobody sees whether the URL is good while the bytes are."""
+    (image,) = finished({"data": [{"url": "https://cdn.example/a.png", "b64_json": "AQID"}]}).images
+    assert (image.data, image.url, image.handle) == (b"\x01\x02\x03", "https://cdn.example/a.png", None)
+    (image,) = finished({"data": [{"url": "https://cdn.example/a.png", "b64_json": "%%%"}]}).images
+    assert (image.data, image.url, image.handle) == (None, "https://cdn.example/a.png", "https://cdn.example/a.png")
+
+
 def test_the_end_of_a_signed_url_is_known() -> None:
     url = "https://cdn.example/a.png?X-Tos-Date=20260327T100000Z&X-Tos-Expires=86400"
     assert finished({"data": [{"url": url}]}).images[0].expires == 1774692000.0
