@@ -4,10 +4,9 @@ Field names, error bodies, headers and the rate of credits are those of its publ
 """
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
-from flowrunner import money
 from flowrunner.call import Call, Input, Link, replaced
 from flowrunner.catalog.model import Model
 from flowrunner.errors import RunRefused
@@ -137,14 +136,6 @@ def _paid(response: Response, body: Any) -> Nano | None:
     usage, headers = _usage(body), response.headers
     in_dollars = [usage.get("usd_spent"), headers.get("x-aimlapi-usd-spent")]
     in_credits = [usage.get("credits_used"), usage.get("tokens_used"), headers.get("x-aimlapi-credits-used")]
-    charges = [*(_nano(value, Decimal(1)) for value in in_dollars), *(_nano(value, CREDIT) for value in in_credits)]
+    charges = [replies.charge(value, Decimal(1)) for value in in_dollars]
+    charges += [replies.charge(value, CREDIT) for value in in_credits]
     return max((charge for charge in charges if charge is not None), default=None)
-
-
-def _nano(value: Any, unit: Decimal) -> Nano | None:
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        return None
-    try:
-        return money.of(Decimal(value) * unit)
-    except (InvalidOperation, ArithmeticError, ValueError):
-        return None

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from flowrunner import money
 from flowrunner.money import Nano
 from flowrunner.providers.base import Fate, Refused, Response
 from flowrunner.providers.enclosed import Base64, with_pictures, without_pictures
@@ -17,6 +18,7 @@ DEPTH = 64
 LONGEST_WAIT = 120.0
 """Seconds: Retry-After is the advice of a stranger, and no worker sleeps longer on it."""
 
+_AMOUNT = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _TEXT = 1000
 _ID = 128
 # Statuses with which HTTP says that a request was turned down before it was worked on.
@@ -138,6 +140,19 @@ def sentence(value: Any) -> str:
     first = next(filter(None, (sentence(value.get(key)) for key in ("message", "error", "detail", "msg", "title"))), "")
     more = "; ".join(filter(None, (sentence(value.get(key)) for key in ("errors", "issues", "details"))))
     return "; ".join(filter(None, (first, more)))[:_TEXT]
+
+
+def charge(value: Any, unit: Decimal) -> Nano | None:
+    """What a reply states as an amount, at so many dollars a unit; None for what is none. Decimal alone would read
+    `1_0` as ten, and the digits of every script."""
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        return None
+    if isinstance(value, str) and not _AMOUNT.fullmatch(value.strip()):
+        return None
+    try:
+        return money.of(Decimal(value) * unit)
+    except (ArithmeticError, ValueError):
+        return None
 
 
 def moderates(said: str) -> bool:

@@ -102,6 +102,8 @@ def test_the_charge_may_stand_in_the_headers_only() -> None:
     body = {"data": [{"url": "https://cdn.example/a.png"}], "meta": None}
     assert finished(body, x_aimlapi_credits_used="120000").paid == 60_000_000
     assert finished(body, x_aimlapi_usd_spent="0.06").paid == 60_000_000
+    assert finished(body, x_aimlapi_usd_spent="1_0").paid is None
+    assert finished(body, x_aimlapi_usd_spent="٣", x_aimlapi_credits_used="120000").paid == 60_000_000
 
 
 def test_the_published_reply_is_read() -> None:

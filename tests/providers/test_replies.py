@@ -1,5 +1,6 @@
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -191,6 +192,28 @@ def test_fractions_are_exact_and_go_back_to_json_as_text() -> None:
     assert value == {"usd": Decimal("0.0378005"), "n": [2]}
     assert replies.plain(value) == {"usd": "0.0378005", "n": [2]}
     assert replies.parse(b"[" * 64 + b"]" * 64)
+
+
+@pytest.mark.parametrize(
+    ("stated", "nano"),
+    [
+        ("0.0126", 12_600_000),
+        (" 3 ", 3_000_000_000),
+        (".5", 500_000_000),
+        ("5.", 5_000_000_000),
+        ("1.26e-2", 12_600_000),
+        (Decimal("1E+1"), 10_000_000_000),
+        (2, 2_000_000_000),
+        ("0", 0),
+        *(
+            (odd, None)
+            for odd in ("1_0", "٣", "３", "+1", "-1", "", "1,5", "0.1, 0.1", "0x1", "NaN", "Infinity", "1e", ".")
+        ),
+        *((odd, None) for odd in (-1, True, None, 0.5, [1], Decimal("NaN"), "1e999999999", Decimal("1e999999999"))),
+    ],
+)
+def test_a_charge_is_ascii_digits_with_a_point_and_an_exponent(stated: Any, nano: int | None) -> None:
+    assert replies.charge(stated, Decimal(1)) == nano
 
 
 @pytest.mark.parametrize(
