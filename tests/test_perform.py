@@ -257,6 +257,14 @@ def test_a_charge_that_a_refusal_states_is_money_spent_and_money_to_ask_back(
     assert (last.billed, last.paid) == (Billed.YES, 500_000_000)
 
 
+def test_charges_beyond_all_reason_leave_a_ledger_that_can_be_used(till: Till) -> None:
+    till.wire.answer = lambda asked: reply([png(8, 8, asked["prompt"])], usd="999999999")
+    found = till.perform(*(job(f"p{n}") for n in range(12)))
+    assert {one.paid for one in found} == {None}
+    till.wire.answer = painted
+    assert till.one(job("and one more"), caps=Caps(total_usd=14 * PRICE)).paid == PRICE
+
+
 def test_a_picture_that_cannot_be_had_is_counted_as_paid_once(till: Till) -> None:
     till.wire.coming.append(body(data=[{"url": "https://cdn/gone.png"}]))
     first, second = till.one(job()), till.one(job())

@@ -17,6 +17,8 @@ DEPTH = 64
 """Levels of a reply's JSON."""
 LONGEST_WAIT = 120.0
 """Seconds: Retry-After is the advice of a stranger, and no worker sleeps longer on it."""
+DEAREST: Nano = 10_000 * money.DOLLAR
+"""No call costs more: what a reply states beyond it is a mistake, and a few such sums are too much for the ledger."""
 
 _AMOUNT = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _TEXT = 1000
@@ -143,16 +145,17 @@ def sentence(value: Any) -> str:
 
 
 def charge(value: Any, unit: Decimal) -> Nano | None:
-    """What a reply states as an amount, at so many dollars a unit; None for what is none. Decimal alone would read
-    `1_0` as ten, and the digits of every script."""
+    """What a reply states as an amount, at so many dollars a unit; None for what is none, or beyond all reason. Decimal
+    alone would read `1_0` as ten, and the digits of every script."""
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         return None
     if isinstance(value, str) and not _AMOUNT.fullmatch(value.strip()):
         return None
     try:
-        return money.of(Decimal(value) * unit)
+        stated = money.of(Decimal(value) * unit)
     except (ArithmeticError, ValueError):
         return None
+    return stated if stated <= DEAREST else None
 
 
 def moderates(said: str) -> bool:

@@ -216,6 +216,12 @@ def test_a_charge_is_ascii_digits_with_a_point_and_an_exponent(stated: Any, nano
     assert replies.charge(stated, Decimal(1)) == nano
 
 
+def test_a_charge_beyond_all_reason_is_not_stated() -> None:
+    assert replies.charge("10000", Decimal(1)) == replies.DEAREST
+    assert [replies.charge(text, Decimal(1)) for text in ("10000.000000001", "999999999")] == [None, None]
+    assert replies.charge(20_000_000_001, Decimal("0.0000005")) is None
+
+
 @pytest.mark.parametrize(
     ("query", "end"),
     [
