@@ -180,7 +180,8 @@ def expires(url: str) -> float | None:
 
 
 def decoded(text: str) -> bytes | None:
-    """The bytes of base64, bare or in a data URI; None for what is not base64."""
+    """The bytes of base64, bare or in a data URI; None for what is not base64. Its two alphabets are both read, and
+    padding may be missing: what is no picture is told later, and what is one was paid for."""
     from base64 import b64decode
     from binascii import Error
 
@@ -191,7 +192,8 @@ def decoded(text: str) -> bytes | None:
         if not head.endswith(";base64"):
             return None
     try:
-        return b64decode("".join(text.split()), validate=True) or None
+        bare = "".join(text.split()).rstrip("=").replace("-", "+").replace("_", "/")
+        return b64decode(bare + "=" * (-len(bare) % 4), validate=True) or None
     except (Error, ValueError):
         return None
 

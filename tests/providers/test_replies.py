@@ -242,4 +242,6 @@ def test_base64_is_read_bare_and_as_a_data_uri() -> None:
     assert replies.decoded("AQID") == b"\x01\x02\x03"
     assert replies.decoded("AQ\nID") == b"\x01\x02\x03"
     assert replies.decoded("data:image/png;base64,AQID") == b"\x01\x02\x03"
+    assert [replies.decoded(text) for text in ("AQI", "AQI=", "AQ", "AQ==")] == [b"\x01\x02"] * 2 + [b"\x01"] * 2
+    assert replies.decoded("-_-_") == replies.decoded("+/+/") == b"\xfb\xff\xbf"
     assert [replies.decoded(text) for text in ("", "A", "é", "data:image/png,AQID", "http://x")] == [None] * 5
