@@ -375,6 +375,7 @@ class Performer:
             case Finished():
                 if (reading.paid or 0) > (job.estimate or 0):  # before other calls are held against the limits
                     await self.ledger.durably(self.ledger.charged, receipt.call, reading.paid)
+                self._tell_empty(job, reading)
                 # A reply that holds its pictures takes room in memory as long as a call that is under way.
                 if len(reply.body) <= BLOCK and job.answered():
                     await self.leaving.none()
@@ -383,6 +384,13 @@ class Performer:
                 return await self._refused(job, receipt, reading)
             case _:
                 assert_never(reading)
+
+    def _tell_empty(self, job: Job, finished: Finished) -> None:
+        """A reply that lists more pictures than it holds: what it holds is paid for, and kept."""
+        if finished.empty:
+            held = len(finished.images)
+            told = f"the reply lists {held + finished.empty} pictures and holds {held}: those after a gap move up"
+            self.emit(Noted(text=f"{job.cell}: {told}"))
 
     async def _refused(self, job: Job, receipt: Receipt, refusal: Refused) -> Failure | Again:
         if refusal.fate is Fate.MODERATED:

@@ -375,6 +375,16 @@ def test_a_call_under_way_when_the_run_is_cancelled_is_unknown(till: Till) -> No
     asyncio.run(cancelled())
 
 
+def test_pictures_that_a_reply_lists_and_does_not_hold_are_told_and_the_others_kept(till: Till) -> None:
+    made = [png(8, 8, "a"), png(8, 8, "b")]
+    entries: list[Any] = [{"b64_json": b64encode(one).decode()} for one in made]
+    till.wire.coming.append(body(data=[entries[0], {"url": None, "b64_json": None}, entries[1]]))
+    found = till.one(job())
+    assert [image.sha256 for image in found.artifacts] == [sha256(one) for one in made]
+    (told,) = [event.text for event in till.events if isinstance(event, Noted)]
+    assert told == "x: the reply lists 3 pictures and holds 2: those after a gap move up"
+
+
 def test_a_picture_that_lies_in_the_reply_is_had_though_its_url_is_gone(till: Till) -> None:
     made = png(64, 48, "made")
     till.wire.coming.append(body(data=[{"url": "https://cdn/gone.png", "b64_json": b64encode(made).decode()}]))

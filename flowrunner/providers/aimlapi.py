@@ -54,13 +54,15 @@ def read(response: Response) -> Reading:
         said = replies.parse(response.body)
     except replies.Unreadable as error:
         return _lost(response, None, f"the answer cannot be read: {error}")
-    images = tuple(filter(None, map(_delivery, _items(said))))
+    items = _items(said)
+    images = tuple(filter(None, map(_delivery, items)))
     if not images:
         return _lost(response, said, _emptiness(said))
     if _all_flagged(said):
         return _lost(response, said, "every image was flagged by the provider's safety checker")
     return Finished(
         images=images,
+        empty=len(items) - len(images),
         paid=_paid(response, said),
         usage=replies.plain(_usage(said)) or None,
         request_id=replies.request_id(response, said),

@@ -92,9 +92,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The call succeeded. `paid` is what the reply says was charged; None where it does not say."""
+    """The call succeeded. `paid` is what the reply says was charged; None where it does not say. `empty` counts the
+    places in the reply's list of images in which there is none."""
 
     images: tuple[Delivery, ...]
+    empty: int = 0
     paid: Nano | None = None
     usage: Mapping[str, Any] | None = None
     request_id: str = ""

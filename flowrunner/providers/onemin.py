@@ -5,6 +5,7 @@ Its documentation describes requests and successes; error bodies and other value
 
 import re
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any
 
 from flowrunner.call import Call, Input, replaced
@@ -54,10 +55,11 @@ def read(response: Response) -> Reading:
     record = replies.mapping(replies.mapping(said).get("aiRecord"))
     if record.get("status") != "SUCCESS":
         return _unknown(response, said, _standing(said, record.get("status")))
-    images = _deliveries(said, record)
+    places = _deliveries(said, record)
+    images = tuple(filter(None, places))
     if not images:
         return _unknown(response, said, "it succeeded, but the answer links to no image")
-    return Finished(images=images, request_id=_id(response, said))
+    return Finished(images=images, empty=len(places) - len(images), request_id=_id(response, said))
 
 
 def upload(name: str, media_type: str, data: bytes) -> Request:
@@ -80,24 +82,25 @@ def uploaded(response: Response) -> str | Refused:
     return f"{_ASSET}{key}" if key else _unknown(response, said, "the answer to the upload names no asset")
 
 
-def _deliveries(said: Any, record: Any) -> tuple[Delivery, ...]:
-    """Each result with its link. That a result may itself be an input (`imageUrl` takes an asset's path, and results
-    are such paths) is stated nowhere; it is passed on as one, and only for as long as its link lives."""
+def _deliveries(said: Any, record: Any) -> list[Delivery | None]:
+    """Each result with the link in its place, None where there is none. That a result may itself be an input
+    (`imageUrl` takes an asset's path, and results are such paths) is stated nowhere; it is passed on as one, and only
+    for as long as its link lives."""
     paths = _texts(replies.mapping(record.get("aiRecordDetail")).get("resultObject"))
     # The published example has the link inside the record; beside it is tolerated.
-    links = _texts(record.get("temporaryUrl")) or _texts(replies.mapping(said).get("temporaryUrl"))
-    if not links:
-        links = [path for path in paths if path.startswith("https://")]
-    return tuple(_delivery(link, paths[at] if at < len(paths) else None) for at, link in enumerate(links))
+    links = _texts(record.get("temporaryUrl")), _texts(replies.mapping(said).get("temporaryUrl"))
+    found = next(filter(any, links), [path if path.startswith("https://") else "" for path in paths])
+    return [_delivery(link, path) if link else None for link, path in zip_longest(found, paths, fillvalue="")]
 
 
-def _delivery(link: str, path: str | None) -> Delivery:
-    handle = link if path is None or "://" in path else f"{_ASSET}{path}"
+def _delivery(link: str, path: str) -> Delivery:
+    handle = link if not path or "://" in path else f"{_ASSET}{path}"
     return Delivery(url=link, handle=handle, expires=replies.expires(link))
 
 
 def _texts(value: Any) -> list[str]:
-    return [text for text in replies.items(value) if isinstance(text, str) and text]
+    """The texts of a list, empty in the place of what is none."""
+    return [text if isinstance(text, str) else "" for text in replies.items(value)]
 
 
 def _standing(said: Any, status: Any) -> str:

@@ -140,6 +140,13 @@ def test_older_and_single_forms_are_read(body: Any) -> None:
     assert [image.url for image in finished(body).images] == ["https://cdn.example/a.png"]
 
 
+@pytest.mark.parametrize("nothing", [None, {}, {"url": None, "b64_json": None}, {"url": ""}, {"b64_json": "%%%"}, 7])
+def test_an_entry_without_an_image_is_counted(nothing: Any) -> None:
+    entries = [{"url": "https://cdn.example/a.png"}, nothing, {"b64_json": "AQID"}]
+    assert (finished({"data": entries}).empty, len(finished({"data": entries}).images)) == (1, 2)
+    assert finished({"data": entries[:1]}).empty == 0
+
+
 @pytest.mark.parametrize(
     "item",
     [{"b64_json": "AQID"}, {"url": None, "b64_json": "data:image/png;base64,AQID"}, {"url": "data:a/b;base64,AQID"}],

@@ -130,6 +130,12 @@ def test_several_results_meet_their_links_in_order() -> None:
     ]
 
 
+def test_a_result_without_a_link_is_counted_and_gives_its_asset_to_no_other() -> None:
+    answer = finished(record(results=["a/1.png", "a/2.png"], link=[None, "https://s3.example/2.png"]))
+    assert [(image.url, image.handle) for image in answer.images] == [("https://s3.example/2.png", "asset:a/2.png")]
+    assert (answer.empty, finished(record()).empty) == (1, 0)
+
+
 def test_a_link_without_an_asset_is_its_own_handle() -> None:
     assert finished(record(results=None)).images[0].handle == LINK
     assert (
