@@ -313,15 +313,16 @@ def checked(opened: Opened, *, strictly: bool = False) -> list[Problem]:
     told = {(problem.code, problem.span) for problem in found}
     faults: set[tuple[object, ...]] = set()
     for cell in opened.graph.cells.values():
+        more = opened.binder.instead(cell)
         if cell.id not in opened.graph.skipped:
-            bound = opened.binder.bind(cell, lambda _: None)
-            # A name that nothing declares is told once, with its step, and not again by each cell that needs it.
-            more = [problem for problem in bound.problems if (problem.code, problem.span) not in told]
-            found += more
-            faults.update((problem.span, problem.code, problem.message) for problem in more if problem.is_error)
-            if len(faults) > MOST:
-                found.append(too_many(found.pop()))
-                break
+            more += opened.binder.bind(cell, lambda _: None).problems
+        # A name that nothing declares is told once, with its step, and not again by each cell that needs it.
+        more = [problem for problem in more if (problem.code, problem.span) not in told]
+        found += more
+        faults.update((problem.span, problem.code, problem.message) for problem in more if problem.is_error)
+        if len(faults) > MOST:
+            found.append(too_many(found.pop()))
+            break
     return strict(tidy([*found, *_accepted(opened)])) if strictly else tidy(found)
 
 
@@ -400,7 +401,8 @@ def planned(opened: Opened, making: "Planner", *, bytes_needed: bool = True) -> 
         return digest in images.paths or digest in images.inline or opened.project.has(digest)
 
     found = plan(making, opened.wanted(), present if bytes_needed else None)
-    problems = [*opened.warnings, *found.problems]
+    handed = [problem for planned in found.cells.values() for problem in opened.binder.instead(planned.cell)]
+    problems = [*opened.warnings, *found.problems, *handed]
     problems = strict(problems) if opened.options.strict else problems
     if any(problem.is_error for problem in problems):
         raise InvalidPipeline(problems)

@@ -14,6 +14,7 @@ from flowrunner.planning import Decision
 from flowrunner.project import Options, open_pipeline, open_project, pipelines_below
 from flowrunner.store.workspace import Edition
 
+PRO = "blackforestlabs/flux-2-pro"
 STEP = "steps: {a: {model: blackforestlabs/flux-2, with: {prompt: x}}}\n"
 PIPELINE = f"flowrunner: 1\n{STEP}"
 
@@ -71,6 +72,22 @@ def test_a_pipeline_behind_a_link_belongs_to_the_project_in_which_it_lies(tmp_pa
     project(tmp_path / "real", {"show.yaml": PIPELINE})
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert api.load(tmp_path / "link/show.yaml", environment={}).opened.pipeline.file == "show.yaml"
+
+
+def test_a_plan_tells_what_is_wrong_with_an_else(tmp_path: Path) -> None:
+    text = f"""
+    inputs: {{on: {{type: boolean, default: true}}}}
+    steps:
+      base: {{model: {PRO}, variants: 2, with: {{prompt: b}}}}
+      fix: {{when: inputs.on, else: $base.3, model: {PRO}, with: {{prompt: q}}}}
+    outputs: {{final: $fix}}
+    """
+    path = pipeline(tmp_path, text)
+    (found,) = api.validate(path, environment={})
+    assert (found.code, found.span and found.span.text) == ("candidate", "$base.3")
+    for on in (True, False):
+        with pytest.raises(InvalidPipeline, match="base has 2"):
+            api.plan(path, inputs={"on": on}, environment={})
 
 
 INPUTS = """

@@ -25,7 +25,7 @@ from flowrunner.loading.fields import Fields
 from flowrunner.loading.meter import Meter
 from flowrunner.loading.params import MARKS, template
 from flowrunner.nodes import Scalar
-from flowrunner.pipeline import Step, Template, TextFile
+from flowrunner.pipeline import Selector, Step, StepRef, Template, TextFile
 from flowrunner.problems import Problem, error
 from flowrunner.providers.registry import LOCAL, PROVIDERS
 from flowrunner.slotted import replace
@@ -84,6 +84,16 @@ class Binder:
             much = f"{MAX_VALUES:,} values" if self._values > MAX_VALUES else f"{MAX_TEXT:,} characters"
             message = f"the requests of all cells hold more than {much}"
             raise InvalidPipeline([error("too-large", message, bound.span, "split the pipeline")])
+
+    def instead(self, cell: Cell) -> list[Problem]:
+        """What is wrong with the image that a cell hands on when it is skipped, be it skipped or not. The cells that it
+        names are bound before."""
+        ref = cell.step.otherwise
+        if ref is None or (isinstance(ref, StepRef) and ref.selector is not Selector.CANDIDATE):
+            return []
+        work = Work(self, cell, lambda _: None)
+        pictures.referred(work, ref, ())
+        return [_told(work, problem) for problem in work.fields.problems]
 
     def given(self, target: FromOutside, cell: Cell) -> Artifact | None:
         """The image that an input or an axis value gives to a cell, where its bytes are ours."""

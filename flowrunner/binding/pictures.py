@@ -135,13 +135,14 @@ def referred(work: Work, ref: ImageRef, path: Path) -> list[Any]:
 
 def _target(work: Work, target: Target, ref: ImageRef, path: Path) -> list[Any]:
     if isinstance(target, FromOutside):
-        return outside(work, target, ref.span, path)
+        return outside(work, target, ref.span, path) if target.ref is ref else _handed(work, target, path)
     said = work.ask(target)
     planned = said.candidates
     if target.selector is Selector.CANDIDATE and target.number > planned and said.counted:
         step = target.cell.partition("/")[0]
         message = f"{ref} is candidate {target.number}; {step} has {planned}"
-        work.fields.add("candidate", message, ref.span, f"choose 1 to {planned}" if planned > 1 else "leave it out")
+        if isinstance(ref, StepRef) and step == ref.step:  # else it is an `else`, and told of the cell that has it
+            work.fields.add("candidate", message, ref.span, f"choose 1 to {planned}" if planned > 1 else "leave it out")
         return _untold(work, path)
     count = planned if target.selector is Selector.IMAGES else 1
     _label(work, target, count)
@@ -150,6 +151,14 @@ def _target(work: Work, target: Target, ref: ImageRef, path: Path) -> list[Any]:
     if target.selector is Selector.IMAGES:
         return [Pending(target.cell, said.size, number) for number in range(1, count + 1)]
     return [Pending(target.cell, said.size, target.number)]
+
+
+def _handed(work: Work, target: FromOutside, path: Path) -> list[Any]:
+    """An image that a skipped cell hands on: what is wrong with it is told of that cell."""
+    own = Work(work.binder, work.cell, work.known, work.asked)
+    found = outside(own, target, target.ref.span, path)
+    work.labels += own.labels
+    return _untold(work, path) if path in own.untold else found
 
 
 def _label(work: Work, target: FromCell, count: int) -> None:

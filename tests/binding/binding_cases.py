@@ -40,7 +40,9 @@ class Binding:
         for name, cell in graph.cells.items():
             if name not in graph.skipped:
                 self.bound[name] = self.binder.bind(cell, self.known)
-        self.problems: list[Problem] = [*problems, *more, *(p for bound in self.bound.values() for p in bound.problems)]
+        instead = [problem for cell in graph.cells.values() for problem in self.binder.instead(cell)]
+        told = [problem for bound in self.bound.values() for problem in bound.problems]
+        self.problems: list[Problem] = [*problems, *more, *told, *instead]
 
     def known(self, target: FromCell) -> list[Artifact] | None:
         images = self._known.get(target.cell)

@@ -210,6 +210,32 @@ def test_a_candidate_that_there_will_not_be_is_told(text: str, hint: str) -> Non
     assert (found.code, found.hint) == ("candidate", hint)
 
 
+@pytest.mark.parametrize("when", ["true", "false"])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("$a.2", "$a.2 is candidate 2; a has 1"),
+        ("$axis.p.foto", "p has no foto here"),
+        ("$axis.p.gone", "gone.png does not exist"),
+        ("$inputs.gone", "nowhere.png does not exist"),
+    ],
+)
+def test_what_is_wrong_with_an_else_is_told_of_its_own_cell_whatever_when_gives(
+    when: str, text: str, words: str
+) -> None:
+    head = "inputs: {gone: {type: image, default: nowhere.png}}\naxes: {p: {lamp: {gone: gone.png}}}\n"
+    step = f"{{model: {PRO}, across: p, when: {when}, else: {text}, with: {{prompt: x}}}}"
+    user = f"{{model: {EDIT}, across: p, with: {{prompt: x, image_size: {{size_of: $f}}, image_urls: [$f, $f.1]}}}}"
+    found = Binding(f"{head}steps: {{a: {{model: {PRO}, with: {{prompt: x}}}}, f: {step}, u: {user}}}").fault
+    assert (found.message, found.cells) == (words, ("f/lamp",))
+
+
+def test_an_else_of_an_else_is_told_once() -> None:
+    head = f"steps: {{a: {{model: {PRO}, with: {{prompt: x}}}},"
+    one, two = (f"{{model: {PRO}, when: false, else: {ref}, with: {{prompt: x}}}}" for ref in ("$a.2", "$one.1"))
+    assert Binding(f"{head} one: {one}, two: {two}}}").fault.cells == ("one",)
+
+
 def test_a_reference_in_a_text_field_is_told_and_may_be_doubled() -> None:
     text = f"steps: {{a: {{model: {PRO}, with: {{prompt: $b}}}}, b: {{model: {PRO}, with: {{prompt: x}}}}}}"
     found = Binding(text).fault
