@@ -21,7 +21,7 @@ def parse(text: str) -> Compiled:
 def expression(text: str) -> Compiled:
     """An expression without braces, as in `when`; its result counts as true or false. TemplateProblem as for `parse`.
 
-    An input without a value is always UsesUnknown here."""
+    An input without a value is always UsesUnknown here, unless the expression is false whatever it is."""
     from flowrunner.jinja.grammar import read
 
     try:

@@ -201,6 +201,28 @@ def test_a_condition_on_an_input_without_value_is_unknown() -> None:
         expression("inputs.photo").render(SCOPE)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "inputs.photo and vars.light is not defined",
+        "vars.light is not defined and inputs.photo",
+        "inputs.photo == 'x' and (not vars.light or vars.light == 1)",
+        "not (inputs.photo or vars.light)",
+        "(inputs.photo and false) or vars.light == 1",
+    ],
+)
+def test_a_condition_that_no_input_makes_true_is_false(text: str) -> None:
+    assert expression(text).render(SCOPE) is False
+
+
+@pytest.mark.parametrize(
+    "text", ["inputs.photo and vars.light", "inputs.photo or vars.light == 1", "inputs.photo and vars.light > 1"]
+)
+def test_a_condition_that_an_input_decides_is_unknown(text: str) -> None:
+    with pytest.raises(UsesUnknown):
+        expression(text).render(SCOPE)
+
+
 HOSTILE = [
     "{{ ''|attr('__class__') }}",
     "{{ ''|attr('\\x5f\\x5fclass\\x5f\\x5f') }}",

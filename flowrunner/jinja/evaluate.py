@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from jinja2 import nodes
 
-from flowrunner.jinja.values import At
+from flowrunner.jinja.values import At, TemplateProblem, UsesUnknown
 
 Scope: TypeAlias = Mapping[str, Any]
 Run: TypeAlias = Callable[[Scope], Any]
@@ -46,6 +46,35 @@ def expression(node: nodes.Node, functions: Mapping[str, Callable[..., Any]], pl
             value, rest = made(node.node), [made(part) for part in node.args[1:]]
             return lambda scope: function(value(scope), at, *[part(scope) for part in rest])
     raise AssertionError(f"{type(node).__name__} is on no list")
+
+
+def truth(
+    node: nodes.Node, functions: Mapping[str, Callable[..., Any]], places: Sequence[At]
+) -> Callable[[Scope], bool | None]:
+    """Whether a condition holds; None where an input without a value, or a mistake, keeps that from being known. One
+    side of `and` and `or` may decide alone."""
+    match node:
+        case nodes.And() | nodes.Or():
+            decides = isinstance(node, nodes.Or)
+            left, right = truth(node.left, functions, places), truth(node.right, functions, places)
+
+            def either(scope: Scope) -> bool | None:
+                found = left(scope), right(scope)
+                return decides if decides in found else None if None in found else not decides
+
+            return either
+        case nodes.Not():
+            inner = truth(node.node, functions, places)
+            return lambda scope: None if (found := inner(scope)) is None else not found
+    value = expression(node, functions, places)
+
+    def known(scope: Scope) -> bool | None:
+        try:
+            return bool(value(scope))
+        except (UsesUnknown, TemplateProblem):
+            return None
+
+    return known
 
 
 def text(body: Sequence[nodes.Node], functions: Mapping[str, Callable[..., Any]], places: Sequence[At]) -> Run:

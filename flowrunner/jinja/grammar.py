@@ -27,6 +27,7 @@ from flowrunner.jinja.values import (
     Pass,
     PathUse,
     TemplateProblem,
+    UsesUnknown,
     bounded,
     look,
     text,
@@ -111,13 +112,14 @@ def _compiled(tree: nodes.Template, tokens: Tokens, *, bare: bool) -> Compiled:
     body = reader.statements(tree.body) if whole is None else []
     paths = tuple(sorted(reader.paths, key=lambda use: use.start))
     pure = isinstance(whole, _Path) and paths[0].complete
+    at = At(start=0, end=len(tokens.source), words="it")
     return Compiled(
         text=tokens.source,
         parts=parts,
         paths=paths,
         whole=whole is not None,
         path=paths[0].path if pure else None,
-        run=_runner(value, body, reader.places, At(start=0, end=len(tokens.source), words="it")),
+        run=_condition(value, reader.places) if bare else _runner(value, body, reader.places, at),
     )
 
 
@@ -352,3 +354,20 @@ def _runner(
         return evaluate.expression(whole, _FUNCTIONS, places)
     run = evaluate.text(body, _FUNCTIONS, places)
     return lambda scope: bounded(run(scope), at)
+
+
+def _condition(whole: nodes.Expr | None, places: list[At]) -> Callable[[Mapping[str, Any]], Any]:
+    """An expression that is false also where no value of an input that has none could make it true."""
+    assert isinstance(whole, nodes.Filter)  # what keeps its type
+    run = evaluate.expression(whole, _FUNCTIONS, places)
+    truth = evaluate.truth(cast("nodes.Node", whole.node), _FUNCTIONS, places)
+
+    def known(scope: Mapping[str, Any]) -> Any:
+        try:
+            return run(scope)
+        except UsesUnknown:
+            if truth(scope) is False:
+                return False
+            raise
+
+    return known
