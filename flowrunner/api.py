@@ -45,10 +45,10 @@ class PipelineFile:
 def load(path: str | Path, *, environment: Mapping[str, str] | None = None, **options: Any) -> PipelineFile:
     """Loads and checks one pipeline; nothing is sent, and no key is read. `options` are the fields of `Options`.
 
-    InvalidPipeline holds every problem; a missing input is none."""
+    InvalidPipeline holds every problem that a run with these inputs could meet; a missing input is none."""
     place = Path(path)
     opened = open_pipeline(open_project(place, environment), place, Options(**options))
-    problems = checked(opened)
+    problems = checked(opened, as_given=True)
     if any(problem.is_error for problem in problems):
         raise InvalidPipeline(problems)
     return PipelineFile(opened, tuple(problems))

@@ -3,14 +3,14 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowrunner import unchanged
 from flowrunner.artifact import Artifact
 from flowrunner.asked import Asked, Noting
-from flowrunner.binding import Binder
+from flowrunner.binding import Binder, skipped
 from flowrunner.call import File
 from flowrunner.catalog import Catalog
 from flowrunner.catalog import load as catalog_load
@@ -307,23 +307,31 @@ def named(project: Project, path: Path) -> str:
 
 
 @uncollected()
-def checked(opened: Opened, *, strictly: bool = False) -> list[Problem]:
-    """Every problem of a pipeline that can be known before spending: each cell bound, nothing looked up."""
+def checked(opened: Opened, *, strictly: bool = False, as_given: bool = False) -> list[Problem]:
+    """Every problem of a pipeline that can be known before spending: each cell bound, nothing looked up. `as_given`
+    leaves out the cells that are skipped with the inputs that are given: no run with them meets their faults."""
     found = list(opened.warnings)
     told = {(problem.code, problem.span) for problem in found}
     faults: set[tuple[object, ...]] = set()
-    for cell in opened.graph.cells.values():
-        more = opened.binder.instead(cell)
-        if cell.id not in opened.graph.skipped:
-            more += opened.binder.bind(cell, lambda _: None).problems
+    for cell_faults in _faults(opened, as_given=as_given):
         # A name that nothing declares is told once, with its step, and not again by each cell that needs it.
-        more = [problem for problem in more if (problem.code, problem.span) not in told]
+        more = [problem for problem in cell_faults if (problem.code, problem.span) not in told]
         found += more
         faults.update((problem.span, problem.code, problem.message) for problem in more if problem.is_error)
         if len(faults) > MOST:
             found.append(too_many(found.pop()))
             break
     return strict(tidy([*found, *_accepted(opened)])) if strictly else tidy(found)
+
+
+def _faults(opened: Opened, *, as_given: bool) -> Iterator[list[Problem]]:
+    """What is wrong with each cell."""
+    for cell in opened.graph.cells.values():
+        yield opened.binder.instead(cell)
+        if cell.id not in opened.graph.skipped:
+            yield opened.binder.bind(cell, lambda _: None).problems
+    if not as_given:
+        yield from skipped.problems(opened.graph, opened.binder)
 
 
 def _accepted(opened: Opened) -> list[Problem]:

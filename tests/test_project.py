@@ -90,6 +90,66 @@ def test_a_plan_tells_what_is_wrong_with_an_else(tmp_path: Path) -> None:
             api.plan(path, inputs={"on": on}, environment={})
 
 
+def hidden(more: str = "default: false", when: str = "inputs.on") -> str:
+    return f"""
+    inputs: {{on: {{type: boolean, {more}}}}}
+    axes: {{n: {{one: {{word: x}}, two: ~}}}}
+    vars: {{m: {{x: 1}}}}
+    steps:
+      base: {{model: {PRO}, with: {{prompt: b}}}}
+      a:
+        across: n
+        when: {when}
+        model: {PRO}
+        with: {{promt: y, prompt: "{{{{ vars.m.zz }}}}", image_size: {{width: 3, height: 512}}, safety_tolerance: 2}}
+      b: {{model: image/resize, across: n, with: {{image: $a, with: 3}}}}
+      c: {{model: image/resize, with: {{image: $base.2, width: 3}}}}
+    """
+
+
+def told(path: Path) -> list[tuple[str, tuple[str, ...]]]:
+    return [(found.message, found.cells) for found in api.validate(path, environment={})]
+
+
+def test_validate_looks_at_what_is_skipped_only_as_long_as_an_input_says_so(tmp_path: Path) -> None:
+    """As it does where the input has no value."""
+    with_value, without = (
+        pipeline(tmp_path / more[:8], hidden(more)) for more in ("default: false", "description: no")
+    )
+    assert told(with_value) == told(without)
+    assert [message for message, cells in told(with_value) if cells == ("a/one", "a/two")] == [
+        "flux-2-pro does not define promt",
+        "vars.m.zz is not defined",
+        "width 3 is under the smallest, 512",
+        "safety_tolerance is the number 2, not text",
+    ]
+
+
+def test_what_no_input_changes_stays_unlooked_at(tmp_path: Path) -> None:
+    path = pipeline(tmp_path, hidden(when="inputs.on and axis.n.word is defined"))
+    assert {cells for _, cells in told(path)} == {("a/one",), ("b/one",), ("c",)}
+
+
+def test_an_input_that_makes_the_pipeline_too_large_is_told(tmp_path: Path) -> None:
+    many = ", ".join(f"v{number}" for number in range(500))
+    text = f"""
+    inputs: {{on: {{type: boolean, default: false}}}}
+    axes: {{n: [{many}], m: [{many}]}}
+    steps:
+      a: {{model: {PRO}, across: n, when: inputs.on, with: {{prompt: x}}}}
+      b: {{model: image/contact-sheet, across: m, with: {{images: [$a.*]}}}}
+    """
+    assert [found.code for found in api.validate(pipeline(tmp_path, text), environment={})] == ["too-many-edges"]
+
+
+def test_what_is_wrong_with_a_skipped_cell_is_in_nobodys_way(tmp_path: Path) -> None:
+    path = pipeline(tmp_path, hidden().replace("$base.2", "$base"))
+    loaded = api.load(path, environment={})
+    assert api.plan(loaded).cells["a/one"].decision is Decision.SKIP
+    with pytest.raises(InvalidPipeline):
+        api.load(path, environment={}, inputs={"on": True})
+
+
 INPUTS = """
 inputs: {mood: {default: calm}, logo: {type: image}, size: {type: integer, default: 1024}}
 steps:

@@ -52,6 +52,13 @@ class Binder:
         self._values = 0
         self._text = 0
 
+    def over(self, graph: Graph) -> "Binder":
+        """Binds another graph of the same pipeline, and shares what was read and judged."""
+        other = Binder(graph, self.catalog, self.files, simulated=self.simulated)
+        other.images, other.meter = self.images, self.meter
+        other._texts, other._siblings, other._faults = self._texts, self._siblings, self._faults
+        return other
+
     def bind(self, cell: Cell, known: Known) -> Bound:
         """The cell's calls as far as `known` tells its images: the same value again while that tells the same.
         InvalidPipeline where the requests grow too large."""
