@@ -25,7 +25,7 @@ _EDITOR_FIRST = frozenset("+-.0123456789NTF")
 
 
 class Inexact(ValueError):
-    """A number that not every reader holds exactly: over 2^53, or infinite."""
+    """A number that not every reader holds exactly: over 2^53, infinite, or so small that it would be 0."""
 
 
 def meant(text: str) -> str | int | float | bool | None:
@@ -61,6 +61,8 @@ def _whole(text: str) -> int:
 
 def _fraction(text: str) -> float:
     number = float(text)
-    if not math.isfinite(number) or abs(number) >= EXACT:  # the next one up is rounded down to 2^53 itself
+    vanishes = number == 0 and any(digit in "123456789" for digit in text.lower().partition("e")[0])
+    # The next whole number over 2^53 is rounded down to 2^53 itself.
+    if not math.isfinite(number) or abs(number) >= EXACT or vanishes:
         raise Inexact(text)
     return number

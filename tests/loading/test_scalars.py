@@ -24,6 +24,9 @@ from flowrunner.loading.scalars import Inexact, clean, elsewhere, meant
         ("-0.5", -0.5),
         ("1e3", 1000.0),
         ("1.5E-2", 0.015),
+        ("0.00e-400", 0.0),
+        ("-0E9", 0.0),
+        ("5e-324", 5e-324),
     ],
 )
 def test_a_word_or_a_number_of_ours_is_read(text: str, value: object) -> None:
@@ -41,9 +44,10 @@ def test_everything_else_is_text(text: str) -> None:
     assert meant(text) == text
 
 
-@pytest.mark.parametrize(
-    "text", ["9007199254740993", "-9007199254740993", "1" + "0" * 400, "1e400", "-1e999", "1e17", "9007199254740993.0"]
-)
+_INEXACT = "9007199254740993 -9007199254740993 1e400 -1e999 1e17 9007199254740993.0 1e-400 -1E-400 0.02e-330 10e-330"
+
+
+@pytest.mark.parametrize("text", [*_INEXACT.split(), "1" + "0" * 400, f"0.{'0' * 400}1"])
 def test_a_number_that_not_every_reader_holds_is_refused(text: str) -> None:
     with pytest.raises(Inexact):
         meant(text)
