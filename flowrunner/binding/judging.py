@@ -8,7 +8,9 @@ from flowrunner.call import Link
 from flowrunner.catalog.faults import Fault
 from flowrunner.catalog.model import Model
 from flowrunner.catalog.sizes import planned_images
+from flowrunner.loading.cells import Cell
 from flowrunner.loading.fields import did_you_mean
+from flowrunner.nodes import Scalar
 from flowrunner.pipeline import AxisRef, InputRef, ListParam, Param, PickRule, StepRef
 from flowrunner.problems import Severity, error, warning
 from flowrunner.providers.base import Transport
@@ -43,12 +45,24 @@ def faults(work: Work, model: Model, params: dict[str, Any], whole: Span) -> Non
     """What a schema says against parameters, each fault where its value is written; `whole` is where they begin."""
     found = work.binder.faults(model, standing(params))
     for fault in found:
-        if not _hidden(work, fault):
+        removed = _removed(work.cell, fault.missing) if model is work.cell.model and not fault.path else None
+        if removed is not None:
+            hint = fault.hint.replace("add", "write", 1)
+            work.fields.add(fault.code, f"{fault.message}, and null removes it", removed, hint)
+        elif not _hidden(work, fault):
             make = error if fault.severity is Severity.ERROR else warning
             work.fields.problems.append(make(fault.code, fault.message, _place(work, fault, whole), fault.hint))
     unknown = {fault.path[0] for fault in found if fault.about_key and fault.severity is Severity.ERROR}
     for name, misplaced in work.misplaced.items():
         work.fields.problems += misplaced if name not in unknown else ()
+
+
+def _removed(cell: Cell, name: str) -> Span | None:
+    """The null that takes a parameter out of a cell's request: of its last override that has a word on it, else of its
+    step."""
+    own = (one.params for one in reversed(cell.step.overrides) if one.at.items() <= cell.coordinates.items())
+    given = next((params[name] for params in (*own, cell.step.params) if name in params), None)
+    return given.param.span if given is not None and isinstance(given.param, Scalar) else None
 
 
 def _hidden(work: Work, fault: Fault) -> bool:

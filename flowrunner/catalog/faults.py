@@ -29,6 +29,8 @@ class Fault:
     hint: str = ""
     severity: Severity = Severity.ERROR
     about_key: bool = False
+    missing: str = ""
+    """The key that the mapping needs, where that is the mistake."""
 
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
@@ -278,7 +280,8 @@ def _required(broken: Broken) -> Iterator[Fault]:
         if name not in broken.value:
             takes = schema.shape(parts[name], "images" if name in broken.model.images else "") if name in parts else ""
             message = f"{broken.name} needs {escape.line(name, 60)}"
-            yield _fault(broken, "missing-parameter", message, f"add {escape.line(name, 60)}: {takes}" if takes else "")
+            hint = f"add {escape.line(name, 60)}: {takes}" if takes else ""
+            yield Fault(path=broken.path, code="missing-parameter", message=message, hint=hint, missing=name)
 
 
 def _not(broken: Broken) -> Iterator[Fault]:

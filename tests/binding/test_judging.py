@@ -43,6 +43,23 @@ def test_a_broken_rule_is_told_at_the_value_that_breaks_it(model: str, params: s
 
 
 @pytest.mark.parametrize(
+    ("given", "marked"),
+    [
+        ("prompt: x}, overrides: [{at: {n: a}, with: {prompt: y}}, {at: {n: b}, with: {prompt: null}}]", "null"),
+        ("prompt: x}, overrides: [{at: {n: b}, with: {prompt: null}}, {at: {n: b}, with: {seed: 2}}]", "null"),
+        ("prompt: ~}, overrides: [{at: {n: a}, with: {prompt: y}}]", "~"),
+        ("prompt: ~, seed: 1}, overrides: [{at: {}, with: {prompt: null}}, {at: {n: a}, with: {prompt: y}}]", "null"),
+    ],
+)
+def test_a_null_that_removes_what_is_needed_is_told_at_the_null(given: str, marked: str) -> None:
+    head = "defaults: {with: {prompt: z}}\naxes: {n: [a, b]}\n"
+    found = one(f"{{model: {PRO}, across: n, with: {{{given}}}", head)
+    assert (found.code, found.span and found.span.text, found.cells) == ("missing-parameter", marked, ("a/b",))
+    assert found.message == "flux-2-pro needs prompt, and null removes it"
+    assert found.hint == "write prompt: text of up to 4000 characters"
+
+
+@pytest.mark.parametrize(
     ("params", "error"), [("guidance_scale: 3", False), ("mood: calm", False), ("imge_size: square", True)]
 )
 def test_a_field_that_the_schema_does_not_define_is_a_slip_or_meant_so(params: str, error: bool) -> None:
