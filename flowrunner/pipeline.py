@@ -210,6 +210,8 @@ class Step:
     id: str
     span: Span
     """Where its id is written."""
+    body: Span | None = None
+    """What is written of it behind that."""
     model: Scalar | Template
     provider: str | None = None
     provider_span: Span | None = None
@@ -229,6 +231,12 @@ class Step:
     checks: tuple[Check, ...] = ()
     timeout: float | None = None
     description: str = ""
+
+    @property
+    def whole(self) -> Span:
+        """From its id to its end; by an alias its body may stand elsewhere."""
+        end = self.body.end if self.body is not None and self.body.file == self.span.file else self.span.end
+        return Span(self.span.source, self.span.start, max(self.span.end, end))
 
     @property
     def written(self) -> Iterator[Param]:

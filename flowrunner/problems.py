@@ -23,7 +23,8 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One fault. A fault that touches many cells is told once: `cells` are those of the step, `of` how many it has."""
+    """One fault. A fault that touches many cells is told once: `cells` are those of its steps, `of` how many they
+    have."""
 
     code: str
     message: str
@@ -33,7 +34,8 @@ class Problem:
     cells: tuple[str, ...] = ()
     of: int = 0
     step: Span | None = None
-    """Where the step is written, shown when the fault stands elsewhere or touches several cells."""
+    """What is written of the step, of several the first. It is named when the fault stands elsewhere, or touches
+    several cells."""
     file: str = ""
     """The file at fault where there is no place in it (a missing file, say)."""
 
@@ -56,9 +58,22 @@ def tidy(problems: Iterable[Problem]) -> list[Problem]:
     for problem in problems:
         _, cells = folded.setdefault(_fault(problem), (problem, {}))
         cells.update(dict.fromkeys(problem.cells))
-    return sorted((replace(problem, cells=tuple(cells)) for problem, cells in folded.values()), key=_order)
+    return sorted(_over_steps(replace(found, cells=tuple(cells)) for found, cells in folded.values()), key=_order)
 
 
+def _over_steps(problems: Iterable[Problem]) -> Iterable[Problem]:
+    """What stands in the way of several steps, in `defaults` say, once for all of them."""
+    folded: dict[tuple[object, ...], Problem] = {}
+    for problem in problems:
+        key = (_fault(replace(problem, step=None)), problem.message, problem.hint, problem.step and problem.step.file)
+        known = folded.get(key)
+        more = replace(known, cells=known.cells + problem.cells, of=known.of + problem.of) if known else problem
+        folded[key] = more
+    return folded.values()
+
+
+_NAMED = 4
+"""Steps that a note names."""
 _OWN = re.compile(r'"[^"]*"|(?<![\w./$-])\d+(?:\.\d+)?(?![\w./-])')
 """What differs from cell to cell in a message about one fault: a quoted text, a number that stands alone."""
 
@@ -169,8 +184,9 @@ def _cut(span: Span) -> tuple[str, str, str]:
 def _touched(problem: Problem) -> str:
     if not problem.cells:
         return ""
-    step = problem.cells[0].split("/", 1)[0]
-    place = f" ({escape.line(problem.step.file)}:{problem.step.line})" if problem.step else ""
+    steps = list(dict.fromkeys(cell.split("/", 1)[0] for cell in problem.cells))
+    step = ", ".join(steps[:_NAMED]) + (f" and {len(steps) - _NAMED} more" if len(steps) > _NAMED else "")
+    place = f" ({escape.line(problem.step.file)}:{problem.step.line})" if problem.step and len(steps) == 1 else ""
     if len(problem.cells) == 1 and problem.of <= 1:
         return f"{escape.line(step)}{place}" if place and _elsewhere(problem) else ""
     of = f" of {problem.of}" if problem.of else ""
@@ -179,7 +195,10 @@ def _touched(problem: Problem) -> str:
 
 
 def _elsewhere(problem: Problem) -> bool:
-    return problem.step is not None and (problem.span is None or problem.span.file != problem.step.file)
+    span, step = problem.span, problem.step
+    if span is None or step is None or span.file != step.file:
+        return step is not None
+    return not step.start <= span.start <= step.end
 
 
 def _record(problem: Problem) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Problems: folded, sorted, shown."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -50,6 +51,41 @@ def test_one_fault_of_many_cells_is_told_once_with_how_many_and_the_first() -> N
     assert as_text([found]).splitlines()[-1] == (
         "     = frame (shared/brand.yaml:1): 2 of 36 cells, first frame/lamp/banner"
     )
+
+
+def shared(*cells: str, more: int = 0) -> str:
+    """The note under a fault in `defaults`, which each of these cells takes."""
+    source = Source("show.yaml", "defaults: 600\nsteps:\n  one: 1\n  two: 2\n  three: 3\n  four: 4\n  five: 5\n")
+    steps = {cell: place(cell.partition("/")[0], source) for cell in cells}
+    found = [
+        replace(of(cell), span=place("600", source), of=1 + more, step=replace(step, end=step.end + 3))
+        for cell, step in steps.items()
+    ]
+    once = tidy(found)
+    assert tidy(once) == once
+    assert len(once) == 1
+    return as_text(once).splitlines()[-1].removeprefix("     = ")
+
+
+def test_a_fault_outside_of_its_step_names_it() -> None:
+    assert shared("two") == "two (show.yaml:4)"
+
+
+def test_one_fault_of_many_steps_is_told_once_and_names_them() -> None:
+    assert shared("one", "two") == "one, two: 2 of 2 cells, first one"
+    assert shared("one/a", "two/a", more=1) == "one, two: 2 of 4 cells, first one/a"
+    assert shared("one", "two", "three", "four", "five") == (
+        "one, two, three, four and 1 more: 5 of 5 cells, first one"
+    )
+
+
+def test_a_fault_within_its_step_does_not_name_it() -> None:
+    assert as_text([replace(of("frame"), of=1, step=Span(SOURCE, 0, place("600").end))]).count("\n") == 2
+
+
+def test_steps_in_which_the_same_rule_says_something_else_are_told_apart() -> None:
+    other = replace(of("edit"), message="height 600 is not a multiple of 64", step=place("banner"))
+    assert [found.cells for found in tidy([of("frame"), other])] == [("frame",), ("edit",)]
 
 
 def test_a_problem_without_a_place_names_its_file() -> None:

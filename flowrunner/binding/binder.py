@@ -172,7 +172,7 @@ def _params(work: Work, model: Model | None) -> dict[str, Any]:
 
 def _told(work: Work, problem: Problem) -> Problem:
     step = work.cell.step
-    return replace(problem, cells=(work.cell.id,), of=len(work.binder.graph.index.cells[step.id]), step=step.span)
+    return replace(problem, cells=(work.cell.id,), of=len(work.binder.graph.index.cells[step.id]), step=step.whole)
 
 
 def _write_labels(work: Work, model: Model, params: dict[str, Any]) -> None:

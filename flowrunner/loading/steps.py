@@ -65,6 +65,7 @@ def _step(name: str, node: Node, span: Span, fields: Fields) -> Step:
     return Step(
         id=name,
         span=span,
+        body=mapping.span,
         model=model if model is not None else Scalar(None, span),
         provider=provider,
         provider_span=entries["provider"].span if "provider" in entries else None,
