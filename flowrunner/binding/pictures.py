@@ -38,10 +38,20 @@ def field(work: Work, model: Model, param: Param, path: Path) -> Any:
     if takes_list:
         return found if is_list or not found or found[0] is UNTOLD else _unwrapped(work, param, path)
     if len(found) > 1 or (is_list and found):
-        hint = f"choose one: ${param.step}.1" if isinstance(param, StepRef) else "keep one of them"
-        work.fields.add("one-image", f"{path[0]} takes one image; {_shown(param)} is {len(found)}", param.span, hint)
+        message = f"{path[0]} takes one image; {_shown(param)} is {len(found)}"
+        work.fields.add("one-image", message, param.span, _one_of(work, param))
         return work.unknown(path)
     return found[0] if found else NOTHING
+
+
+def _one_of(work: Work, param: Param) -> str:
+    if not isinstance(param, StepRef):
+        return "keep one of them"
+    if param.selector is not Selector.GATHER:
+        return f"choose one: ${param.step}.1"
+    step = work.cell.step
+    lacking = [name for name in work.binder.graph.pipeline.steps[param.step].across if name not in step.across]
+    return f"write ${param.step}, and add {' and '.join(lacking)} to across of {step.id}"
 
 
 def _meant(work: Work, param: Param, path: Path) -> tuple[list[Any], bool]:

@@ -189,13 +189,17 @@ def test_what_is_a_list_needs_no_brackets(text: str) -> None:
     [
         ("[$a, $a]", "takes one image; this is a list of 2"),
         ("[$a]", "write $a"),
-        ("$m.images", "takes one image; $m.images is 2"),
+        ("$m.images", "takes one image; $m.images is 2 choose one: $m.1"),
+        ("$c.*", "takes one image; $c.* is 2 write $c, and add n and p to across of e"),
         ('"{{ vars.two }}"', "takes one image; "),
     ],
 )
 def test_one_image_is_not_a_list(text: str, words: str) -> None:
     step = f"e: {{model: {EDITOR}, with: {{prompt: x, imageUrl: {text}}}}}"
-    head = f"vars: {{two: [photo.png, tall.png]}}\nsteps: {{a: {{model: {PRO}, with: {{prompt: x}}}},"
+    head = "vars: {two: [photo.png, tall.png]}\naxes: {n: [a, b], p: [c]}\n"
+    head += (
+        f"steps: {{a: {{model: {PRO}, with: {{prompt: x}}}}, c: {{model: {PRO}, across: [n, p], with: {{prompt: x}}}},"
+    )
     found = Binding(f"{head} m: {{model: {PRO}, variants: 2, with: {{prompt: x}}}}, {step}}}").fault
     assert found.code == "one-image"
     assert words in f"{found.message} {found.hint}"
