@@ -5,7 +5,7 @@ from typing import Any
 from flowrunner.binding.bound import Bound, images_in, size_of, standing
 from flowrunner.binding.work import Work
 from flowrunner.call import Link
-from flowrunner.catalog.faults import Fault
+from flowrunner.catalog.faults import Fault, label
 from flowrunner.catalog.model import Model
 from flowrunner.catalog.sizes import planned_images
 from flowrunner.loading.cells import Cell
@@ -15,6 +15,7 @@ from flowrunner.pipeline import AxisRef, InputRef, ListParam, Param, PickRule, S
 from flowrunner.problems import Severity, error, warning
 from flowrunner.providers.base import Transport
 from flowrunner.providers.registry import LOCAL, PROVIDERS
+from flowrunner.slotted import replace
 from flowrunner.source import Span
 
 _SHAPES = {
@@ -26,6 +27,10 @@ _SHAPES = {
     "landscape_16_9": 16 / 9,
 }
 """Ratios that the presets' own names say; their sizes in pixels are published nowhere."""
+
+
+_MADE = {"text": '~ ""', "a whole number": "| int", "a number": "| float"}
+"""What makes of another value what a schema asks for."""
 
 
 def judge(work: Work, model: Model, bound: Bound) -> None:
@@ -44,7 +49,7 @@ def judge(work: Work, model: Model, bound: Bound) -> None:
 def faults(work: Work, model: Model, params: dict[str, Any], whole: Span) -> None:
     """What a schema says against parameters, each fault where its value is written; `whole` is where they begin."""
     found = work.binder.faults(model, standing(params))
-    for fault in found:
+    for fault in (_unshown(work, model, fault) for fault in found):
         removed = _removed(work.cell, fault.missing) if model is work.cell.model and not fault.path else None
         if removed is not None:
             hint = fault.hint.replace("add", "write", 1)
@@ -63,6 +68,21 @@ def _removed(cell: Cell, name: str) -> Span | None:
     own = (one.params for one in reversed(cell.step.overrides) if one.at.items() <= cell.coordinates.items())
     given = next((params[name] for params in (*own, cell.step.params) if name in params), None)
     return given.param.span if given is not None and isinstance(given.param, Scalar) else None
+
+
+def _unshown(work: Work, model: Model, fault: Fault) -> Fault:
+    """A fault of an input without a value, told by its type: what stands in for the value is nobody's."""
+    kind = work.untold.get(fault.path)
+    if not kind or fault.about_key:
+        return fault
+    _, comma, wanted = fault.message.rpartition(", not ")
+    name = label(model, fault.path)
+    message = f"{name} is an input of type {kind}{comma}{wanted if comma else ''}"
+    made = next((_MADE[noun] for noun in wanted.split(" or ") if noun in _MADE), "")
+    expression = work.templates[fault.path].compiled.text.strip()[2:-2].strip(" -")
+    other = fault.hint if fault.hint.startswith(f"{name} takes") else "give the input another type"
+    hint = f"write '{{{{ {expression} {made} }}}}'" if made else other
+    return replace(fault, message=message, hint=hint)
 
 
 def _hidden(work: Work, fault: Fault) -> bool:

@@ -181,6 +181,34 @@ def test_the_type_of_an_unknown_input_is_checked(text: str, codes: list[str]) ->
     assert [problem.code for problem in bound.problems] == codes
 
 
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (
+            'safety_tolerance: "{{ inputs.n }}"',
+            "safety_tolerance is an input of type integer, not text",
+            "write '{{ inputs.n ~ \"\" }}'",
+        ),
+        (
+            "seed: '{{- inputs.word | default(1) }}'",
+            "seed is an input of type string, not a whole number",
+            "write '{{ inputs.word | default(1) | int }}'",
+        ),
+        (
+            "enable_safety_checker: '{{ inputs.n }}'",
+            "enable_safety_checker is an input of type integer, not true or false",
+            "give the input another type",
+        ),
+        ("image_size: '{{ inputs.n }}'", "image_size is an input of type integer", "image_size takes {width, height}"),
+    ],
+)
+def test_no_value_stands_in_a_message_for_one_that_is_not_given(text: str, message: str, hint: str) -> None:
+    head = "inputs: {word: , n: {type: integer}}\n"
+    found = Binding(f"{head}steps: {{a: {{model: {PRO}, with: {{prompt: x, {text}}}}}}}").fault
+    assert found.message == message
+    assert found.hint.startswith(hint)
+
+
 def test_a_model_that_is_not_known_yet_breeds_no_faults() -> None:
     text = (
         'inputs: {m: }\nsteps: {a: {model: "{{ inputs.m }}", with: {prompt: x, image_urls: [$b, photo.png], seed: 0}},'
