@@ -8,7 +8,7 @@ from flowrunner.binding.work import Work
 from flowrunner.call import Link
 from flowrunner.catalog import schema
 from flowrunner.catalog.model import Model
-from flowrunner.catalog.sizes import legal_size
+from flowrunner.catalog.sizes import legal_size, takes_size
 from flowrunner.graph import FromCell, FromOutside, Target, field_of
 from flowrunner.images import NoImage
 from flowrunner.nodes import MapNode, Node, Scalar, plain
@@ -25,6 +25,7 @@ from flowrunner.pipeline import (
     StepRef,
     Template,
 )
+from flowrunner.problems import error
 from flowrunner.source import Span
 
 
@@ -229,16 +230,18 @@ def size(work: Work, param: SizeOf, path: Path) -> Any:
     model = work.cell.model
     if not images or images[0] is UNTOLD or model is None:
         return work.unknown(path) if images else NOTHING
+    if not takes_size(model, path):
+        hint = "size_of stands where a width and a height are asked for"
+        fault = error("size-of", f"{path[0]} takes no width and height", param.span, hint)
+        work.misplaced.setdefault(str(path[0]), []).append(fault)
+        return work.unknown(path)
     image = images[0]
     if isinstance(image, Link):
         message = f"the size of {param.ref} is not known: it is a URL or an asset"
         work.fields.add("size-of", message, param.span, "write width and height")
         return work.unknown(path)
     legal = legal_size(model, path, size_of(image))
-    if legal is None:
-        hint = "size_of stands where a width and a height are asked for"
-        work.fields.add("size-of", f"{path[0]} takes no width and height", param.span, hint)
-        return work.unknown(path)
+    assert legal is not None
     if isinstance(image, Pending):
         return PendingSize(legal, image)
     return {"width": legal[0], "height": legal[1]} if image.width else work.unknown(path)

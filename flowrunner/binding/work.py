@@ -64,7 +64,8 @@ class Work:
         self.untold: dict[Path, str] = {}
         """Values of which nothing can be said, with the type of the input that they wait for, if it is one."""
         self.misplaced: dict[str, list[Problem]] = {}
-        """References that stand where no image is taken, by parameter."""
+        """References that stand where no image, or no size of one, is taken, by parameter. Where there is no such one,
+        that alone is told."""
         self.labels: list[str] = []
         """What a contact sheet calls the images that are sent, in order."""
 

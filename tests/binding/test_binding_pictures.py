@@ -374,6 +374,14 @@ def test_a_size_that_cannot_be_known_is_told(size: str, words: str) -> None:
     assert any(words in problem.message for problem in found)
 
 
+@pytest.mark.parametrize("ref", ["$a", "$inputs.far"])
+def test_of_a_size_of_in_a_misspelled_parameter_only_its_name_is_told(ref: str) -> None:
+    head = "inputs: {far: {type: image, default: 'https://x.y/z'}}\n"
+    head += f"steps: {{a: {{model: {PRO}, with: {{prompt: x}}}},"
+    found = Binding(f"{head} e: {{model: {PRO}, with: {{prompt: x, image_sise: {{size_of: {ref}}}}}}}}}").fault
+    assert (found.code, found.hint) == ("unknown-parameter", "did you mean image_size?")
+
+
 def test_the_picture_whose_size_is_taken_is_no_part_of_the_key() -> None:
     def call(name: str) -> str:
         step = f"{{model: {PRO}, with: {{prompt: y, image_size: {{size_of: $a}}}}}}"
