@@ -106,7 +106,7 @@ def _scalar(node: Scalar, fields: Fields) -> Param:
 
 
 def _mapping(node: MapNode, fields: Fields) -> Param:
-    if set(node.entries) == {"size_of"}:
+    if "size_of" in node.entries:
         return _size_of(node.entries["size_of"], node, fields)
     if set(node.entries) == {"file"} and isinstance(node.entries["file"], Scalar):
         return _text_file(node.entries["file"], node, fields)
@@ -115,6 +115,11 @@ def _mapping(node: MapNode, fields: Fields) -> Param:
 
 
 def _size_of(node: Node, whole: MapNode, fields: Fields) -> Param:
+    others = [name for name in whole.entries if name != "size_of"]
+    if others:
+        hint = f"leave out {' and '.join(others)}, or write width and height"
+        fields.add("size-of", "size_of stands alone: it gives width and height", whole.key("size_of"), hint)
+        return Faulty(whole.span)
     text = node.value if isinstance(node, Scalar) else None
     ref = reference(text, node.span) if isinstance(text, str) else None
     if ref is None or (isinstance(ref, StepRef) and ref.is_list):

@@ -88,7 +88,6 @@ def test_each_kind_of_value_is_told_apart() -> None:
     assert isinstance(param("{a: $base}"), MapParam)
     assert isinstance(param("{file: a.md}"), TextFile)
     assert isinstance(param("{size_of: $base}"), SizeOf)
-    assert isinstance(param("{size_of: $base, more: 1}"), MapParam)
     assert isinstance(param("{file: [a]}"), MapParam)
 
 
@@ -116,6 +115,7 @@ def test_references_and_templates_are_found_at_any_depth() -> None:
         ("{size_of: base}", "size-of", "base"),
         ("{size_of: $base.*}", "size-of", "$base.*"),
         ("{size_of: 12}", "size-of", "12"),
+        ("{width: 3, size_of: $base}", "size-of", "size_of"),
         ('{file: "{{ vars.x }}"}', "file", '"{{'),
         ("{file: 12}", "type", "12"),
     ],
