@@ -156,6 +156,12 @@ def join(value: Any, at: At, separator: Any = "") -> str:
         raise problem(
             at, f"join takes at most {_JOINED:,} items, and {at.words} has {len(items):,}", code="template-limit"
         )
+    if scalar(separator) is None:
+        raise problem(at, f"the separator of join is {kind(separator)}", 'write a text, as in join(", ")')
+    wrong = next((number for number, item in enumerate(items) if scalar(item) is None), None)
+    if wrong is not None:
+        message = f"item {wrong + 1} of {at.words} is {kind(items[wrong])} and cannot be joined"
+        raise problem(at, message, "write a text in its place, or leave it out of the list")
     return _joined(items, text(separator, at), at)
 
 

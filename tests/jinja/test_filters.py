@@ -19,6 +19,7 @@ SCOPE: dict[str, Any] = {
         "many": ["y" * 1000] * 100_000,
         "huge": 9007199254740992,
         "list": [None],
+        "mixed": ["x", {"a": 1}],
         "nested": {"deep": {"x": 1}},
     }
 }
@@ -96,7 +97,10 @@ def test_a_filter_or_operator_gives(text: str, expected: object) -> None:
         ("vars.null | upper", "vars.null is null here"),
         ("vars.map | lower", "vars.map is a mapping and cannot stand in text"),
         ("vars.tags | trim", "vars.tags is a list and cannot stand in text"),
-        ("vars.list | join", "vars.list is null here"),
+        ("vars.list | join", "item 1 of vars.list is null and cannot be joined"),
+        ("vars.mixed | join(', ')", "item 2 of vars.mixed is a mapping and cannot be joined"),
+        ("vars.tags | join(none)", "the separator of join is null"),
+        ("vars.empty | join(vars.map)", "the separator of join is a mapping"),
         ("'abc' | join('-')", "join takes a list, and 'abc' is text"),
         ("vars.map | first", "first takes a list, and vars.map is a mapping"),
         ("vars.name | last", "last takes a list, and vars.name is text"),
