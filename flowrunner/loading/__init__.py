@@ -98,11 +98,20 @@ def _text(entries: Mapping[str, Node], key: str, fields: Fields) -> str | None:
 
 
 def _includes(files: Files, node: Node | None, fields: Fields) -> list[decode.Shared]:
-    return [_include(files, path, span, fields) for path, span in (fields.names(node, "include") if node else ())]
+    found = []
+    listed: dict[str, Span] = {}
+    for path, span in fields.names(node, "include") if node else ():
+        real = data.located(path, span, fields, data.SHARED)
+        if real is not None and real in listed:
+            fields.add("include-clash", f"{path} is listed twice", span, f"it stands first at {listed[real]}")
+            continue
+        if real is not None:
+            listed[real] = span
+        found.append(_include(files, path, real, span, fields))
+    return found
 
 
-def _include(files: Files, path: str, span: Span, fields: Fields) -> decode.Shared:
-    real = data.located(path, span, fields, data.SHARED)
+def _include(files: Files, path: str, real: str | None, span: Span, fields: Fields) -> decode.Shared:
     root = data.nodes(files, real, span, fields) if real else None
     mapping = fields.mapping(root, f"{path}, as an include,") if root is not None else None
     if mapping is None:

@@ -178,6 +178,13 @@ def test_two_includes_with_the_same_name_are_an_error_unless_the_pipeline_says_w
     assert faults(f"include: [one.yaml, two.yaml]\n{part}\n{STEP}", files) == []
 
 
+@pytest.mark.parametrize("again", ["brand.yaml", "./brand.yaml"])
+def test_an_include_that_is_listed_twice_is_told_as_that(again: str) -> None:
+    found = fault(f"include: [brand.yaml, {again}]\n{STEP}", {"brand.yaml": BRAND})
+    assert (found.message, found.span and found.span.column) == (f"{again} is listed twice", 23)
+    assert found.hint == "it stands first at show.yaml:3:11"
+
+
 @pytest.mark.parametrize("key", ["steps", "include", "inputs", "outputs", "name", "provider", "budget"])
 def test_an_include_holds_nothing_else(key: str) -> None:
     found = fault(f"include: a.yaml\n{STEP}", {"a.yaml": f"flowrunner: 1\n{key}: x\n"})
