@@ -97,6 +97,8 @@ def _from(node: MapNode, files: Files, fields: Fields, *, measured: bool) -> lis
         fields.add("axis-from", "* and ? may stand in the last part of the path only", at)
     elif "key" in node.entries and suffix != "csv":
         fields.add("axis-from", "key names the column of a CSV file", node.key("key"))
+    elif suffix == "csv" and ("*" in last or "?" in last):
+        fields.add("axis-from", "patterns are not for CSV: one file holds all values", at, "name that file")
     elif suffix == "csv":
         return _csv(path, node, at, files, fields)
     elif "*" in last or "?" in last or suffix in _IMAGES:

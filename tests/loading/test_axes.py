@@ -170,6 +170,7 @@ def test_paths_are_relative_to_the_file_that_names_them() -> None:
         ("{from: 12}", "type"),
         ("{from: nowhere.csv, key: a}", "file"),
         ("{from: l.csv}", "axis-from"),
+        ("{from: '*.csv', key: locale}", "axis-from"),
         ("{from: l.csv, key: lang}", "axis-from"),
         ("{from: l.csv, key: b}", "axis-id"),
         ("{from: bad.csv, key: a}", "csv"),
