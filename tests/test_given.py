@@ -64,6 +64,11 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 # Values
 
 
+def test_no_image_has_an_empty_path(desk: Desk) -> None:
+    with pytest.raises(UsageError, match=r"^input extra is the path or URL of an image; '' is not$"):
+        desk.give({"extra": ""})
+
+
 def test_defaults_have_values_and_are_not_recorded(desk: Desk) -> None:
     found = desk.give()
     assert {name: value.data for name, value in found.values.items()} == {

@@ -84,7 +84,7 @@ def mismatch(spec: InputSpec, value: object) -> str:
         InputType.BOOLEAN: bool,
     }
     nouns = {"string": "text", "image": "the path or URL of an image", "boolean": "true or false"}
-    wrong = not isinstance(value, kinds[spec.type])
+    wrong = not isinstance(value, kinds[spec.type]) or (spec.type is InputType.IMAGE and not value)
     if wrong or (isinstance(value, bool) and spec.type is not InputType.BOOLEAN):
         wanted = nouns.get(spec.type, "a whole number" if spec.type is InputType.INTEGER else "a number")
         return f"input {spec.name} is {wanted}; {value!r} is not"

@@ -55,6 +55,7 @@ def test_a_default_of_null_is_a_default() -> None:
         ("{type: integer}", 2**53 + 1),
         ("{type: boolean}", 1),
         ("{type: image}", 5),
+        ("{type: image}", ""),
         ("{enum: [a, b]}", "c"),
         ("{enum: [1, 2]}", 3),
         ("{type: integer, minimum: 2}", 1),
