@@ -1,12 +1,13 @@
 """The choices among candidates: by the pipeline, by its checks, by a person, whose word stands in the lock."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from flowrunner.artifact import Artifact
 from flowrunner.checks.verdict import Result, Verdicts, first_passing, of
 from flowrunner.decisions import Choice, PickState
 from flowrunner.loading.cells import Cell
 from flowrunner.pipeline import PickRule
+from flowrunner.slotted import replace
 from flowrunner.store.locked import Lock
 
 _CHANGED = "the request behind the pick has changed"
@@ -49,6 +50,12 @@ class Choices:
             return None
         written = self._lock.picks.get(cell.id)
         return _stale(_CHANGED) if written and key and written.for_ not in ("", key) else PickState(choice=Choice.NEW)
+
+
+def without_refusals(lock: Lock, cells: Collection[str]) -> Lock:
+    """The lock as it holds for cells that are made anew: whoever refused all candidates has not seen the new ones."""
+    picks = {name: pick for name, pick in lock.picks.items() if name not in cells or pick.image is not None}
+    return lock if len(picks) == len(lock.picks) else replace(lock, picks=picks)
 
 
 def _stale(why: str) -> PickState:

@@ -81,7 +81,7 @@ def _stands_by_itself(result: CellResult | None) -> bool:
 
 def _picks(lock: Lock, cells: Mapping[str, LockedCell], results: Mapping[str, CellResult]) -> dict[str, Pick]:
     """A pick belongs to a key: where a step was renamed it moves along. One written by hand is completed."""
-    kept = {name: pick for name, pick in lock.picks.items() if not _is_void(pick, results.get(name))}
+    kept = {name: pick for name, pick in lock.picks.items() if not _is_void(pick, cells.get(name), results.get(name))}
     picks = {name: _completed(pick, cells.get(name), results.get(name)) for name, pick in kept.items()}
     by_key = {cell.key: name for name, cell in cells.items()}
     for name, pick in tuple(picks.items()):
@@ -93,9 +93,17 @@ def _picks(lock: Lock, cells: Mapping[str, LockedCell], results: Mapping[str, Ce
     return picks
 
 
-def _is_void(pick: Pick, result: CellResult | None) -> bool:
-    """The checks chose it, and now they choose otherwise, or none."""
-    return pick.by == BY_CHECK and result is not None and bool(result.verdicts)
+def _is_void(pick: Pick, cell: LockedCell | None, result: CellResult | None) -> bool:
+    """The checks chose it, and now they choose otherwise, or none; or all candidates were refused, and these are
+    others."""
+    if pick.by == BY_CHECK:
+        return result is not None and bool(result.verdicts)
+    return pick.image is None and cell is not None and pick.for_ in ("", cell.key) and _is_made_anew(result)
+
+
+def _is_made_anew(result: CellResult | None) -> bool:
+    planned = result.planned if result is not None and any(result.outcomes) else None
+    return planned is not None and planned.decision is Decision.RUN and not planned.remake
 
 
 def _completed(pick: Pick, cell: LockedCell | None, result: CellResult | None) -> Pick:

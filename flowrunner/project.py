@@ -372,19 +372,20 @@ def looking(opened: Opened, ledger: "Ledger") -> "Planner":
 
 def planner(opened: Opened, ledger: "Ledger", judges: "Judges | None" = None) -> "Planner":
     """A planner over what is known here. Without `judges` nobody looks at a picture: the lock says which passed."""
+    from flowrunner.choices import without_refusals
     from flowrunner.known import Known
     from flowrunner.missing import standing
     from flowrunner.planning import Planner
 
-    options, asked = opened.options, opened.project.asked
+    options, asked, forced = opened.options, opened.project.asked, opened.forced()
     history = Known(ledger, simulated=options.simulate, resend=options.resend, asked=asked.keys)
     return Planner(
         graph=opened.graph,
         binder=opened.binder,
-        lock=standing(opened.lock, history.outcome, opened.project.has),
+        lock=without_refusals(standing(opened.lock, history.outcome, opened.project.has), forced),
         history=history,
         prices=opened.project.settings.prices,
-        force=opened.forced(),
+        force=forced,
         frozen=opened.options.frozen,
         judges=judges,
     )

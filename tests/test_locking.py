@@ -113,3 +113,12 @@ def test_a_pick_written_by_hand_is_completed() -> None:
     show.run()
     cell = show.lock.cells["a"]
     assert show.lock.picks["a"] == Pick(image=2, digest=cell.samples[1].images[0].sha256, for_=cell.key)
+
+
+def test_all_candidates_being_refused_is_forgotten_where_others_are_made_and_only_there() -> None:
+    text = f"steps: {{a: {pro(', variants: 2, pick: human')}, b: {pro(', pick: human', 'other')}}}"
+    show = locked(text)
+    refused = {name: Pick(image=None, why="too dark", for_=cell.key) for name, cell in show.lock.cells.items()}
+    show.lock = replace(show.lock, picks=refused)
+    show.run(force=["a"])
+    assert show.lock.picks == {"b": refused["b"]}

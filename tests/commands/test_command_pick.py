@@ -102,6 +102,14 @@ def test_where_no_candidate_will_do_the_next_run_makes_others(folder: Path) -> N
     assert said.endswith("next  flowrunner run picked.yaml --force scene --simulate\n")
 
 
+def test_candidates_that_are_made_anew_are_not_taken_for_those_that_were_refused(folder: Path) -> None:
+    cli("pick", "picked.yaml", "--from", "-", "--simulate", cwd=folder, stdin="scene/lamp none\nscene/vase none\n")
+    said = cli("run", "picked.yaml", "--force", "scene/lamp", "--simulate", cwd=folder).out
+    assert "none would do" not in next(line for line in said.splitlines() if line.startswith("wait  scene/lamp"))
+    listed = cli("pick", "picked.yaml", "--simulate", "--format", "json", cwd=folder).json["waiting"]
+    assert {cell["cell"]: cell["state"] for cell in listed} == {"scene/lamp": "new", "scene/vase": "none"}
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
