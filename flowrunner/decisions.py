@@ -110,6 +110,11 @@ class PlannedCell:
         return any(call.decision is not Decision.REUSE for call in self.calls)
 
     @property
+    def is_refused(self) -> bool:
+        """None of its candidates would do: it lacks others, not a choice."""
+        return self.decision is Decision.REUSE and self.pick is not None and self.pick.choice is Choice.NONE
+
+    @property
     def unpriced(self) -> int:
         return self.to_send if self.estimate is None else 0
 

@@ -162,6 +162,11 @@ class Review:
     def of(self, *standings: Standing) -> list[ReviewedCell]:
         return [cell for cell in self.cells.values() if cell.standing in standings]
 
+    @property
+    def to_choose(self) -> list[ReviewedCell]:
+        """Cells that ask for a choice: nobody has chosen, or refused all there is to choose from."""
+        return [cell for cell in self.of(Standing.CHOICE) if not cell.planned.is_refused]
+
     def step(self, name: str) -> list[ReviewedCell]:
         """The cells of a step, those apart that are not part of the plan."""
         return [self.cells[cell.id] for cell in self.plan.graph.index.cells[name] if cell.id in self.cells]

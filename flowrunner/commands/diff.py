@@ -61,7 +61,7 @@ def _next(arguments: argparse.Namespace, root: Path, one: "Comparison") -> list[
     path = Path(placed(root, one.file))
     is_open = any(cell.planned.calls_open and not cell.planned.behind_pick for cell in one.moving)
     lines = [command(arguments, path, "run")] if is_open else []
-    cells = [cell.cell for cell in one.to_choose]
+    cells = [cell.cell for cell in one.to_choose if not cell.planned.is_refused]
     return lines + [command(arguments, path, "pick", f'{cell} N --why "…"') for cell in cells[:1]]
 
 

@@ -5,6 +5,7 @@ With PATH alone it lists, and exits 4 while something waits. The lines of --from
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,15 +86,17 @@ def _show(arguments: argparse.Namespace, path: Path, pipeline: "PipelineFile", f
     print(f"{plural(len(found), 'cell')} wait{'s' if len(found) == 1 else ''} in {paint()(name, Tone.STRONG)}\n")
     for cell in found:
         print("\n".join(_cell(cell, pipeline.opened.project.root)) + "\n")
-    print(f"next  {_pick(arguments, path, found[0].cell)}")
+    print(f"next  {_choosing(arguments, path, pipeline, found)}")
 
 
 def _cell(cell: "WaitingCell", root: Path) -> list[str]:
     from flowrunner.decisions import Choice
     from flowrunner.report.columns import columns
+    from flowrunner.report.text import OTHERS
 
     why = {Choice.NEW: "", Choice.STALE: "stale", Choice.NONE: "none will do"}[cell.state]
     reason = ": ".join(part for part in (why, escape.line(cell.why, 400)) if part)
+    reason += f"; {OTHERS}" if cell.state is Choice.NONE else ""
     sheet = escape.visible(placed(root, cell.sheet)) if cell.sheet else "no sheet here: the pictures are missing"
     head = f"{paint()(escape.visible(cell.cell), Tone.NOTICE)}  {sheet}"
     rows = columns([_candidate(candidate, root) for candidate in cell.candidates], right=(0,))
@@ -162,24 +165,38 @@ def _record(arguments: argparse.Namespace, path: Path) -> int:
         print(f"pick  {escape.visible(cell)}  {chosen}{why}")
         if cell in failed:
             print(f"      = its checks fail it: {escape.line(failed[cell], 300)}; choose another, or loosen the check")
-    print(f"next  {_next(arguments, path, after, picks, [cell.cell for cell in left])}")
+    print(f"next  {_next(arguments, path, after, picks, left)}")
     return 0
 
 
 def _next(
-    arguments: argparse.Namespace, path: Path, pipeline: "PipelineFile", picks: "Mapping[str, Pick]", left: list[str]
+    arguments: argparse.Namespace,
+    path: Path,
+    pipeline: "PipelineFile",
+    picks: "Mapping[str, Pick]",
+    left: list["WaitingCell"],
 ) -> str:
     """Another choice while one is open; then the run, which makes new candidates only where it is told to."""
-    others = [cell for cell in left if cell not in picks]
-    if others:
-        return _pick(arguments, path, others[0])
-    if any(pick.image is not None for pick in picks.values()):
+    if not _first(left) and any(pick.image is not None for pick in picks.values()):
         return command(arguments, path, "run")
-    return paying(arguments, path, pipeline.opened, [pipeline.opened.graph.cells[cell] for cell in picks])
+    return _choosing(arguments, path, pipeline, left)
 
 
-def _pick(arguments: argparse.Namespace, path: Path, cell: str) -> str:
-    return command(arguments, path, "pick", f'{cell} N --why "…"')
+def _choosing(
+    arguments: argparse.Namespace, path: Path, pipeline: "PipelineFile", left: Sequence["WaitingCell"]
+) -> str:
+    """The first choice that is open; where all candidates were refused, what pays for others."""
+    first = _first(left)
+    if first:
+        return command(arguments, path, "pick", f'{first} N --why "…"')
+    return paying(arguments, path, pipeline.opened, [pipeline.opened.graph.cells[cell.cell] for cell in left])
+
+
+def _first(left: Sequence["WaitingCell"]) -> str:
+    """The first cell that nobody has answered for."""
+    from flowrunner.decisions import Choice
+
+    return next((cell.cell for cell in left if cell.state is not Choice.NONE), "")
 
 
 def _wishes(arguments: argparse.Namespace) -> list["Wish"]:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from flowrunner import money, problems
 from flowrunner.commands import ending, pipelines
-from flowrunner.commands.arguments import BARE, add_binding, add_format, add_paths, add_run, command, missed, options_of
+from flowrunner.commands.arguments import (
+    BARE,
+    add_binding,
+    add_format,
+    add_paths,
+    add_run,
+    command,
+    missed,
+    options_of,
+    paying,
+)
 from flowrunner.commands.output import paint
 from flowrunner.commands.pipelines import Ended
 from flowrunner.errors import FlowError
@@ -124,7 +134,10 @@ def _next(arguments: argparse.Namespace, path: Path, opened: "Opened", found: "P
         return command(arguments, path, f"run{forced}{' --on-unknown resend' if opened.options.resend else ''}")
     if missing:
         return missed(arguments, path, opened, found.anew)
-    return command(arguments, path, "pick") if waits(found) else ""
+    waiting = waits(found)
+    if waiting and all(cell.is_refused for cell in waiting):
+        return paying(arguments, path, opened, [cell.cell for cell in waiting])
+    return command(arguments, path, "pick") if waiting else ""
 
 
 def _is_stuck(cell: "PlannedCell") -> bool:

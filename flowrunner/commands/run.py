@@ -224,8 +224,7 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     from flowrunner.store.records import RunStatus
 
     if result.status is RunStatus.WAITING:
-        first = f'{session.waits[0].cell} N --why "…"' if session.waits else ""
-        return command(arguments, path, "pick", *([first] if first else []))
+        return _choosing(arguments, path, session, result)
     failures = [failure for found in result.results.values() for failure in found.failures]
     doubtful = [one for one in failures if one.refund or one.billed is Billed.MAYBE]
     if doubtful:
@@ -253,6 +252,17 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     changed = [lock] if result.lock_written and not result.opened.edition.trial else []
     changed += [_quoted(session.progress.facts.place(result.previews))] if result.previews else []
     return f"git add {' '.join(changed)}" if changed else ""
+
+
+def _choosing(arguments: argparse.Namespace, path: Path, session: "Session", result: "RunResult") -> str:
+    """The first choice that is open; where all candidates were refused, what pays for others."""
+    planned = {name: found.planned for name, found in result.results.items() if found.planned is not None}
+    refused = [one.cell for one in planned.values() if one.is_refused]
+    names = {cell.id for cell in refused}
+    first = next((one.cell for one in session.waits if one.cell not in names), "")
+    if refused and not first:
+        return paying(arguments, path, result.opened, refused)
+    return command(arguments, path, "pick", *([f'{first} N --why "…"'] if first else []))
 
 
 def _quoted(path: Path | str) -> str:

@@ -13,7 +13,7 @@ from flowrunner.ended import CellResult, Status
 from flowrunner.events import Waits
 from flowrunner.progress.facts import Facts
 from flowrunner.report.groups import billed, plural
-from flowrunner.report.text import remedy
+from flowrunner.report.text import OTHERS, remedy
 
 if TYPE_CHECKING:
     from flowrunner.result import Drift, RunResult
@@ -90,11 +90,14 @@ def _waiting(waits: Sequence[Waits], result: "RunResult", facts: Facts) -> list[
 
 
 def _choice(waits: Waits, result: CellResult, facts: Facts) -> str:
-    """`choose one of 4: …/candidates.png`, and what became of an earlier choice."""
+    """`choose one of 4: …/candidates.png`, and what became of an earlier choice; who refused all is not asked again."""
     pick = result.planned.pick if result.planned else None
     earlier = {Choice.STALE: "stale", Choice.NONE: "none would do"}.get(pick.choice, "") if pick else ""
-    why = ": ".join(part for part in (earlier, escape.line(pick.why, 200) if pick else "") if part)
+    said = escape.line(pick.why, 200) if pick else ""
+    why = ": ".join(part for part in (earlier, said) if part)
     sheet = escape.visible(facts.place(waits.sheet))
+    if result.planned is not None and result.planned.is_refused:
+        return f"none of {waits.candidates} would do: {sheet}  ({'; '.join(part for part in (said, OTHERS) if part)})"
     return f"choose one of {waits.candidates}: {sheet}" + (f"  ({why})" if why else "")
 
 

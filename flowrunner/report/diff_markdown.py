@@ -15,7 +15,7 @@ from flowrunner.report.causes import Cause, causes, steps_of
 from flowrunner.report.diff_text import choice, ends_told
 from flowrunner.report.drawings import drawing, entities
 from flowrunner.report.groups import plural
-from flowrunner.report.text import price
+from flowrunner.report.text import OTHERS, price
 from flowrunner.report.verdict import pictures, statement, verdict, whole
 
 LONGEST = 60_000
@@ -82,10 +82,9 @@ def _unread(one: Unread, room: int) -> str:
 
 def _asked(found: Sequence[Comparison], next_commands: Mapping[str, Sequence[str]], room: int) -> str:
     """The choices that the change asks for, and how to make them."""
-    waiting = [(one, cell) for one in found for cell in one.to_choose]
+    waiting = [(one, cell) for one in found for cell in one.to_choose if not cell.planned.is_refused]
+    refused = [cell for one in found for cell in one.to_choose if cell.planned.is_refused]
     run = [one for one in found if one.file in next_commands]
-    if not waiting and not run:
-        return ""
     lines = []
     if waiting:
         count = len(waiting)
@@ -93,7 +92,10 @@ def _asked(found: Sequence[Comparison], next_commands: Mapping[str, Sequence[str
         lines.append("")
         lines += [f"- {_choice(cell)}" for _, cell in waiting[: min(room, 12)]]
         lines += [*_more(count - min(room, 12), "- and {} more"), ""]
-    return "\n".join([*lines, *_commands([line for one in run for line in next_commands[one.file]], room)])
+    if refused:
+        named = _named([cell.cell for cell in refused], min(room, 12))
+        lines += [f"**No candidate would do** of {named}: {OTHERS.replace('--force', '`--force`')}.", ""]
+    return "\n".join([*lines, *_commands([line for one in run for line in next_commands[one.file]], room)]).strip()
 
 
 def _when(waiting: Sequence[tuple[Comparison, ComparedCell]]) -> str:

@@ -15,6 +15,8 @@ _TONES = {
     Decision.REUSE: Tone.QUIET,
     Decision.SKIP: Tone.QUIET,
 }
+OTHERS = "a changed prompt or --force makes others"
+"""What to do where no candidate will do."""
 _WORDS = ("run", "await", "missing", "reuse", "skip")
 
 

@@ -177,6 +177,17 @@ def test_a_change_reads_as_it_should(studio: Studio, name: str) -> None:
     golden(GOLDEN / f"diff-{name}.md", studio.neutral(markdown.out))
 
 
+def test_whoever_refused_all_candidates_is_not_asked_for_a_choice(studio: Studio) -> None:
+    unchosen(studio)
+    studio.write({"picks": "scene/lamp none\nscene/vase 1\n"})
+    assert cli("pick", "spring.yaml", "--from", "picks", cwd=studio.root).exit_code == 0
+    said = studio.diff("spring.yaml", "--format", "markdown").out
+    others = "a changed prompt or `--force` makes others"
+    assert f"**No candidate would do** of scene/lamp: {others}." in said
+    assert "choice is needed" not in said
+    assert "flowrunner pick" not in said
+
+
 def test_machines_get_the_promised_shape(studio: Studio) -> None:
     word(studio)
     found = studio.diff("spring.yaml", "--format", "json").json

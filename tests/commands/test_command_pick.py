@@ -88,9 +88,11 @@ def test_choices_come_from_a_file_or_from_stdin(folder: Path) -> None:
 def test_a_refused_candidate_goes_on_waiting_and_shows_why(folder: Path) -> None:
     cli("pick", "picked.yaml", "scene/lamp", "none", "--why", "all too dark", "--simulate", cwd=folder)
     result = cli("pick", "picked.yaml", "--simulate", cwd=folder)
-    assert "\n  none will do: all too dark\n" in result.out
+    assert "\n  none will do: all too dark; a changed prompt or --force makes others\n" in result.out
     again = cli("run", "picked.yaml", "--simulate", cwd=folder)
-    assert "(none would do: all too dark)\n" in again.out
+    sheet = "outputs/simulated/picked/scene/lamp/candidates.png"
+    others = "a changed prompt or --force makes others"
+    assert f"wait  scene/lamp  none of 2 would do: {sheet}  (all too dark; {others})\n" in again.out
 
 
 def test_where_no_candidate_will_do_the_next_run_makes_others(folder: Path) -> None:
@@ -100,6 +102,19 @@ def test_where_no_candidate_will_do_the_next_run_makes_others(folder: Path) -> N
     lines = "scene/lamp none\nscene/vase none\n"
     said = cli("pick", "picked.yaml", "--from", "-", "--simulate", cwd=folder, stdin=lines).out
     assert said.endswith("next  flowrunner run picked.yaml --force scene --simulate\n")
+
+
+def test_whoever_refused_all_candidates_is_not_asked_again(folder: Path) -> None:
+    def following(*words: str, stdin: str = "") -> str:
+        return cli(*words, "--simulate", cwd=folder, stdin=stdin).out.splitlines()[-1].removeprefix("next").strip()
+
+    vase = 'flowrunner pick picked.yaml scene/vase N --why "…" --simulate'
+    assert following("pick", "picked.yaml", "scene/lamp", "none") == vase
+    assert following("run", "picked.yaml") == following("pick", "picked.yaml") == vase
+    assert following("plan", "picked.yaml") == "flowrunner pick picked.yaml --simulate"
+    others = "flowrunner run picked.yaml --force scene --simulate"
+    assert following("pick", "picked.yaml", "scene/vase", "none") == others
+    assert [following(verb, "picked.yaml") for verb in ("pick", "plan", "run")] == [others] * 3
 
 
 def test_candidates_that_are_made_anew_are_not_taken_for_those_that_were_refused(folder: Path) -> None:

@@ -16,6 +16,16 @@ def test_a_page_says_what_is_done_what_waits_and_what_the_rest_would_cost(folder
     golden(GOLDEN / "page.txt", outline(page_of(folder, "--simulate")))
 
 
+def test_whoever_refused_all_candidates_is_not_asked_again(folder: Path) -> None:
+    refused = cli("pick", "spring.yaml", "scene/vase", "none", "--simulate", cwd=folder)
+    assert refused.exit_code == 0
+    text = outline(page_of(folder, "--simulate"))
+    assert "of 1 picture no candidate would do; then 3 more would be rendered" in text
+    assert "\n## Choices\n" in text
+    assert "to choose" not in text
+    assert "\n2 choices already made\n" in text
+
+
 def test_before_the_first_run_a_page_is_a_storyboard_with_prices(folder: Path) -> None:
     golden(GOLDEN / "storyboard.txt", outline(page_of(folder)))
 

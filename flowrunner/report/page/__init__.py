@@ -105,7 +105,7 @@ def _rail(chapters: Sequence[Chapter]) -> Html:
 
 def _links(chapter: Chapter, *, alone: bool) -> Html:
     review = chapter.review
-    waiting = len(review.of(Standing.CHOICE))
+    waiting = len(review.to_choose)
     asks = any(cell.asks_a_person and cell.pictures for cell in review.cells.values())
     links = [tag("li", _link(chapter, "choices", "Choices", str(waiting) if waiting else ""))] if asks else []
     links += [tag("li", _link(chapter, "recipe", "Recipe"))]

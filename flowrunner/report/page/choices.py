@@ -16,8 +16,8 @@ _DIGITS = 12
 def choices(chapter: Chapter) -> Html | None:
     """Open choices first, then those that are made, which a reader may make otherwise. None where nobody is asked."""
     asked = [cell for cell in chapter.review.cells.values() if cell.asks_a_person and cell.pictures]
-    waiting = [cell for cell in asked if cell.standing is Standing.CHOICE]
-    made = [cell for cell in asked if cell.picked]
+    waiting = [cell for cell in asked if cell.standing is Standing.CHOICE and not cell.planned.is_refused]
+    made = [cell for cell in asked if cell.picked or cell.planned.is_refused]
     if not waiting and not made:
         return None
     return tag(

@@ -69,8 +69,11 @@ def _lines(box: Box, cells: Sequence[ReviewedCell]) -> tuple[str, str]:
 
 def _tally(cells: Sequence[ReviewedCell]) -> str:
     """`9 pictures, 3 to render`, in as few words as the step allows."""
+    asked = [cell for cell in cells if cell.standing is Standing.CHOICE]
+    refused = sum(cell.planned.is_refused for cell in asked)
     counts = {
-        "to choose": sum(cell.standing is Standing.CHOICE for cell in cells),
+        "to choose": len(asked) - refused,
+        "refused": refused,
         "failed": sum(cell.standing is Standing.FAILED for cell in cells),
         "to render": sum(cell.standing in (Standing.RENDER, Standing.LATER) for cell in cells),
         "left out": sum(cell.standing is Standing.SKIPPED for cell in cells),

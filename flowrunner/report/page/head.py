@@ -38,14 +38,17 @@ def _simulated() -> Html:
 def verdict(chapter: Chapter) -> str:
     """`3 pictures wait for a choice; then 9 more would be rendered (about $0.265).`"""
     plan, review = chapter.review.plan, chapter.review
-    choices = len(review.of(Standing.CHOICE))
+    choices = len(review.to_choose)
+    refused = len(review.of(Standing.CHOICE)) - choices
     before, after = plan.before_picks, plan.after_picks
     parts = [f"{_pictures(choices)} {_verb(choices, 'wait')} for a choice"] if choices else []
+    if refused:
+        parts.append(f"of {_pictures(refused)} no candidate would do")
     if before:
         parts.append(f"{_pictures(len(before))} would be rendered ({_price(chapter, before)})")
     if after:
         when = (
-            "then" if choices and not before else "after a choice" if len(plan.open_picks) == 1 else "after the choices"
+            "then" if parts and not before else "after a choice" if len(plan.open_picks) == 1 else "after the choices"
         )
         verb = "" if before else " would be rendered"
         parts.append(f"{when} {len(after):,} {'more' if parts else _noun(after)}{verb} ({_price(chapter, after)})")
@@ -86,7 +89,8 @@ def _counts(chapter: Chapter) -> list[tuple[str, str]]:
     review = chapter.review
     rows = [
         ("done", review.of(Standing.DONE)),
-        ("to choose", review.of(Standing.CHOICE)),
+        ("to choose", review.to_choose),
+        ("refused", [cell for cell in review.of(Standing.CHOICE) if cell.planned.is_refused]),
         ("to render", review.of(Standing.RENDER, Standing.LATER)),
         ("failed", review.of(Standing.FAILED)),
         ("not here", review.of(Standing.MISSING)),
