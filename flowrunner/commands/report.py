@@ -73,8 +73,10 @@ def _place(arguments: argparse.Namespace, opened: "Sequence[Opened]", *, several
     if arguments.file:
         return Path(arguments.file)
     first = opened[0]
-    folder = first.project.workspace.outputs_dir(first.pipeline.file, first.edition)
-    return first.project.root / "outputs" / _NAME if several else folder / _NAME
+    if several:
+        outputs = first.project.root / "outputs"
+        return (outputs / "simulated" if first.edition.simulated else outputs) / _NAME
+    return first.project.workspace.outputs_dir(first.pipeline.file, first.edition) / _NAME
 
 
 def _write(place: Path, text: str) -> None:

@@ -81,11 +81,18 @@ def test_why_the_last_run_gave_no_picture_is_told(tmp_path: Path, wire: Wire) ->
 def test_several_recipes_share_a_page_and_no_anchor(folder: Path) -> None:
     (folder / "summer.yaml").write_text(RECIPE.replace("name: spring", "name: summer"))
     result = cli("report", ".", "--simulate", cwd=folder)
-    assert (result.exit_code, result.out.split()[:2]) == (0, ["report", "outputs/report.html"])
-    page = (folder / "outputs" / "report.html").read_text()
+    assert (result.exit_code, result.out.split()[:2]) == (0, ["report", "outputs/simulated/report.html"])
+    page = (folder / "outputs" / "simulated" / "report.html").read_text()
     names = re.findall(r'\sid="([^"]*)"', page)
     assert len(names) == len(set(names))
     assert {*re.findall(r'(?:href="#|same="|labelledby="|large=")([^"]*)"', page)} <= {*names}
+
+
+def test_a_simulated_page_of_a_folder_does_not_take_the_place_of_the_real_one(folder: Path) -> None:
+    cli("report", ".", cwd=folder)
+    real = (folder / "outputs" / "report.html").read_bytes()
+    cli("report", ".", "--simulate", cwd=folder)
+    assert (folder / "outputs" / "report.html").read_bytes() == real
 
 
 def test_beside_the_pictures_the_page_survives_the_next_run(folder: Path) -> None:
