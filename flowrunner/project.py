@@ -300,6 +300,8 @@ def named(project: Project, path: Path) -> str:
     for suffix in SUFFIXES:
         twin = real.with_suffix(suffix)
         if twin != real and twin.exists() and real.suffix in SUFFIXES:
+            if not real.exists():
+                raise UsageError(f"{path} does not exist", f"did you mean {path.with_suffix(suffix)}?")
             message = f"{real.name} and {twin.name} would share one lock"
             name = real.relative_to(project.root).as_posix()
             raise InvalidPipeline([replace(error("twins", message, None, "rename one of them"), file=name)])

@@ -56,6 +56,13 @@ def test_two_pipelines_of_one_stem_are_an_error_that_names_both(tmp_path: Path) 
         assert {"show.yaml", "show.yml"} <= set(found.message.split())
 
 
+def test_a_pipeline_that_is_not_there_is_no_twin_of_the_one_that_is(tmp_path: Path) -> None:
+    project(tmp_path, {"show.yaml": PIPELINE})
+    with pytest.raises(UsageError, match=r"show\.yml does not exist") as caught:
+        open_pipeline(open_project(tmp_path, {}), tmp_path / "show.yml")
+    assert caught.value.hint == f"did you mean {tmp_path / 'show.yaml'}?"
+
+
 @pytest.mark.parametrize(("mark", "root"), [("flowrunner.toml", ""), (".git", ""), (None, "deep/down")])
 def test_the_root_is_the_nearest_folder_with_a_mark_else_the_pipelines_own(
     tmp_path: Path, mark: str | None, root: str
