@@ -7,6 +7,8 @@ from flowrunner.problems import Problem, error
 from flowrunner.source import Source, Span
 
 _UNQUOTED = re.compile(r"(?:[:\-,\[]\s+|^\s*)(\{[{%].*)")
+_MARK_OF_MERGE = re.compile(r"^(?:<{7} |={7}$|>{7} |\|{7} )", re.MULTILINE)
+MERGED = "a merge left its marks here"
 _ADVICE = {
     "mapping values are not allowed": "a colon and a blank begin a mapping: quote the text, or look at the indentation",
     "cannot start any token": "quote text that begins with @ or `; indent with blanks, not tabs",
@@ -16,7 +18,10 @@ _ADVICE = {
 
 
 def wrong(source: Source, fault: Any) -> Problem:
-    """What a `yaml.MarkedYAMLError` says."""
+    """What a `yaml.MarkedYAMLError` says; of what a merge left, no reader has anything sensible to say."""
+    merged = mark_of_merge(source)
+    if merged is not None:
+        return error("merge-marks", MERGED, merged, "keep one side of each, and delete the marks")
     mark = fault.problem_mark or fault.context_mark
     at = min(mark.index if mark else 0, len(source.text))
     span = Span(source, at, at)
@@ -30,6 +35,12 @@ def wrong(source: Source, fault: Any) -> Problem:
     hint = f"it begins at line {begun.line + 1}, column {begun.column + 1}" if begun and begun.index < at else ""
     hint = next((advice for words, advice in _ADVICE.items() if words in str(fault.problem)), hint)
     return error("yaml", f"not YAML: {fault.problem or 'unreadable'}{context}".replace("\n", " "), span, hint)
+
+
+def mark_of_merge(source: Source) -> Span | None:
+    """The first mark of a merge that somebody has not ended."""
+    found = _MARK_OF_MERGE.search(source.text)
+    return Span(source, found.start(), found.start() + 7) if found else None
 
 
 def unquoted(span: Span, whole: str) -> Problem:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from flowrunner.errors import InvalidPipeline
-from flowrunner.loading import document
+from flowrunner.loading import document, syntax
 from flowrunner.loading.fields import Fields
 from flowrunner.nodes import MapNode
 from flowrunner.problems import Problem, error, tidy
@@ -42,7 +42,6 @@ _TELLING = {
     ),
 }
 """What tells two versions of an entry apart."""
-_MARKER = re.compile(r"<{7} |={7}$|>{7} |\|{7} ")
 
 
 def parse(source: Source) -> tuple[Lock, list[Problem]]:
@@ -173,15 +172,11 @@ class _Blocks:
         return self._source.text[self._source.starts[block.first - 1] : self._end(block)].rstrip()
 
     def _has_markers(self) -> bool:
-        for number in range(1, len(self._source.starts) + 1):
-            if _MARKER.match(self._source.line(number)):
-                start = self._source.starts[number - 1]
-                hint = "with *.lock.yaml merge=union in .gitattributes there are none; else keep one side of each"
-                self._fields.add(
-                    "lock-conflict", "a merge left its marks here", Span(self._source, start, start + 7), hint
-                )
-                return True
-        return False
+        mark = syntax.mark_of_merge(self._source)
+        if mark is not None:
+            hint = "with *.lock.yaml merge=union in .gitattributes there are none; else keep one side of each"
+            self._fields.add("lock-conflict", syntax.MERGED, mark, hint)
+        return mark is not None
 
     def _read(self, block: _Block) -> None:
         fields = Fields()
