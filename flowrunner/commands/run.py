@@ -246,8 +246,8 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
         return command(arguments, path, "check")
     if result.status is not RunStatus.DONE:
         return command(arguments, path, "run")
-    if result.simulated:
-        return f"flowrunner plan {_quoted(path)}"
+    if result.simulated:  # the same in earnest
+        return command(argparse.Namespace(**{**vars(arguments), "simulate": False}), path, "plan")
     lock = _quoted(session.progress.facts.place(result.opened.lock_name))
     changed = [lock] if result.lock_written and not result.opened.edition.trial else []
     changed += [_quoted(session.progress.facts.place(result.previews))] if result.previews else []

@@ -243,6 +243,13 @@ def test_the_next_command_means_the_same_inputs(folder: Path) -> None:
     assert "--inputs 'it'\"'\"'s.yaml' --simulate\n" in result.out
 
 
+def test_after_a_simulated_run_the_same_inputs_and_limits_are_planned_in_earnest(folder: Path) -> None:
+    project(folder, {"asks.yaml": CHAIN.replace("steps:", "inputs: {season: {}}\nsteps:"), "in.yaml": "season: x\n"})
+    for given in ("-i season=x", "--inputs in.yaml --max-usd 5.00"):
+        result = ran(folder, f"asks.yaml {given} --simulate")
+        assert result.out.endswith(f"next  flowrunner plan asks.yaml {given}\n")
+
+
 def test_text_from_outside_reaches_no_terminal_as_it_is(folder: Path) -> None:
     project(folder, {"bad.yaml": ANNOYING})
     for form in ("text", "json"):
