@@ -241,6 +241,8 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
         return missed(arguments, path, result.opened, result.plan.anew)
     if result.status is RunStatus.REFUSED or (failures and all(one.moderated for one in failures)):
         return command(arguments, path, "plan")
+    if any("--simulate" in one.hint for one in failures):  # a simulator has answered a live run, and would again
+        return command(arguments, path, "run --simulate")
     failed = result.of(Status.FAILED, Status.UNKNOWN)
     if failed and all(one.failed_checks for one in failed):
         return command(arguments, path, "check")

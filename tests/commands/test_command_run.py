@@ -243,6 +243,13 @@ def test_the_next_command_means_the_same_inputs(folder: Path) -> None:
     assert "--inputs 'it'\"'\"'s.yaml' --simulate\n" in result.out
 
 
+def test_a_live_run_that_a_simulator_answered_is_not_suggested_again(folder: Path) -> None:
+    with served() as env:
+        result = ran(folder, "chain.yaml", {**env, "AIMLAPI_API_KEY": "k" * 20})
+    assert "the reply comes from a simulator, and this is a live run" in result.out
+    assert result.out.endswith("next  flowrunner run chain.yaml --simulate\n")
+
+
 def test_after_a_simulated_run_the_same_inputs_and_limits_are_planned_in_earnest(folder: Path) -> None:
     project(folder, {"asks.yaml": CHAIN.replace("steps:", "inputs: {season: {}}\nsteps:"), "in.yaml": "season: x\n"})
     for given in ("-i season=x", "--inputs in.yaml --max-usd 5.00"):
