@@ -26,7 +26,8 @@ class Given:
 
 def accept(pipeline: PipelineFile, selectors: Sequence[str], why: str) -> list[Given]:
     """Writes to the lock that the results of the selected cells stand, all that selectors name or none; cells whose
-    requests are as they were locked are passed over. UsageError for a selector of which none can be accepted."""
+    requests are as they were locked are passed over. UsageError for a selector of which none can be accepted, and where
+    none of all has changed."""
     opened = pipeline.opened
     by = git.user_name(opened.project.root) or ""
     asked = {selector: selected(opened.graph, [selector]) for selector in selectors}
@@ -37,7 +38,9 @@ def accept(pipeline: PipelineFile, selectors: Sequence[str], why: str) -> list[G
     for names in asked.values():
         reasons = [accepting.refused[name] for name in names if name in accepting.refused]
         if len(reasons) == len(names):
-            raise reasons[0]
+            told = reasons if not found else [fault for fault in reasons if not isinstance(fault, _Unchanged)]
+            if told:
+                raise told[0]
     opened.lock_file.update(lambda lock: _with(lock, {one.cell: one.said for one in found}))
     return found
 
@@ -63,6 +66,10 @@ def _with(lock: Lock, said: dict[str, Acceptance]) -> Lock:
 
 def _without(lock: Lock, names: set[str]) -> Lock:
     return replace(lock, accepts={name: one for name, one in lock.accepts.items() if name not in names})
+
+
+class _Unchanged(UsageError):
+    """There is nothing to accept: what is locked is what is asked for."""
 
 
 class _Accepting:
@@ -113,7 +120,7 @@ class _Accepting:
         if locked is None:
             raise UsageError(f"{name} has no locked result", f"flowrunner run {file}")
         if self._making.is_locked(bound):
-            raise UsageError(f"the request of {name} has not changed: what is locked is its own result")
+            raise _Unchanged(f"the request of {name} has not changed: what is locked is its own result")
         fault = _unfit(locked, len(bound.calls), bound.images)
         if fault:
             raise UsageError(f"{name} {fault}", f"flowrunner run {file}")

@@ -219,13 +219,21 @@ def test_what_cannot_be_accepted_is_said(folder: Path, words: str, message: str)
 
 
 def test_what_is_locked_already_accepted_or_new_is_not_accepted(folder: Path) -> None:
-    assert said(folder, "scene", "frame/lamp", "--why", "x").exit_code == 2
     assert said(folder, "scene", "--why", "x").exit_code == 0
     again = said(folder, "scene", "--why", "y")
     assert "scene/lamp is accepted: x\n     = flowrunner accept show.yaml scene/lamp --undo" in again.err
     assert "the request of frame/lamp has not changed" in said(folder, "frame", "--why", "x").err
     live = cli("accept", "show.yaml", "scene", "--why", "x", cwd=folder)
     assert live.err.startswith("error: scene/lamp has no locked result\n     = flowrunner run show.yaml")
+
+
+def test_what_has_not_changed_is_passed_over_where_something_else_has(folder: Path) -> None:
+    result = said(folder, "frame/lamp", "scene", "--why", "x")
+    assert (result.exit_code, result.err) == (0, "")
+    assert [line.split()[:2] for line in result.out.splitlines()[:-1]] == [
+        ["accept", "scene/lamp"],
+        ["accept", "scene/vase"],
+    ]
 
 
 @pytest.mark.parametrize(
