@@ -107,7 +107,8 @@ def _head(found: "Inspection") -> str:
     checks = sum(len(one.verdicts) for one in found.pictures)
     name = paint()(escape.line(pipeline.name), Tone.STRONG)
     looked_at = f"{plural(len(found.pictures), 'picture')}, {plural(checks, 'check')}: {tally}"
-    return f"{name}  {escape.visible(pipeline.file)}  {looked_at if checks else 'no picture to check'}"
+    none = "no picture to check" if found.opened.has_checks else "no step has a check"
+    return f"{name}  {escape.visible(pipeline.file)}  {looked_at if checks else none}"
 
 
 def _tail(arguments: argparse.Namespace, path: Path, found: "Inspection") -> list[str]:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_projects import CHECKED, FAULTY
+from command_projects import CHECKED, FAULTY, LOCAL
 from shapes import CHECK, RUN, fits, several
 from support import cli, golden, picture, project
 
@@ -45,6 +45,13 @@ def test_a_run_names_the_picture_that_failed_and_where_it_failed(folder: Path) -
     result = cli("run", "checked.yaml", cwd=folder)
     assert result.exit_code == 1
     golden(GOLDEN / "run-checked.txt", re.sub(r"r-[0-9a-f]{4}", "r-1234", shown(result.out)))
+
+
+def test_where_no_step_has_a_check_that_is_said(folder: Path) -> None:
+    project(folder, {"local.yaml": LOCAL})
+    assert cli("run", "local.yaml", cwd=folder).exit_code == 0
+    result = cli("check", "local.yaml", cwd=folder)
+    assert (result.exit_code, result.out) == (0, "local  local.yaml  no step has a check\n")
 
 
 def test_machines_get_the_promised_shape(folder: Path) -> None:
