@@ -366,7 +366,9 @@ class Run:
     def _notes(self, published: Published) -> list[str]:
         notes = list(published.failures)
         if published.left_out:
-            notes.append(f"{published.left_out} pictures are locked but not here; their copies are left out")
+            told = "1 picture is" if published.left_out == 1 else f"{published.left_out:,} pictures are"
+            whose = "its copy is" if published.left_out == 1 else "their copies are"
+            notes.append(f"{told} locked but not here; {whose} left out")
         if self.opened.edition.trial:
             where = self.opened.lock_name
             notes.append(f"a trial: other inputs than the lock has; its lock is {where} (--lock keeps the values)")

@@ -168,7 +168,7 @@ def test_bash_completes_file_names_for_a_path(tmp_path: Path) -> None:
         ("plan x.yaml --format xml", "flowrunner plan: --format: xml is none of text, json, markdown", ""),
         ("simulate --latency soon", "flowrunner simulate: --latency: soon is not a number of seconds", ""),
         ("graph x.yaml y.yaml", "flowrunner graph: nothing takes 'y.yaml'", ""),
-        ("runs shaw r-1", "flowrunner runs: ", ""),
+        ("runs shaw r-1", "flowrunner runs: there is no command shaw", "did you mean show?"),
         ("models show", "flowrunner models show: ID is missing", ""),
         ("models show flux-2-pro", "no model flux-2-pro", "did you mean blackforestlabs/flux-2-pro?"),
     ],

@@ -65,6 +65,8 @@ class Parser(argparse.ArgumentParser):
         if action.choices is None or value in action.choices:
             return
         choices = [str(choice) for choice in action.choices]
+        if isinstance(action.choices, Mapping):  # of commands below this one
+            raise self._mistake(f"there is no command {value}", nearest(value, choices) or self._help())
         message = f"{value} is none of {', '.join(choices)}"
         raise argparse.ArgumentError(action, message)
 

@@ -331,7 +331,7 @@ def _box(cells: Sequence[ComparedCell]) -> tuple[str, str]:
     follow = sum(cell.kind is Kind.RENDER and not cell.fields for cell in cells)
     new = sum(cell.kind is Kind.NEW for cell in cells)
     gone = sum(cell.kind is Kind.REMOVED for cell in cells)
-    counts = ((edited, "edited"), (follow, "follow"), (new, "new"))
+    counts = ((edited, "edited"), (follow, "follows" if follow == 1 else "follow"), (new, "new"))
     told = ", ".join(f"{number} {word}" for number, word in counts if number)
     kind = "edited" if edited or gone else "new" if new else "follows" if follow else ""
     told = f"{told} of {len(cells) - gone}" if told and len(cells) - gone > 1 else told

@@ -38,7 +38,7 @@ def pictures(cells: Sequence[ComparedCell]) -> str:
     counts = [
         (sum(bool(cell.fields) for cell in cells if cell.kind is Kind.RENDER), "edited"),
         (follow, "follows" if follow == 1 else "follow"),
-        *((sum(cell.kind is kind for cell in cells), word) for kind, word in _WORDS.items()),
+        *(_counted(kind, cells) for kind in _WORDS),
     ]
     return ", ".join(f"{number:,} {word}" for number, word in counts if number)
 
@@ -115,7 +115,13 @@ def _told_apart(found: Sequence[Piece]) -> list[Piece]:
     return shown_pieces
 
 
-_WORDS = {Kind.NEW: "new", Kind.REMOVED: "gone", Kind.RENAMED: "renamed", Kind.ACCEPTED: "accepted as they are"}
+_WORDS = {Kind.NEW: "new", Kind.REMOVED: "gone", Kind.RENAMED: "renamed", Kind.ACCEPTED: "accepted as it is"}
+_OF_SEVERAL = {**_WORDS, Kind.ACCEPTED: "accepted as they are"}
+
+
+def _counted(kind: Kind, cells: Iterable[ComparedCell]) -> tuple[int, str]:
+    number = sum(cell.kind is kind for cell in cells)
+    return number, (_WORDS if number == 1 else _OF_SEVERAL)[kind]
 
 
 def _recipes(found: Compared) -> str:
@@ -136,8 +142,8 @@ def _pictures(found: Compared) -> Iterable[str]:
     if follow:
         yield f"{plural(follow, 'picture')} {'follows' if follow == 1 else 'follow'}"
         noun = False
-    for kind, word in _WORDS.items():
-        number = sum(cell.kind is kind for cell in cells)
+    for kind in _WORDS:
+        number, word = _counted(kind, cells)
         if number and (kind is not Kind.RENAMED):
             yield f"{plural(number, 'picture') if noun else f'{number:,}'} {_are(number)} {word}"
             noun = False

@@ -305,6 +305,14 @@ def test_an_accepted_result_stands_and_nothing_follows(studio: Studio) -> None:
     assert "accepted: the picture stays" in studio.diff("spring.yaml", "--format", "markdown").out
 
 
+def test_one_picture_is_told_as_one(studio: Studio) -> None:
+    studio.edit("prompts/frame.md", "Extend", "Widen")
+    cli("accept", "spring.yaml", "frame/lamp", "--why", "says the same", cwd=studio.root)
+    said = studio.diff("spring.yaml", "--format", "markdown").out
+    assert "1 is accepted as it is" in said
+    assert '<b>sheet</b><br/>1 follows"' in said
+
+
 def test_a_base_that_is_not_valid_is_compared_by_its_lock(studio: Studio) -> None:
     studio.edit("spring.yaml", "[$scene]", "[$scen]")
     studio.commit("broken")

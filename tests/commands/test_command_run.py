@@ -250,6 +250,22 @@ def test_a_live_run_that_a_simulator_answered_is_not_suggested_again(folder: Pat
     assert result.out.endswith("next  flowrunner run chain.yaml --simulate\n")
 
 
+@pytest.mark.parametrize(
+    ("gone", "note"),
+    [
+        (["portrait"], "1 picture is locked but not here; its copy is left out"),
+        (["portrait", "dressed"], "2 pictures are locked but not here; their copies are left out"),
+    ],
+)
+def test_copies_that_cannot_be_made_are_counted(folder: Path, gone: list[str], note: str) -> None:
+    cells = ran(folder, "chain.yaml --simulate --format json").json["cells"]
+    for cell in (cell for cell in cells if cell["cell"] in gone):
+        (kept,) = (folder / ".flowrunner").rglob(f"{cell['images'][0]['sha256'][2:]}*")
+        kept.unlink()
+    shutil.rmtree(folder / "outputs")
+    assert f"note  {note}\n" in ran(folder, "chain.yaml --simulate").out
+
+
 def test_after_a_simulated_run_the_same_inputs_and_limits_are_planned_in_earnest(folder: Path) -> None:
     project(folder, {"asks.yaml": CHAIN.replace("steps:", "inputs: {season: {}}\nsteps:"), "in.yaml": "season: x\n"})
     for given in ("-i season=x", "--inputs in.yaml --max-usd 5.00"):
