@@ -137,7 +137,10 @@ def _next(arguments: argparse.Namespace, path: Path, opened: "Opened", found: "P
     waiting = waits(found)
     if waiting and all(cell.is_refused for cell in waiting):
         return paying(arguments, path, opened, [cell.cell for cell in waiting])
-    return command(arguments, path, "pick") if waiting else ""
+    if waiting:
+        return command(arguments, path, "pick")
+    unlocked = any(cell.cell.id not in opened.lock.cells for cell in found.of(Decision.REUSE))
+    return command(arguments, path, "run") if unlocked else ""  # it pays nothing, and writes the lock
 
 
 def _is_stuck(cell: "PlannedCell") -> bool:

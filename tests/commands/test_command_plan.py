@@ -45,6 +45,15 @@ def test_a_plan_with_nothing_to_do_names_no_next_command(folder: Path) -> None:
     assert result.out.endswith("\ntotal  nothing to pay\n")
 
 
+def test_a_lock_that_is_gone_comes_back_with_a_run_that_pays_nothing(folder: Path) -> None:
+    cli("run", "chain.yaml", "--simulate", cwd=folder)
+    (folder / ".flowrunner/simulated/chain.lock.yaml").unlink()
+    result = cli("plan", "chain.yaml", "--simulate", cwd=folder)
+    assert result.out.endswith("\ntotal  nothing to pay\nnext   flowrunner run chain.yaml --simulate\n")
+    cli("run", "chain.yaml", "--simulate", cwd=folder)
+    assert "next" not in cli("plan", "chain.yaml", "--simulate", cwd=folder).out
+
+
 def test_machines_get_the_promised_shape(folder: Path) -> None:
     result = cli("plan", "picked.yaml", "--format", "json", cwd=folder)
     fits(result.json, PLAN)
