@@ -157,7 +157,9 @@ def _tell(arguments: argparse.Namespace, place: Path, size: int, documents: list
         told = {"report": str(place), "bytes": size}
         print_json({**told, "pipelines": documents} if several else {**documents[0], **told})
     else:
-        print(f"report  {escape.visible(placed(place.parent.resolve(), place.name))}  {size / 1_000_000:.1f} MB")
+        from flowrunner.report.page import weight
+
+        print(f"report  {escape.visible(placed(place.parent.resolve(), place.name))}  {weight(size)}")
     if arguments.open:
         import webbrowser
 

@@ -78,6 +78,13 @@ def test_why_the_last_run_gave_no_picture_is_told(tmp_path: Path, wire: Wire) ->
     assert "the prompt is refused" in text
 
 
+def test_a_small_page_is_told_in_kilobytes(folder: Path) -> None:
+    said = report(folder).out
+    size = (folder / "page.html").stat().st_size
+    assert size < 100_000
+    assert said == f"report  page.html  {size / 1000:.0f} kB\n"
+
+
 def test_several_recipes_share_a_page_and_no_anchor(folder: Path) -> None:
     (folder / "summer.yaml").write_text(RECIPE.replace("name: spring", "name: summer"))
     result = cli("report", ".", "--simulate", cwd=folder)

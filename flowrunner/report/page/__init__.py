@@ -21,7 +21,7 @@ from flowrunner.report.page.shelf import Shelf, Supply
 from flowrunner.review import Review, Standing
 from flowrunner.slotted import dataclass
 
-__all__ = ["Kept", "Part", "Supply", "page"]
+__all__ = ["Kept", "Part", "Supply", "page", "weight"]
 
 _SIZE = Html("<!--size-->")
 """No text from outside can look like this: it is escaped."""
@@ -56,10 +56,11 @@ def page(parts: Sequence[Part]) -> str:
     )
     names = ", ".join(chapter.review.pipeline.name for chapter in chapters)
     text = f"<!doctype html>\n{_document(names, body, [rule for _, rule in drawn])}\n"
-    return text.replace(_SIZE, _told(len(text.encode())), 1)
+    return text.replace(_SIZE, weight(len(text.encode())), 1)
 
 
-def _told(size: int) -> str:
+def weight(size: int) -> str:
+    """Bytes of a page for people."""
     return f"{size / 1_000_000:.1f} MB" if size >= 100_000 else f"{size / 1000:.0f} kB"
 
 
