@@ -78,6 +78,17 @@ def test_why_the_last_run_gave_no_picture_is_told(tmp_path: Path, wire: Wire) ->
     assert "the prompt is refused" in text
 
 
+def test_what_is_left_out_is_counted_as_no_picture(tmp_path: Path) -> None:
+    recipe = RECIPE.replace(
+        "model: blackforestlabs/flux-2-edit\n", "model: blackforestlabs/flux-2-edit\n    when: WHEN\n"
+    )
+    recipe = recipe.replace("WHEN", "axis.size.px.width == 512")
+    text = outline(page_of(made(tmp_path, recipe, picks="scene/lamp 1\nscene/vase 1\n"), "--simulate"))
+    assert "flux-2-edit · 2 pictures · 2 left out · " in text
+    assert re.search(r"\nIn all\n5\n", text)
+    assert "still to come" not in text
+
+
 def test_a_small_page_is_told_in_kilobytes(folder: Path) -> None:
     said = report(folder).out
     size = (folder / "page.html").stat().st_size

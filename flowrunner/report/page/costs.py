@@ -7,7 +7,7 @@ from flowrunner.decisions import cost
 from flowrunner.report.page.chapter import Chapter
 from flowrunner.report.page.html import Html, scrolls, tag
 from flowrunner.report.text import price
-from flowrunner.review import ReviewedCell
+from flowrunner.review import ReviewedCell, Standing
 
 
 def costs(chapter: Chapter) -> Html:
@@ -26,7 +26,7 @@ def costs(chapter: Chapter) -> Html:
         "tr",
         tag("th", "In all", scope="row"),
         tag("td", class_="model"),
-        tag("td", f"{len(every):,}", class_="n"),
+        tag("td", _count(every), class_="n"),
         tag("td", _paid(chapter, every), class_="n"),
         tag("td", _open(chapter, every), class_="n"),
     )
@@ -46,10 +46,16 @@ def _row(chapter: Chapter, name: str, cells: Sequence[ReviewedCell]) -> Html:
         "tr",
         tag("th", tag("a", name, href=f"#{chapter.anchor('step', name)}"), scope="row"),
         tag("td", ", ".join(models[:2]) + ("…" if models[2:] else ""), class_="model"),
-        tag("td", f"{len(cells):,}", class_="n"),
+        tag("td", _count(cells), class_="n"),
         tag("td", "free" if is_free else _paid(chapter, cells), class_="n"),
         tag("td", _open(chapter, cells), class_="n"),
     )
+
+
+def _count(cells: Sequence[ReviewedCell]) -> str:
+    """The pictures that there are or will be: what is left out is none."""
+    found = sum(cell.standing is not Standing.SKIPPED for cell in cells)
+    return f"{found:,}" if found else "–"
 
 
 def _paid(chapter: Chapter, cells: Sequence[ReviewedCell]) -> str:

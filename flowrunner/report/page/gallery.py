@@ -31,7 +31,10 @@ def _step(chapter: Chapter, name: str, cells: Sequence[ReviewedCell]) -> Html:
     step = cells[0].cell.step
     models = list(dict.fromkeys(cell.model.short for cell in cells if cell.model))
     facts = [", ".join(models[:3]) + (f" and {len(models) - 3} more" if models[3:] else "")]
-    facts += [plural(len(cells), "picture")] if len(cells) > 1 else []
+    left_out = sum(cell.standing is Standing.SKIPPED for cell in cells)
+    if len(cells) > 1:
+        facts += [plural(len(cells) - left_out, "picture")] if left_out < len(cells) else []
+        facts += [f"{left_out:,} left out"] if left_out else []
     facts += [_tally(chapter, cells)]
     return tag(
         "section",

@@ -6,7 +6,7 @@ from flowrunner.graph import FromCell
 from flowrunner.report.page.chapter import Chapter, size
 from flowrunner.report.page.gallery import figure
 from flowrunner.report.page.html import Html, tag
-from flowrunner.review import Parent, ReviewedCell
+from flowrunner.review import Parent, ReviewedCell, Standing
 
 _MOST = 24
 """Pictures of one output; all of them stand in their step."""
@@ -18,10 +18,11 @@ def results(chapter: Chapter) -> Html | None:
     there = {name: [cell for cell in cells if cell.shown] for name, cells in found.items()}
     if not any(there.values()):
         return None
+    made = {name: sum(cell.standing is not Standing.SKIPPED for cell in cells) for name, cells in found.items()}
     return tag(
         "section",
         tag("h2", "Results"),
-        [_output(chapter, name, cells, len(found[name])) for name, cells in there.items() if cells],
+        [_output(chapter, name, cells, made[name]) for name, cells in there.items() if cells],
         id=chapter.anchor("results"),
         class_="results",
     )
