@@ -190,3 +190,18 @@ def test_all_examples_fit_on_one_page_before_their_first_run(tmp_path: Path) -> 
     names = re.findall(r'\sid="([^"]*)"', page)
     assert len(names) == len(set(names))
     assert {*re.findall(r'href="#([^"]*)"', page)} <= {*names}
+
+
+def test_what_was_paid_is_told_to_the_last_digit_and_what_no_reply_tells_is_counted(tmp_path: Path) -> None:
+    recipe = """\
+    flowrunner: 1
+    name: spring
+    provider: aimlapi
+    steps:
+      told: {model: blackforestlabs/flux-2-pro, with: {prompt: A T-Rex}}
+      untold: {provider: onemin, model: black-forest-labs/flux-2-pro/generate, with: {prompt: A T-Rex}}
+    """
+    text = outline(page_of(made(tmp_path, recipe, picks=""), "--simulate"))
+    assert "\nsimulated\n$0.031500, 1 not told\n" in text
+    assert " · simulated, how much was not told\n" in text
+    assert "\nIn all\n2\n$0.031500, 1 not told\n" in text

@@ -46,13 +46,19 @@ class Chapter:
             return "free, made on this machine"
         return self.about(cell.planned.estimate) if cell.planned.to_send else "nothing to pay"
 
-    def charged(self, cell: ReviewedCell) -> str:
-        """What was paid for a picture; empty where nobody is paid."""
-        if not cell.paid:
-            return ""
-        if None in cell.paid.values():
+    def charged(self, *cells: ReviewedCell) -> str:
+        """What was paid for pictures: `paid $0.025200, 1 not told`; empty where nobody is paid."""
+        told = self.charges(*cells)
+        if told and all(amount is None for cell in cells for amount in cell.paid.values()):
             return f"{self.word}, how much was not told"
-        return f"{self.word} {money.about(self.review.paid(cell.id))}"
+        return f"{self.word} {told}" if told else ""
+
+    def charges(self, *cells: ReviewedCell) -> str:
+        """The same without the word, to the last digit, a call that pictures share once; empty where nobody is paid."""
+        paid = {key: amount for cell in cells for key, amount in cell.paid.items()}
+        told = [amount for amount in paid.values() if amount is not None]
+        parts = [money.exact(sum(told))] if told else []
+        return ", ".join([*parts, f"{len(paid) - len(told):,} not told"] if len(told) < len(paid) else parts)
 
     def source(self, parent: Parent) -> str:
         """Where an image of a request comes from, in a word."""

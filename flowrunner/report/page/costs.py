@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from flowrunner import money
 from flowrunner.decisions import cost
 from flowrunner.report.page.chapter import Chapter
 from flowrunner.report.page.html import Html, scrolls, tag
@@ -27,7 +26,7 @@ def costs(chapter: Chapter) -> Html:
         tag("th", "In all", scope="row"),
         tag("td", class_="model"),
         tag("td", _count(every), class_="n"),
-        tag("td", _paid(chapter, every), class_="n"),
+        tag("td", chapter.charges(*every) or "–", class_="n"),
         tag("td", _open(chapter, every), class_="n"),
     )
     return tag(
@@ -47,7 +46,7 @@ def _row(chapter: Chapter, name: str, cells: Sequence[ReviewedCell]) -> Html:
         tag("th", tag("a", name, href=f"#{chapter.anchor('step', name)}"), scope="row"),
         tag("td", ", ".join(models[:2]) + ("…" if models[2:] else ""), class_="model"),
         tag("td", _count(cells), class_="n"),
-        tag("td", "free" if is_free else _paid(chapter, cells), class_="n"),
+        tag("td", "free" if is_free else chapter.charges(*cells) or "–", class_="n"),
         tag("td", _open(chapter, cells), class_="n"),
     )
 
@@ -56,17 +55,6 @@ def _count(cells: Sequence[ReviewedCell]) -> str:
     """The pictures that there are or will be: what is left out is none."""
     found = sum(cell.standing is not Standing.SKIPPED for cell in cells)
     return f"{found:,}" if found else "–"
-
-
-def _paid(chapter: Chapter, cells: Sequence[ReviewedCell]) -> str:
-    found = [amount for cell in cells for amount in cell.paid.values()]
-    if not found:
-        return "–"
-    untold = sum(amount is None for amount in found)
-    if untold == len(found):
-        return f"{untold} not told"
-    paid = money.exact(chapter.review.paid(*(cell.id for cell in cells)))
-    return f"{paid}, {untold} not told" if untold else paid
 
 
 def _open(chapter: Chapter, cells: Sequence[ReviewedCell]) -> str:

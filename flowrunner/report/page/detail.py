@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flowrunner import money
 from flowrunner.artifact import Artifact
 from flowrunner.call import File, Link
 from flowrunner.checks.verdict import Result, Verdict
@@ -152,11 +151,7 @@ def _about(chapter: Chapter, cell: ReviewedCell) -> Iterator[Html]:
 
 
 def _paid(chapter: Chapter, cell: ReviewedCell) -> str:
-    untold = sum(amount is None for amount in cell.paid.values())
-    if untold == len(cell.paid):
-        return "not told by the reply"
-    amount = money.exact(chapter.review.paid(cell.id))
-    return f"{amount}, and {untold} not told" if untold else amount
+    return "not told by the reply" if set(cell.paid.values()) == {None} else chapter.charges(cell)
 
 
 def _size(artifact: Artifact) -> str:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from flowrunner import money
 from flowrunner.checks.verdict import Result, of
 from flowrunner.pipeline import AxisValue
 from flowrunner.report.groups import plural
@@ -53,9 +52,9 @@ def _step(chapter: Chapter, name: str, cells: Sequence[ReviewedCell]) -> Html:
 
 def _tally(chapter: Chapter, cells: Sequence[ReviewedCell]) -> str:
     """What the step's pictures have cost, or would."""
-    paid = chapter.review.paid(*(cell.id for cell in cells))
+    paid = chapter.charged(*cells)
     if paid:
-        return chapter.charged(cells[0]) if len(cells) == 1 else f"{chapter.word} {money.about(paid)}"
+        return paid
     return "free, made on this machine" if all(cell.planned.is_local for cell in cells) else ""
 
 

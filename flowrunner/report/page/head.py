@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from flowrunner import money
 from flowrunner.decisions import PlannedCell, cost
 from flowrunner.report.groups import plural
 from flowrunner.report.page.chapter import Chapter
@@ -97,7 +96,7 @@ def _counts(chapter: Chapter) -> list[tuple[str, str]]:
         ("left out", review.of(Standing.SKIPPED)),
     ]
     found = [(name, f"{len(cells):,}") for name, cells in rows if cells]
-    paid = review.paid()
+    paid = chapter.charges(*review.cells.values())
     if paid:
-        found.append((chapter.word, money.about(paid)))
+        found.append((chapter.word, paid))
     return found
