@@ -54,7 +54,9 @@ class Repository:
             raise GitError(f"{name!r} is no name of a revision", "give a branch, a tag or a commit")
         found = _asked(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
         if found is None:
-            raise GitError(f"there is no revision {name} here", self._fetch(name))
+            raise GitError(
+                f"there is no revision {name} here", self._fetch(name) or "say which: --base REV or --head REV"
+            )
         return found.strip()
 
     def main(self) -> str:
@@ -64,7 +66,8 @@ class Repository:
         chosen = next((here[name] for name in MAIN if name in here), None)
         if chosen is None:
             branch = os.environ.get("GITHUB_BASE_REF") or "main"
-            hint = f"{self._fetch(f'origin/{branch}')}, or say which: --base REV"
+            fetch = self._fetch(f"origin/{branch}")
+            hint = f"{fetch}, or say which: --base REV" if fetch else "say which: --base REV"
             raise GitError("no main branch is here to compare with", hint)
         return chosen.removeprefix("refs/remotes/").removeprefix("refs/heads/")
 
@@ -72,7 +75,7 @@ class Repository:
         """The last commit that two revisions share. GitError, with what to fetch, where none is here."""
         found = _asked(self.root, "merge-base", self.commit(one), self.commit(other))
         if found is None:
-            hint = self._fetch(other) if self.shallow else "say what to compare with: --base REV"
+            hint = (self._fetch(other) if self.shallow else "") or "say what to compare with: --base REV"
             raise GitError(f"{one} and {other} share no commit{' that is here' if self.shallow else ''}", hint)
         return found.split()[0]
 
@@ -91,7 +94,10 @@ class Repository:
         return Contents(self.root)
 
     def _fetch(self, name: str) -> str:
-        """The command that brings a revision, and the history before it where that is cut off."""
+        """The command that brings a revision, and the history before it where that is cut off; empty where there is no
+        `origin` to bring it from."""
+        if _asked(self.root, "remote", "get-url", "origin") is None:
+            return ""
         words = ["git fetch", *(["--unshallow"] if self.shallow else []), "origin"]
         branch = name.removeprefix("origin/")
         if _COMMIT.fullmatch(name):

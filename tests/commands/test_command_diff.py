@@ -409,6 +409,14 @@ def test_what_cannot_be_compared_is_told(studio: Studio, line: str, told: str) -
     assert studio.diff(*line.split(), "--format", "json").json["error"]["message"] == told
 
 
+def test_nothing_is_to_be_fetched_where_there_is_nothing_to_fetch_from(studio: Studio) -> None:
+    assert "= say which: --base REV or --head REV\n" in studio.diff("spring.yaml", "--base", "nope").err
+    studio.git("branch", "-m", "main", "trunk")
+    assert "= say which: --base REV\n" in studio.diff("spring.yaml").err
+    studio.git("remote", "add", "origin", "https://example.invalid/studio.git")
+    assert "= git fetch origin nope:nope\n" in studio.diff("spring.yaml", "--base", "nope").err
+
+
 def test_outside_a_repository_there_is_nothing_to_compare(tmp_path: Path) -> None:
     project(tmp_path, {"poster.yaml": POSTER, "shared/brand.yaml": FILES["shared/brand.yaml"]})
     result = cli("diff", "poster.yaml", cwd=tmp_path, env={"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)})
