@@ -62,8 +62,9 @@ def _frozen(opened: Opened, found: Plan) -> RunRefused | None:
     missing = [cell.cell.id for cell in found.of(Decision.MISSING)]
     faults = []
     if unlocked:
-        are = "is" if len(unlocked) == 1 else "are"
-        faults.append(f"{len(unlocked)} of {len(found.cells)} cells {are} not in {opened.lock_name}: {names(unlocked)}")
+        are, they = ("is", "it is") if len(unlocked) == 1 else ("are", "they are")
+        which = f"{len(unlocked)} of {len(found.cells)} cells {are} not in {opened.lock_name} as {they} now"
+        faults.append(f"{which}: {names(unlocked)}")
     if missing:
         faults.append(f"the pictures of {len(missing)} cells are not here: {names(missing)}")
     if not faults:

@@ -93,7 +93,11 @@ def test_a_pipeline_that_is_at_fault_does_not_hide_the_others(folder: Path) -> N
 @pytest.mark.parametrize(
     ("line", "why", "following"),
     [
-        ("chain.yaml --frozen", "3 of 3 cells are not in chain.lock.yaml: portrait, dressed, small", "run chain.yaml"),
+        (
+            "chain.yaml --frozen",
+            "3 of 3 cells are not in chain.lock.yaml as they are now: portrait, dressed, small",
+            "run chain.yaml",
+        ),
         ("chain.yaml --max-usd 0.01", "the limit of this run is $0.01", "plan chain.yaml --cells --max-usd 0.01"),
         (
             "chain.yaml --max-calls 1",
