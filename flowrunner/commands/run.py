@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from flowrunner.commands.session import Session
     from flowrunner.commands.together import Together
     from flowrunner.commands.watching import Watch
+    from flowrunner.loading.cells import Cell
     from flowrunner.progress.facts import Facts
     from flowrunner.progress.shown import Progress
     from flowrunner.project import Opened
@@ -230,13 +231,9 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     if doubtful:
         earlier = doubtful[0].run if all(one.known for one in doubtful) else ""
         return f"flowrunner runs show {earlier or result.run}"
-    gone = [found.cell for found in result.results.values() if any(one.gone for one in found.failures)]
-    if gone:
-        return paying(arguments, path, result.opened, gone)
-    kept = [found.cell for found in result.results.values() if any(one.kept for one in found.failures)]
-    forced = result.opened.forced()
-    if any(cell.id in forced for cell in kept):  # without that, what was there before would stand
-        return paying(arguments, path, result.opened, [cell for cell in kept if cell.id in forced])
+    anew = _anew(result)
+    if anew:
+        return paying(arguments, path, result.opened, anew)
     if result.of(Status.MISSING):
         return missed(arguments, path, result.opened, result.plan.anew)
     if result.status is RunStatus.REFUSED or (failures and all(one.moderated for one in failures)):
@@ -254,6 +251,17 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     changed = [lock] if result.lock_written and not result.opened.edition.trial else []
     changed += [_quoted(session.progress.facts.place(result.previews))] if result.previews else []
     return f"git add {' '.join(changed)}" if changed else ""
+
+
+def _anew(result: "RunResult") -> "list[Cell]":
+    """Cells whose pictures are lost for good, and those that were forced and whose replies are kept: unless they are
+    forced again, what was there before stands."""
+    forced = result.opened.forced()
+    return [
+        found.cell
+        for name, found in result.results.items()
+        if any(one.gone or (one.kept and name in forced) for one in found.failures)
+    ]
 
 
 def _choosing(arguments: argparse.Namespace, path: Path, session: "Session", result: "RunResult") -> str:
