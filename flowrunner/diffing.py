@@ -22,6 +22,7 @@ from flowrunner.project import (
     Options,
     Project,
     as_on_disk,
+    handed_on,
     holds_pipeline,
     named,
     open_named,
@@ -106,7 +107,7 @@ class _Tree:
         self.editions[name] = opened.edition
         making = planner(opened, self.ledger)
         found = plan(making)
-        problems = [*opened.warnings, *found.problems]
+        problems = [*opened.warnings, *found.problems, *handed_on(opened)]
         if any(problem.is_error for problem in problems):
             raise InvalidPipeline(problems)
         return Side(making)

@@ -336,6 +336,12 @@ def _faults(opened: Opened, *, as_given: bool) -> Iterator[list[Problem]]:
         yield from skipped.problems(opened.graph, opened.binder)
 
 
+def handed_on(opened: Opened) -> list[Problem]:
+    """What is wrong with the images that skipped cells hand on. A plan knows of it no other way: it binds what takes
+    them, and neither the cells themselves nor, where only some are wanted, all of the others."""
+    return [problem for cell in opened.graph.cells.values() for problem in opened.binder.instead(cell)]
+
+
 def _accepted(opened: Opened) -> list[Problem]:
     """What a strict check has against the lock's acceptances."""
     return [
@@ -412,8 +418,7 @@ def planned(opened: Opened, making: "Planner", *, bytes_needed: bool = True) -> 
         return digest in images.paths or digest in images.inline or opened.project.has(digest)
 
     found = plan(making, opened.wanted(), present if bytes_needed else None)
-    handed = [problem for planned in found.cells.values() for problem in opened.binder.instead(planned.cell)]
-    problems = [*opened.warnings, *found.problems, *handed]
+    problems = [*opened.warnings, *found.problems, *handed_on(opened)]
     problems = strict(problems) if opened.options.strict else problems
     if any(problem.is_error for problem in problems):
         raise InvalidPipeline(problems)

@@ -87,14 +87,15 @@ def test_a_plan_tells_what_is_wrong_with_an_else(tmp_path: Path) -> None:
     steps:
       base: {{model: {PRO}, variants: 2, with: {{prompt: b}}}}
       fix: {{when: inputs.on, else: $base.3, model: {PRO}, with: {{prompt: q}}}}
+      use: {{model: image/resize, with: {{image: $fix, width: 64}}}}
     outputs: {{final: $fix}}
     """
     path = pipeline(tmp_path, text)
     (found,) = api.validate(path, environment={})
     assert (found.code, found.span and found.span.text) == ("candidate", "$base.3")
-    for on in (True, False):
+    for on, only in ((True, ()), (False, ()), (False, ("use",))):
         with pytest.raises(InvalidPipeline, match="base has 2"):
-            api.plan(path, inputs={"on": on}, environment={})
+            api.plan(path, inputs={"on": on}, only=only, environment={})
 
 
 def hidden(more: str = "default: false", when: str = "inputs.on") -> str:

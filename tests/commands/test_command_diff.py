@@ -325,6 +325,15 @@ def test_a_base_that_is_not_valid_is_compared_by_its_lock(studio: Studio) -> Non
 
 
 @pytest.mark.slow
+def test_a_wrong_else_is_told(studio: Studio) -> None:
+    step = "  evening: {when: false, else: $poster.3, model: blackforestlabs/flux-2, with: {prompt: x}}\n"
+    studio.write({"poster.yaml": f"{POSTER}{step}"})
+    result = studio.diff("poster.yaml")
+    assert result.exit_code == 2
+    assert "$poster.3 is candidate 3; poster has 1" in result.out + result.err
+
+
+@pytest.mark.slow
 def test_a_base_without_models_or_settings_is_told(studio: Studio) -> None:
     studio.write({"schemas/own.json": "{}", "flowrunner.toml": "timeout = 0\n"})
     studio.commit("broken")
