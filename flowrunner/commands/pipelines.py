@@ -27,11 +27,19 @@ class Ended:
 Do: TypeAlias = Callable[[Path], Ended]
 Failed: TypeAlias = Callable[[Path, FlowError], Ended]
 Look: TypeAlias = Callable[[Sequence[Path]], list[Ended]]
+Rest: TypeAlias = Callable[[Sequence[Path], Sequence[Ended]], list[Ended]]
 
 
-def each(arguments: argparse.Namespace, do: Do, failed: Failed, look: Look | None = None) -> int:
+def each(
+    arguments: argparse.Namespace,
+    do: Do,
+    failed: Failed,
+    look: Look | None = None,
+    rest: Rest | None = None,
+) -> int:
     """Does it for every pipeline that `paths` mean; `failed` says what became of one that cannot be done. `look` sees
-    all of several before the first is begun; where it says how they ended, none is."""
+    all of several before the first is begun; where it says how they ended, none is. `rest` is given how those of
+    several ended that were begun, and says it of the others."""
     paths, several = found(arguments.paths)
     ended = look(paths) if look and len(paths) > 1 else []
     for path in [] if ended else paths:
@@ -43,6 +51,8 @@ def each(arguments: argparse.Namespace, do: Do, failed: Failed, look: Look | Non
             ended.append(failed(path, UsageError(f"{fault.filename} cannot be read: {fault.strerror}")))
         if ended[-1].last or ended[-1].code == ending.INTERRUPTED:
             break
+    if rest and len(paths) > 1:
+        ended += rest(paths, ended)
     if arguments.format == "json":
         documents = [one.document for one in ended]
         print_json({"pipelines": documents} if several else documents[0])

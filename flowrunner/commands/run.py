@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BARE", "add_arguments", "run"]
 
+_ENDS = {"done": (0,), "waiting": (4,), "failed": (1,), "refused": (3,), "invalid": (2,), "interrupted": (130,)}
+"""Exit codes in words."""
+_NOT_BEGUN = RunRefused("not begun, since the command ended before", command="run")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser)
@@ -109,11 +113,33 @@ def run(arguments: argparse.Namespace) -> int:
         return _none_begun(arguments, paths, faults) if faults else []
 
     with watch.listening():
-        code = pipelines.each(arguments, do, failed, look)
+        code = pipelines.each(arguments, do, failed, look, partial(_rest, course))
     watch.keep(code)
     if any(session.halted for session in sessions):
         _leave(code)
     return code
+
+
+def _rest(course: _Course, paths: Sequence[Path], ended: Sequence[Ended]) -> list[Ended]:
+    """Says how several pipelines ended; of those that were not begun only machines are told."""
+    if course.sessions and len(ended) > 1:
+        codes = {path: one.code for path, one in zip(paths, ended, strict=False)}
+        facts = course.sessions[-1].progress.facts
+        course.sessions[-1].progress.say(facts.line("all", escape.line(_all(course, codes, len(paths)), 2000)))
+    return [Ended(0, _refused(course.arguments, path, _NOT_BEGUN)) for path in paths[len(ended) :]]
+
+
+def _all(course: _Course, codes: Mapping[Path, int], count: int) -> str:
+    """`3 pipelines: 2 done, 1 waiting (hero.yaml); 7 calls, …`: what each has said of itself may be far above."""
+    from flowrunner.limits import names
+
+    ended = {word: [spelled(path) for path, code in codes.items() if code in of] for word, of in _ENDS.items()}
+    told = [
+        f"{len(paths)} {word}{'' if word == 'done' else f' ({names(paths)})'}" for word, paths in ended.items() if paths
+    ]
+    told += [f"{count - len(codes)} not begun"] if count > len(codes) else []
+    cost = course.together.cost()
+    return f"{count} pipelines: {', '.join(told)}{f'; {cost}' if cost else ''}"
 
 
 def _interrupted(course: _Course, path: Path, fault: KeyboardInterrupt) -> Ended:

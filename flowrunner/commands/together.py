@@ -88,17 +88,21 @@ class Together:
 
     def nothing(self) -> str:
         """What is said of a pipeline of which nothing was sent: what was paid before its turn is not kept from view."""
+        cost = self.cost()
+        return f"Nothing of it was sent. Earlier pipelines of this command: {cost}." if cost else ending.NOTHING
+
+    def cost(self) -> str:
+        """What the runs of this command have paid; empty where they sent nothing."""
         records = [record for record in self._records if record.calls]
         if not records:
-            return ending.NOTHING
+            return ""
         from flowrunner.progress.facts import Facts
         from flowrunner.report.groups import billed
 
         paid, unstated = sum(one.paid for one in records), sum(one.unstated for one in records)
         charges = Facts(simulated=records[0].simulated).charges(paid, unstated)
         maybe, unread = sum(one.maybe_billed for one in records), sum(one.unread for one in records)
-        told = billed(sum(one.calls for one in records), charges, maybe, unread)
-        return f"Nothing of it was sent. Earlier pipelines of this command: {told}."
+        return billed(sum(one.calls for one in records), charges, maybe, unread)
 
     def _take(self, calls: int, usd: Nano) -> None:
         self._calls += calls

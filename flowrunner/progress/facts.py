@@ -20,6 +20,7 @@ from flowrunner.slotted import dataclass
 
 _TONES = {
     "run": Tone.STRONG,
+    "all": Tone.STRONG,
     "send": Tone.QUIET,
     "done": Tone.GOOD,
     "retry": Tone.NOTICE,

@@ -121,6 +121,18 @@ def test_several_pipelines_run_one_after_another(folder: Path) -> None:
     fits(result.json, several(RUN))
     assert result.exit_code == 4
     assert [found["status"] for found in result.json["pipelines"]] == ["done", "waiting"]
+    cost = "6 calls, simulated $0.107100, 0 may have been billed"
+    assert result.err.endswith(f"\nall   2 pipelines: 1 done, 1 waiting (picked.yaml); {cost}\n")
+
+
+def test_machines_are_told_of_pipelines_that_were_not_begun(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flowrunner.commands.session.Session.run", interrupted)
+    result = ran(folder, "chain.yaml picked.yaml --simulate --format json")
+    told = [(found["pipeline"], found["status"]) for found in result.json["pipelines"]]
+    assert (result.exit_code, told) == (130, [("chain.yaml", "interrupted"), ("picked.yaml", "refused")])
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,8 @@ def test_a_yes_holds_for_all_pipelines_of_a_command(pair: Path) -> None:
     code, shown = on_terminal(pair, "run chain.yaml other.yaml", "y\n", **nowhere)
     assert code == 1
     assert shown.count("Go on?") == 1
-    assert shown.endswith("next\x1b[0m  flowrunner run other.yaml\n")
+    assert "next\x1b[0m  flowrunner run other.yaml\n" in shown
+    assert shown.endswith("all\x1b[0m   2 pipelines: 2 failed (chain.yaml, other.yaml)\n")
 
 
 def test_an_interrupt_at_the_question_pays_nothing(folder: Path) -> None:
