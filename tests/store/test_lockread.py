@@ -248,7 +248,7 @@ def test_a_lock_that_ends_in_the_middle_is_told_as_that_wherever_it_was_cut() ->
     text = (Path(__file__).parent / "spring.lock.yaml").read_text()
     whole, none = read(text)
     assert not none
-    for end in (end for end in range(len("lock: 1\n") + 1, len(text)) if text[end - 1] != "\n"):
+    for end in (end for end in range(len("lock: 1\n") + 1, len(text), 29) if text[end - 1] != "\n"):
         found, problems = read(text[:end])
         assert {problem.code for problem in problems} <= {"lock-cut"}
         assert all(one == whole.cells[name] for name, one in found.cells.items())
