@@ -23,7 +23,7 @@ def test_a_changed_word_goes_full_circle(tmp_path: Path) -> None:
 
         ben.git("pull -q origin main")
         fresh = ben.flow("plan show.yaml")
-        assert "lack   fetch what is missing with flowrunner store pull, or pay about $0.0" in fresh.out
+        assert "lack   fetch what is missing with flowrunner store pull, or pay about $0.152 for" in fresh.out
         assert fresh.out.endswith("next   flowrunner store pull show.yaml\n")
         assert ben.flow("plan show.yaml --frozen").exit_code == 0
         assert ben.flow("run show.yaml --frozen").exit_code == 3
