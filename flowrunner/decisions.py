@@ -83,7 +83,8 @@ class PlannedCell:
     anew: Nano | None = 0
     """Upper bound of what a result that is not here costs if it is made anew; None where that is unknown."""
     along: tuple[str, ...] = ()
-    """Cells whose pictures it would take to make a missing one anew, and which are not here either."""
+    """Cells whose pictures it would take to make a missing one anew, and which are not here either; told of the first
+    cell that needs them."""
     behind_pick: bool = False
     pick: PickState | None = None
     changes: tuple[Change, ...] = ()

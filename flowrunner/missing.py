@@ -4,7 +4,7 @@ A local operation is done again. What was paid for is missing, and with it what 
 a digest alone, so that all that is locked behind it still stands.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from flowrunner.artifact import Artifact
@@ -65,15 +65,19 @@ class Search:
             self._lost(name)
         return next((name for name in makers if self.planned[name].decision is Decision.MISSING), "")
 
-    def along(self, name: str) -> tuple[str, ...]:
-        """The paid cells whose pictures it would take to make this one anew, and which are not here either."""
-        found: dict[str, None] = {}
-        ahead = [name]
-        while ahead:
-            makers = [maker for maker in self._makers(ahead.pop()) if maker not in found]
-            found.update(dict.fromkeys(makers))
-            ahead += makers
-        return tuple(maker for maker in found if not self.planned[maker].is_local)
+    def along(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Of each lost cell the paid cells whose pictures it would take to make it anew, and which are not here either:
+        each of these once, though several need it."""
+        seen = set(self.lost)
+        for name in self.lost:
+            found: list[str] = []
+            ahead = [name]
+            while ahead:
+                makers = [maker for maker in self._makers(ahead.pop()) if maker not in seen]
+                seen.update(makers)
+                found += makers
+                ahead += makers
+            yield name, tuple(maker for maker in found if not self.planned[maker].is_local)
 
     def _makers(self, name: str) -> list[str]:
         """The cells whose pictures the calls of this one need, and which are not here."""

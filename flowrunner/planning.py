@@ -366,10 +366,10 @@ def plan(planner: Planner, wanted: Collection[str] | None = None, present: Prese
         search = Search(graph=planner.graph, planned=planner.planned, made=made, present=present)
         needs, bound = planner.graph.needs, planner.binder.bound
         search.mark([*_published(planner), *compared(planner.settled, bound, needs)])
-        for name in search.lost:
-            planner.planned[name] = replace(planner.planned[name], along=search.along(name))
-        for name in {name for lost in search.lost for name in (lost, *planner.planned[lost].along)}:
-            planner.planned[name] = planner.priced_anew(planner.planned[name])
+        for lost, along in search.along():
+            planner.planned[lost] = replace(planner.planned[lost], along=along)
+            for name in (lost, *along):
+                planner.planned[name] = planner.priced_anew(planner.planned[name])
         planner.planned.update(unjudged(planner.settled, planner.planned))
     problems = [problem for bound in planner.binder.bound.values() for problem in bound.problems]
     return Plan(graph=planner.graph, cells=planner.planned, problems=tuple(problems))

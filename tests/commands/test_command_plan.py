@@ -6,7 +6,10 @@ from command_projects import ANNOYING, CHAIN, FAULTY, LOCAL, PICKED, UNPRICED
 from shapes import PLAN, fits, several
 from support import cli, golden, picture, project
 
+from flowrunner.missing import Search
+
 GOLDEN = Path(__file__).parent / "golden"
+SIZE = "image_size: {width: 512, height: 512}"
 
 
 @pytest.fixture
@@ -221,6 +224,30 @@ def test_a_locked_result_that_is_not_here_is_missing(folder: Path) -> None:
     for name in ("portrait", "dressed"):
         cli("run", "chain.yaml", "--simulate", "--only", name, "--force", name, cwd=folder)
     assert cli("plan", "chain.yaml", "--simulate", cwd=folder).exit_code == 0
+
+
+def test_each_cell_is_looked_at_once_however_many_pictures_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit = "{{model: blackforestlabs/flux-2-edit, with: {{prompt: x, image_urls: [$e{}], {}}}}}"
+    first = f"  e0: {{model: blackforestlabs/flux-2, with: {{prompt: x, {SIZE}}}}}\n"
+    edits = "".join(f"  e{number + 1}: {edit.format(number, SIZE)}\n" for number in range(5))
+    outputs = "".join(f"  o{number}: $e{number}\n" for number in range(6))
+    project(tmp_path, {"long.yaml": f"flowrunner: 1\nprovider: aimlapi\nsteps:\n{first}{edits}outputs:\n{outputs}"})
+    cli("run", "long.yaml", "--simulate", cwd=tmp_path)
+    for path in (path for path in (tmp_path / ".flowrunner/objects").rglob("*") if path.is_file()):
+        path.unlink()
+    asked = []
+    real = Search._makers
+
+    def makers(search: Search, name: str) -> list[str]:
+        asked.append(name)
+        return real(search, name)
+
+    monkeypatch.setattr(Search, "_makers", makers)
+    result = cli("plan", "long.yaml", "--simulate", cwd=tmp_path)
+    assert "long.yaml  6 cells: 6 missing" in result.out
+    assert sorted(asked) == [f"e{number}" for number in range(6)]
 
 
 @pytest.mark.slow
