@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,16 @@ class Project:
         return self.asked.picture(digest, found)
 
 
+@contextmanager
+def readable() -> Iterator[None]:
+    """What may not be read within is told as a mistake of whoever names it."""
+    try:
+        yield
+    except PermissionError as fault:
+        raise UsageError(f"{fault.filename} cannot be read: {fault.strerror}") from None
+
+
+@readable()
 def open_project(path: Path, environment: Mapping[str, str] | None = None) -> Project:
     """The project in which a pipeline file or a folder lies. InvalidPipeline for its settings or model files."""
     environ = dict(os.environ) if environment is None else dict(environment)
@@ -122,6 +133,7 @@ def catalog_of(root: Path) -> Catalog:
     return catalog_load.load(root / unchanged.MODELS)
 
 
+@readable()
 def pipelines_below(path: Path) -> list[Path]:
     """The pipeline files that a path means: itself, or those directly in the folder. UsageError where none is."""
     if not path.is_dir():
@@ -198,6 +210,7 @@ class Opened:
         return frozenset(selected(self.graph, self.options.force))
 
 
+@readable()
 def open_pipeline(project: Project, path: Path, options: Options | None = None) -> Opened:
     """Loads a pipeline and binds its inputs. InvalidPipeline with everything that is wrong."""
     options = options or Options()

@@ -205,7 +205,7 @@ def test_of_several_exit_codes_the_worst_is_told(codes: list[int], code: int) ->
         (InvalidPipeline([error("x", "y")]), 2),
         (RunRefused("x"), 3),
         (KeyboardInterrupt(), 130),
-        (PermissionError(13, "Permission denied", "/secret"), 2),
+        (PermissionError(13, "Permission denied", "/secret"), 1),
         (OSError(28, "No space left on device"), 1),
         (ValueError("x"), 1),
     ],
@@ -246,11 +246,11 @@ def test_a_signal_ends_any_command_in_a_sentence_and_machines_in_a_document(
 def test_a_pipeline_that_cannot_be_read_is_told_beside_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: object, path: Path) -> None:
+    def refuse(path: Path) -> Path:
         raise PermissionError(13, "Permission denied", str(path))
 
     project(tmp_path, {"sub/a.yaml": "", "sub/b.yaml": ""})
-    monkeypatch.setattr("flowrunner.commands.together.Together.look", lambda *given: refuse(*given[:2]))
+    monkeypatch.setattr("flowrunner.project.find_root", refuse)
     result = cli("plan", "sub/a.yaml", "sub/b.yaml", "--format", "json", cwd=tmp_path)
     told = [(one["pipeline"], one["error"]["message"]) for one in result.json["pipelines"]]
     assert told == [(f"sub/{name}.yaml", f"sub/{name}.yaml cannot be read: Permission denied") for name in "ab"]

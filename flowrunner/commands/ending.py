@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flowrunner import escape, problems
-from flowrunner.errors import FlowError, InvalidPipeline, RunRefused, UsageError
+from flowrunner.errors import FlowError, InvalidPipeline, RunRefused
 
 NOTHING = "Nothing was sent, nothing was paid."
 LOST = "The ledger can no longer tell of this run: what it has paid is not known."
@@ -33,8 +33,6 @@ def told(fault: BaseException, *, spent: str = "", next_command: str = "") -> in
 def code(fault: BaseException) -> int:
     if isinstance(fault, KeyboardInterrupt):
         return INTERRUPTED
-    if isinstance(fault, PermissionError):  # a pipeline that cannot be read, or a folder of it
-        return UsageError.exit_code
     return fault.exit_code if isinstance(fault, FlowError) else _BUG
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from flowrunner import escape
 from flowrunner.commands import ending
 from flowrunner.commands.output import print_json
-from flowrunner.errors import FlowError, UsageError
+from flowrunner.errors import FlowError
 from flowrunner.roots import root_of
 from flowrunner.slotted import dataclass
 
@@ -47,8 +47,6 @@ def each(
             ended.append(do(path))
         except FlowError as fault:
             ended.append(failed(path, fault))
-        except PermissionError as fault:
-            ended.append(failed(path, UsageError(f"{fault.filename} cannot be read: {fault.strerror}")))
         if ended[-1].last or ended[-1].code == ending.INTERRUPTED:
             break
     if rest and len(paths) > 1:
@@ -67,8 +65,8 @@ def found(given: Sequence[str]) -> tuple[list[Path], bool]:
     paths: list[Path] = []
     for name in given:
         path = Path(name)
-        below = pipelines_below(path) if path.is_dir() else [path]
-        if path.is_dir():
+        below = pipelines_below(path) if _is_folder(path) else [path]
+        if _is_folder(path):
             count = f"{len(below)} pipeline{'' if len(below) == 1 else 's'}"
             print(f"{count} in {escape.visible(str(path))}", file=sys.stderr)
         paths += below
@@ -83,4 +81,12 @@ def name(path: Path) -> str:
 
 def are_several(given: Sequence[str]) -> bool:
     """Whether the result is a list for machines."""
-    return len(given) > 1 or Path(given[0]).is_dir()
+    return len(given) > 1 or _is_folder(Path(given[0]))
+
+
+def _is_folder(path: Path) -> bool:
+    """What may not be looked at is told as such when it is opened."""
+    try:
+        return path.is_dir()
+    except PermissionError:
+        return False
