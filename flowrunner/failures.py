@@ -61,8 +61,9 @@ def held(job: Job, last: Attempt) -> Failure:
 def not_here(job: Job, finished: Finished, found: NotKept) -> Failure:
     price = f" (about {money.about(job.estimate)})" if job.estimate is not None else ""
     gone = f"to pay for another picture{price}: --force {job.cell}"
-    how = f"run with --force {job.cell} again" if job.fresh else "run again"
-    again = f"{how}: the reply is kept, and the call is not sent a second time"
+    again = "run again: the reply is kept, and the call is not sent a second time"
+    if job.fresh:
+        again = f"--force {job.cell} again: the reply is kept and read first, and another call is paid if that fails"
     why = "paid, and the file is gone" if found.gone else "paid, but the picture could not be kept"
     return Failure(
         key=job.call.key,

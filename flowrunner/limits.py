@@ -81,11 +81,12 @@ def _over_budget(opened: Opened, found: Plan, spent: money.Nano, ahead: money.Na
         or _over_total(opened, needed, spent, ahead)
         or _unpriced(opened, found)
     )
-    kept = [one.cell.id for one in found.before_picks if any(call.held is Held.REPLY for call in one.calls)]
+    free = [one for one in found.before_picks if not one.to_send]
+    kept = [one.cell.id for one in free if any(call.held is Held.REPLY for call in one.calls)]
     if refused is None or not kept:
         return refused
-    free = f"--only {kept[0]} reads a reply that is kept, for nothing"
-    return RunRefused(refused.message, f"{refused.hint}; {free}", command=refused.command)
+    hint = f"{refused.hint}; --only {kept[0]} reads a reply that is kept, for nothing"
+    return RunRefused(refused.message, hint, command=refused.command)
 
 
 def _too_many_calls(opened: Opened, needed: Cost) -> RunRefused | None:

@@ -273,6 +273,21 @@ def test_a_refusal_by_a_limit_says_how_a_kept_reply_is_read_all_the_same(
     assert (refused.exit_code, read.exit_code, len(wire.sent)) == (3, 0, 1)
 
 
+def test_a_kept_reply_beside_samples_that_are_to_be_paid_is_not_said_to_be_free(
+    tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> str:
+        raise StoreError("no space left")
+
+    pipeline(tmp_path, many(1))
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, "commit", full)
+        assert ran(tmp_path).exit_code == 1
+    pipeline(tmp_path, many(1).replace(f"model: {PRO}", f"model: {PRO}, variants: 3"))
+    refused = ran(tmp_path, "--max-calls", "0")
+    assert (refused.exit_code, "2 calls are needed" in refused.err, "for nothing" in refused.err) == (3, True, False)
+
+
 def test_one_sample_of_three_that_may_have_been_billed_is_left_out_of_the_price(tmp_path: Path, wire: Wire) -> None:
     pipeline(tmp_path, many(1).replace(f"model: {PRO}", f"model: {PRO}, variants: 3"))
     wire.coming.append(error(504))

@@ -108,6 +108,13 @@ def test_a_reply_that_was_not_read_to_its_end_is_read_before_another_call_is_for
     assert len(till.wire.sent) == 3
 
 
+def test_a_forced_call_says_that_its_kept_reply_is_read_before_another_one_is_paid(till: Till) -> None:
+    till.fetches.coming = [b"<html>"] * 2
+    till.wire.coming.append(body(data=[{"url": "https://cdn/a.png"}]))
+    hint = "--force x again: the reply is kept and read first, and another call is paid if that fails"
+    assert till.one(job(fresh=True)).hint.startswith(hint)
+
+
 def test_a_reply_whose_pictures_cannot_be_had_keeps_no_call_from_being_forced(till: Till) -> None:
     till.wire.coming.append(body(data=[{"url": "https://cdn/gone.png"}]))
     till.one(job())
