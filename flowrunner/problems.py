@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -61,15 +61,15 @@ def tidy(problems: Iterable[Problem]) -> list[Problem]:
     return sorted(_over_steps(replace(found, cells=tuple(cells)) for found, cells in folded.values()), key=_order)
 
 
-def _over_steps(problems: Iterable[Problem]) -> Iterable[Problem]:
+def _over_steps(problems: Iterable[Problem]) -> Iterator[Problem]:
     """What stands in the way of several steps, in `defaults` say, once for all of them."""
-    folded: dict[tuple[object, ...], Problem] = {}
+    folded: dict[tuple[object, ...], list[Problem]] = {}
     for problem in problems:
         key = (_fault(replace(problem, step=None)), problem.message, problem.hint, problem.step and problem.step.file)
-        known = folded.get(key)
-        more = replace(known, cells=known.cells + problem.cells, of=known.of + problem.of) if known else problem
-        folded[key] = more
-    return folded.values()
+        folded.setdefault(key, []).append(problem)
+    for same in folded.values():
+        cells = tuple(cell for problem in same for cell in problem.cells)
+        yield replace(same[0], cells=cells, of=sum(problem.of for problem in same))
 
 
 _NAMED = 4

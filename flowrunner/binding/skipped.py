@@ -19,9 +19,13 @@ def problems(graph: Graph, binder: Binder) -> Iterator[list[Problem]]:
     values = {name: value for name, value in graph.scope.values.items() if name not in names}
     try:
         other, _ = draw(graph.pipeline, Scope(graph.pipeline, values), binder.catalog)
+        yield from _hidden(graph, other, binder)
     except InvalidPipeline as fault:  # with all of its cells the pipeline is too large
         yield fault.problems
-        return
+
+
+def _hidden(graph: Graph, other: Graph, binder: Binder) -> Iterator[list[Problem]]:
+    """What is wrong with the cells that are skipped in a graph, and are not in the other one."""
     hidden = {name for name in graph.skipped if name not in other.skipped}
     needed = _with_needs(other, hidden)
     again = binder.over(other)
