@@ -64,7 +64,10 @@ def _title() -> str:
     words = ["git", "describe", "--always", "--dirty"]
     revision = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     machine = f"{os.cpu_count()} CPUs, {platform.platform()}, Python {platform.python_version()}"
-    return f"# flowrunner {revision}, {datetime.now(UTC).date()}, {machine}\n"
+    legend = (
+        "Stolen: how much of the processors a virtual machine's host kept, of all repetitions the least and the most."
+    )
+    return f"# flowrunner {revision}, {datetime.now(UTC).date()}, {machine}\n\n{legend}\n"
 
 
 def _say(text: str) -> None:

@@ -16,6 +16,7 @@ _PAUSE = 0.02
 
 def main() -> None:
     report, limit, samples, *words = sys.argv[1:]
+    before = _stolen()
     begin = time.perf_counter()
     child = os.posix_spawnp(words[0], words, os.environ, setpgroup=0)
     signal.signal(signal.SIGALRM, lambda *_: os.killpg(child, signal.SIGKILL))
@@ -26,12 +27,22 @@ def main() -> None:
     took = {
         "seconds": seconds,
         "cpu": used.ru_utime + used.ru_stime,
+        "stolen": (_stolen() - before) / (seconds * (os.cpu_count() or 1)),
         "peak_mb": used.ru_maxrss * _RSS_UNIT / 1e6,
         "code": os.waitstatus_to_exitcode(status),
         "curve": _thinned(curve, int(samples)),
     }
     with open(report, "w", encoding="utf-8") as file:  # noqa: PTH123  # pathlib would be a third of this process
         json.dump(took, file)
+
+
+def _stolen() -> float:
+    """Seconds, of all processors, in which a virtual machine wanted to work and its host did not let it."""
+    try:
+        with open("/proc/stat", encoding="ascii") as file:  # noqa: PTH123  # as above
+            return int(file.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError):
+        return 0.0
 
 
 def _watched(child: int) -> list[float]:

@@ -19,22 +19,25 @@ class Unmeasured(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Took:
-    """What one command took. `curve` is its resident memory in MB at equal distances in time."""
+    """What one command took. `curve` is its resident memory in MB at equal distances in time, `stolen` the share of the
+    processors that a virtual machine's host kept from it."""
 
     seconds: float
     cpu: float
     peak_mb: float
     code: int
     said: str
+    stolen: float = 0.0
     curve: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """The values of the repetitions, and the peak memory of each in MB."""
+    """The values of the repetitions, the peak memory of each in MB, and how much of the processors was kept from it."""
 
     values: tuple[float, ...]
     peaks: tuple[float, ...]
+    stolen: tuple[float, ...] = ()
     curve: tuple[float, ...] = ()
 
     @property
@@ -105,6 +108,7 @@ def _figure(takes: list[tuple[float, Took]]) -> Figure:
     return Figure(
         values=tuple(value for value, _ in takes),
         peaks=tuple(took.peak_mb for _, took in takes),
+        stolen=tuple(took.stolen for _, took in takes),
         curve=takes[-1][1].curve,
     )
 

@@ -8,8 +8,8 @@ from itertools import groupby
 from .measure import Figure
 
 HEADER = (
-    "| work | flowrunner | spread | floor | times floor | a cell | peak MB | target |",
-    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+    "| work | flowrunner | spread | stolen | floor | times floor | a cell | peak MB | target |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
 )
 
 
@@ -51,19 +51,26 @@ def row(line: Line) -> str:
 
 def _fields(line: Line) -> Sequence[str]:
     if line.figure is None:
-        return (line.name, line.note.replace("|", "\\|"), "", "", "", "", "", line.target)
+        return (line.name, line.note.replace("|", "\\|"), "", "", "", "", "", "", line.target)
     figure, floor = line.figure, line.floor
     curve = f" ({' '.join(f'{mb:.0f}' for mb in figure.curve)})" if figure.curve else ""
     return (
         line.name,
         shown(figure.median, line.unit),
         f"{shown(min(figure.values), line.unit)} – {shown(max(figure.values), line.unit)}",
+        _share(figure.stolen),
         shown(floor.median, line.unit) if floor else "",
         f"{figure.median / floor.median:.2f}" if floor else "",
         shown(figure.median / line.cells, Unit.SECONDS) if line.cells else "",
         f"{figure.peak_mb:.0f}{curve}",
         line.target,
     )
+
+
+def _share(stolen: Sequence[float]) -> str:
+    """How little and how much of the processors a virtual machine's host kept: such figures tell of the host."""
+    least, most = (round(100 * share) for share in (min(stolen, default=0), max(stolen, default=0)))
+    return "" if not most else f"{most} %" if least == most else f"{least} – {most} %"
 
 
 def shown(value: float, unit: Unit) -> str:

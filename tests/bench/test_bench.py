@@ -112,6 +112,7 @@ def test_no_two_rows_have_one_name() -> None:
 def test_a_command_is_measured_in_a_bare_interpreter(tmp_path: Path) -> None:
     words = [sys.executable, "-c", "import time; big = bytearray(60_000_000); time.sleep(0.2); print(7)"]
     took = launch(words, cwd=tmp_path, env={}, samples=3)
+    assert 0 <= took.stolen < 1.5  # told in hundredths of a second
     assert 60 < took.peak_mb < 120
     assert (printed(took), len(took.curve)) == (7.0, 3)
     small = launch([sys.executable, "-S", "-c", "pass"], cwd=tmp_path, env={})
@@ -152,9 +153,9 @@ def test_the_command_and_its_floor_take_turns(tmp_path: Path) -> None:
 
 
 def test_the_table() -> None:
-    figure = Figure(values=(0.2, 0.1, 0.4), peaks=(30.4, 31.0, 30.6))
+    figure = Figure(values=(0.2, 0.1, 0.4), peaks=(30.4, 31.0, 30.6), stolen=(0.0, 0.121, 0.38))
     floor = Figure(values=(0.02, 0.01, 0.04), peaks=(9.0, 9.0, 9.0))
-    curve = Figure(values=(12.0,), peaks=(180.0,), curve=(40.0, 90.0, 91.0))
+    curve = Figure(values=(12.0,), peaks=(180.0,), curve=(40.0, 90.0, 91.0), stolen=(0.07,))
     times = Figure(values=(1.0284,), peaks=(50.0,))
     lines = [
         Line(group="Start-up", name="--version", figure=figure, floor=floor, target="≤ 2"),
