@@ -77,6 +77,21 @@ def not_here(job: Job, finished: Finished, found: NotKept) -> Failure:
     )
 
 
+def unkept(job: Job, finished: Finished, found: NotKept) -> Failure:
+    """Pictures that are lost with the reply that held or named them: nothing here can give them again."""
+    price = f" (about {money.about(job.estimate)})" if job.estimate is not None else ""
+    ask = f"look for it at {job.call.provider}"
+    return Failure(
+        key=job.call.key,
+        error=f"paid, and neither the reply nor its picture could be kept: {found.reason}",
+        hint=f"{ask}; to pay for another picture{price}: free some space, and give --on-unknown resend",
+        billed=Billed.YES,
+        paid=finished.paid,
+        request_id=finished.request_id,
+        refund=True,
+    )
+
+
 def fewer(job: Job, finished: Finished, lost: Sequence[NotKept]) -> str:
     """What to say where some of the pictures of one call can never be had, and the others are kept."""
     asides = "; ".join(one.aside for one in lost if one.aside)

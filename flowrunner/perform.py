@@ -346,8 +346,8 @@ class Performer:
         headers.setdefault("date", formatdate(self.wall(), usegmt=True))
         request_id = reply.headers.get("x-inference-id", "")[:128]
         receipt = Receipt(call=number, status=reply.status, headers=headers, body=reply.body, request_id=request_id)
-        await self.ledger.durably(self.ledger.replied, receipt)
-        return receipt
+        is_whole = await self.ledger.durably(self.ledger.replied, receipt)
+        return receipt if is_whole else replace(receipt, is_whole=False)
 
     async def _reread(self, job: Job, door: Door, receipt: Receipt) -> Outcome | Failure | None:
         """What a kept reply gives, for nothing. None where the call may be sent after all: the reply says that nothing
@@ -428,7 +428,9 @@ class Performer:
             else:
                 artifacts.append(found)
                 came.append(delivery)
-        again = next((one for one in lost if not one.final), None)
+        if lost and not artifacts and not receipt.is_whole:
+            return await self._settled(receipt, failures.unkept(job, finished, lost[0]))
+        again = next((one for one in lost if not one.final and receipt.is_whole), None)
         if again or (lost and not artifacts):
             failure = failures.not_here(job, finished, again or lost[0])
             await self.ledger.durably(self.ledger.stalled, receipt.call, failure)

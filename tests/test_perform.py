@@ -27,8 +27,8 @@ from flowrunner.events import Event, Noted, Retried
 from flowrunner.perform import ATTEMPTS
 from flowrunner.providers import aimlapi
 from flowrunner.store.ledger import Ledger
-from flowrunner.store.objects import Writer
-from flowrunner.store.records import Caps
+from flowrunner.store.objects import Objects, Writer
+from flowrunner.store.records import Caps, Receipt
 
 
 @pytest.fixture
@@ -656,6 +656,50 @@ def test_a_disk_that_takes_no_evidence_changes_nothing_for_the_money(
 
 def _full(*_: Any) -> str:
     raise StoreError("no space left")
+
+
+@pytest.fixture
+def too_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that takes no reply with a body."""
+    real = Ledger._replied
+
+    def replied(ledger: Ledger, receipt: Receipt) -> None:
+        if receipt.body:
+            raise StoreError("no space left")
+        real(ledger, receipt)
+
+    monkeypatch.setattr(Ledger, "_replied", replied)
+
+
+@pytest.mark.usefixtures("too_small")
+def test_a_reply_that_the_disk_does_not_take_is_told_with_what_it_cost_and_not_paid_for_again(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Objects, "writer", _full)
+        failure = till.one(job())
+    assert "paid, and neither the reply nor its picture could be kept: no space left" in failure.error
+    assert (failure.billed, failure.paid, till.stop.reason) == (Billed.YES, PRICE, "no space left")
+    held = till.one(job())
+    assert (held.known, held.billed, held.paid, len(till.wire.sent)) == (True, Billed.YES, PRICE, 1)
+    assert "pay again with --on-unknown resend" in held.hint
+
+
+@pytest.mark.usefixtures("too_small")
+def test_the_pictures_of_a_reply_that_the_disk_does_not_take_are_kept_where_they_fit(till: Till) -> None:
+    assert isinstance(till.one(job()), Outcome)
+    assert till.one(job()).known
+
+
+@pytest.mark.usefixtures("too_small")
+def test_the_pictures_that_fit_are_kept_though_others_are_lost_with_their_reply(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, fits = Objects.writer, iter((True, False))
+    till.wire.coming.append(reply([png(8, 8, "a"), png(8, 8, "b")]))
+    monkeypatch.setattr(Objects, "writer", lambda objects: real(objects) if next(fits) else _full())
+    assert len(till.one(job()).artifacts) == 1
+    assert "1 of 2 pictures that were paid for are lost: no space left" in notes(till)[0]
 
 
 def test_a_live_run_that_meets_the_mark_of_the_simulator_fails_the_cell(till: Till) -> None:

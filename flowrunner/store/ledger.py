@@ -235,14 +235,24 @@ class Ledger:
         """The whole request left."""
         self._move(call, (State.INTENT,), State.SENT, {"sent": self._now()})
 
-    def replied(self, receipt: Receipt) -> None:
+    def replied(self, receipt: Receipt) -> bool:
         """Keeps a reply, durably, before anything is done with it. A later reply of the same call (a poll) takes the
-        place of the first; a late one ends unknown. On a full disk it takes the place of the spare."""
+        place of the first; a late one ends unknown. On a full disk it takes the place of the spare; False where that is
+        too small for it, and all is kept but its body."""
         try:
             self._replied(receipt)
         except StoreError:
             spare.spend(self._root)
+            return self._replied_in_part(receipt)
+        return True
+
+    def _replied_in_part(self, receipt: Receipt) -> bool:
+        try:
             self._replied(receipt)
+        except StoreError:
+            self._replied(replace(receipt, body=b""))
+            return False
+        return True
 
     def _replied(self, receipt: Receipt) -> None:
         values = {"replied": self._now(), "error": ""}

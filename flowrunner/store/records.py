@@ -101,6 +101,8 @@ class Receipt:
     headers: Mapping[str, str]
     body: bytes
     request_id: str = ""
+    is_whole: bool = field(default=True, compare=False)
+    """Whether the ledger has its body; if not, only this process does."""
     provider: str = field(default="", compare=False)
     """Whose reply it is, where it is read from the ledger."""
     run: str = field(default="", compare=False)

@@ -144,6 +144,18 @@ def test_a_reply_is_kept_on_a_disk_that_is_full(crowded: Path) -> None:
     assert (crowded / "store" / "spare").stat().st_size == 0
 
 
+def test_of_a_reply_that_is_too_large_for_a_full_disk_all_is_kept_but_its_body(crowded: Path) -> None:
+    with Ledger.open(crowded / "store") as ledger:
+        call = ledger.reserve(intent(ledger.begin(pipeline="s", name="s", simulated=False)), Caps())
+        assert isinstance(call, int)
+        fill(crowded)
+        receipt = Receipt(call=call, status=200, headers={"date": "now"}, body=bytes(2 * MB), request_id="theirs")
+        assert not ledger.replied(receipt)
+        kept = ledger.receipt("a" * 64, simulated=False)
+    assert kept is not None
+    assert (kept.status, kept.headers, kept.body, kept.request_id) == (200, {"date": "now"}, b"", "theirs")
+
+
 @pytest.mark.slow
 def test_a_run_without_its_spare_does_not_begin(crowded: Path) -> None:
     folder = kill_project.make(crowded / "project", CELLS)

@@ -169,7 +169,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(ledger: Ledger) -> None
     ledger._database.rows(f"PRAGMA max_page_count = {pages}")
     call = intended(ledger, run)
     with pytest.raises(StoreError, match="full") as told:
-        ledger.replied(Receipt(call=call, status=200, headers={}, body=b"x" * 100_000))
+        ledger.replied(Receipt(call=call, status=200, headers={"x-long": "x" * 100_000}, body=b""))
     assert "free some space" in told.value.hint
     assert state(ledger, run) == [(State.INTENT, Billed.MAYBE)]
 
