@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flowrunner.ended import CellResult
     from flowrunner.result import Drift, RunResult
     from flowrunner.review import Parent, Review, ReviewedCell
+    from flowrunner.store.records import RunRecord
 
 
 def dollars(amount: money.Nano | None) -> str | None:
@@ -85,6 +86,16 @@ def run_document(result: "RunResult") -> dict[str, Any]:
     }
 
 
+def spent_document(record: "RunRecord") -> dict[str, Any]:
+    """What the ledger says of the money of a run that did not come to its end."""
+    return {
+        "paid_calls": record.calls,
+        "paid_usd": money.stated(record.paid, record.unstated),
+        "unstated": record.unstated,
+        "maybe_billed": list(dict.fromkeys(one.cell for one in record.attempts if one.maybe_billed)),
+    }
+
+
 def _drift(drift: "Drift") -> dict[str, Any]:
     return {
         "provider": drift.provider,
@@ -97,7 +108,7 @@ def _drift(drift: "Drift") -> dict[str, Any]:
 
 
 def _result(found: "CellResult", result: "RunResult") -> dict[str, Any]:
-    paths = result.published.candidates.get(found.cell.id, [])
+    paths = result.published.candidates.get(found.cell.id) or [""] * len(found.candidates)
     keys = [call.key for call in found.planned.calls] if found.planned else []
     error = found.failures[0].error if found.failures else None
     return {

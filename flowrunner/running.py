@@ -5,7 +5,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -13,7 +13,7 @@ from flowrunner import exchange, local, network
 from flowrunner.artifact import Artifact
 from flowrunner.call import Failure, Outcome
 from flowrunner.collector import spared, uncollected
-from flowrunner.documents import run_document
+from flowrunner.documents import run_document, spent_document
 from flowrunner.downloads import Downloads
 from flowrunner.ended import CellResult, Status
 from flowrunner.errors import RunRefused, StoreError, UsageError
@@ -38,6 +38,7 @@ from flowrunner.store.flocks import held
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.locked import Lock
 from flowrunner.store.records import Attempt, Caps, RunStatus
+from flowrunner.unended import unended
 
 T = TypeVar("T")
 
@@ -68,6 +69,7 @@ class Run:
         self.objects = opened.project.workspace.objects()
         self.read_only = opened.project.workspace.is_read_only
         self.judge = judge(opened, keep=not self.read_only)
+        self.results: Mapping[str, CellResult] = {}
 
     async def run(self, confirm: Callable[[Plan], bool] | None) -> RunResult:
         self._check_faults()
@@ -161,11 +163,30 @@ class Run:
             result = await self._ended(run, found, scheduler)
             if not found.of(Decision.RUN, Decision.AWAIT):
                 self.project.asked.ledger(ledger, pipeline.name, simulated=self.options.simulate)
-            status = result.status
-            document = result.document
+        except BaseException:
+            with suppress(StoreError):
+                document = self._broken_off(run, found, ledger)
+            raise
+        else:
+            status, document = result.status, result.document
             return result
         finally:
             ledger.finish(run, status, document)
+
+    def _broken_off(self, run: str, found: Plan, ledger: Ledger) -> dict[str, Any] | None:
+        """What a run that did not come to its end says of itself: its cells as far as they are known."""
+        record = ledger.run(run)
+        if record is None:
+            return None
+        result = RunResult(
+            run=run,
+            opened=self.opened,
+            plan=found,
+            status=RunStatus.INTERRUPTED,
+            results=unended(found, self.results, record),
+            published=Published(),
+        )
+        return run_document(result) | spent_document(record)
 
     def _connections(self) -> exchange.Connections:
         if not self.options.simulate:
@@ -217,6 +238,7 @@ class Run:
             remake={cell.cell.id for cell in found.of(Decision.RUN) if cell.remake},
             missing={cell.cell.id: cell for cell in found.of(Decision.MISSING)},
         )
+        self.results = scheduler.results
         await scheduler.run(list(found.cells))
         return scheduler
 

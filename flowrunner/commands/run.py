@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from flowrunner import escape, money, problems
+from flowrunner import escape, problems
 from flowrunner.commands import ending, pipelines
 from flowrunner.commands.arguments import (
     BARE,
@@ -316,7 +316,7 @@ def _given_up(course: _Course, path: Path, session: "Session", fault: Exception)
         next_command = following if isinstance(fault, RunRefused) else ""
         return Ended(ending.told(fault, spent=course.together.nothing(), next_command=next_command), document)
     spent = f"{_cost(session, begun)}: flowrunner runs show {begun.id}"
-    document |= {"run": begun.id, "status": "failed", **_spent(begun)}
+    document |= {"run": begun.id, "status": "failed", **_known(begun)}
     return Ended(ending.told(fault, spent=spent, next_command=following), document)
 
 
@@ -339,17 +339,14 @@ def _halted(arguments: argparse.Namespace, path: Path, session: "Session") -> En
     verb = f"flowrunner runs show {begun.id}" if begun.maybe_billed else command(arguments, path, "run")
     session.progress.say(facts.line("next", verb))
     shape = _shape(begun.id, session.opened.pipeline.file, arguments, "interrupted")
-    return Ended(ending.INTERRUPTED, shape | _spent(begun))
+    return Ended(ending.INTERRUPTED, shape | _known(begun))
 
 
-def _spent(begun: "RunRecord") -> dict[str, Any]:
-    """What the ledger says of the money of a run that did not come to its end."""
-    return {
-        "paid_calls": begun.calls,
-        "paid_usd": money.stated(begun.paid, begun.unstated),
-        "unstated": begun.unstated,
-        "maybe_billed": list(dict.fromkeys(one.cell for one in begun.attempts if one.maybe_billed)),
-    }
+def _known(begun: "RunRecord") -> dict[str, Any]:
+    """What the ledger says of the cells and the money of a run that did not come to its end."""
+    from flowrunner.documents import spent_document
+
+    return {"cells": (begun.document or {}).get("cells", []), **spent_document(begun)}
 
 
 def _refused(

@@ -120,16 +120,15 @@ def _document(record: "RunRecord", aside: "Aside") -> dict[str, Any]:
 
 
 def _unsaid(record: "RunRecord") -> dict[str, Any]:
+    from flowrunner.documents import spent_document
+
     return {
         "run": record.id,
         "pipeline": record.pipeline,
         "simulated": record.simulated,
         "cells": [],
         "outputs": {},
-        "paid_calls": record.calls,
-        "paid_usd": money.stated(record.paid, record.unstated),
-        "unstated": record.unstated,
-        "maybe_billed": list(dict.fromkeys(one.cell for one in record.attempts if one.maybe_billed)),
+        **spent_document(record),
     }
 
 

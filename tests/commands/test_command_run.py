@@ -1,4 +1,5 @@
 import gc
+import json
 import os
 import re
 import shutil
@@ -315,27 +316,31 @@ def slow(latency: float, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[dict
         yield env, arrived
 
 
-def interrupted(folder: Path, env: dict[str, str], arrived: threading.Event, times: int) -> tuple[int, str]:
-    """A run that is interrupted once its first call has arrived: exit code and output."""
-    words = [sys.executable, "-m", "flowrunner", "run", "chain.yaml", "--simulate"]
+def interrupted(
+    folder: Path, env: dict[str, str], arrived: threading.Event, *more: str, times: int
+) -> tuple[int, str, str]:
+    """A run that is interrupted once its first call has arrived: exit code, facts, and what is for machines."""
+    words = [sys.executable, "-m", "flowrunner", "run", "chain.yaml", "--simulate", *more]
     lines = []
     with subprocess.Popen(
-        words, cwd=folder, env=environment(folder, env), stdout=subprocess.PIPE, text=True
+        words, cwd=folder, env=environment(folder, env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         assert arrived.wait(60)
         os.kill(process.pid, signal.SIGINT)
-        for line in process.stdout:
+        for line in process.stderr if more else process.stdout:
             lines.append(line)
             if "again to stop" in line and times > 1:
                 os.kill(process.pid, signal.SIGINT)
-    return process.returncode, "".join(lines)
+        rest = process.stdout.read()
+    return process.returncode, "".join(lines), rest
 
 
 @pytest.mark.slow
 def test_an_interrupt_lets_the_call_under_way_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with slow(0.5, monkeypatch) as (env, arrived):
-        code, out = interrupted(folder, env, arrived, times=1)
+        code, out, _ = interrupted(folder, env, arrived, times=1)
     assert code == 130
     assert "note  finishing 1 call in flight; again to stop at once\n" in out
     assert "end   interrupted  1 call, simulated $0.031500, 0 may have been billed; 2 not tried\n" in out
@@ -348,12 +353,22 @@ def test_a_second_interrupt_ends_at_once_and_the_ledger_knows_what_was_under_way
 ) -> None:
     with slow(20, monkeypatch) as (env, arrived):
         begun = time.monotonic()
-        code, out = interrupted(folder, env, arrived, times=2)
+        code, out, _ = interrupted(folder, env, arrived, times=2)
     assert (code, time.monotonic() - begun < 15) == (130, True)
     assert "end   interrupted  1 call, simulated $0.000000, 1 may have been billed\n" in out
     run = re.findall(r"r-[0-9a-f]+", out)[0]
     shown = cli("runs", "show", run, cwd=folder)
     assert "look for X-Client-Request-Id" in shown.out
+
+
+@pytest.mark.slow
+def test_a_second_interrupt_leaves_machines_with_every_cell(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with slow(20, monkeypatch) as (env, arrived):
+        code, _, out = interrupted(folder, env, arrived, "--format", "json", times=2)
+    document = json.loads(out)
+    cells = [(cell["cell"], cell["status"]) for cell in document["cells"]]
+    assert (code, document["status"], document["maybe_billed"]) == (130, "interrupted", ["portrait"])
+    assert cells == [("portrait", "unknown"), ("dressed", "pending"), ("small", "pending")]
 
 
 def test_results_may_lie_above_the_project(folder: Path) -> None:
@@ -421,6 +436,7 @@ def test_a_bug_in_the_middle_of_a_run_says_what_was_paid(folder: Path, monkeypat
     result = cli("run", "chain.yaml", "--simulate", "--format", "json", cwd=folder)
     assert (result.exit_code, result.json["status"]) == (1, "failed")
     assert (result.json["paid_calls"], result.json["paid_usd"], result.json["maybe_billed"]) == (2, "0.0567", [])
+    assert {cell["status"] for cell in result.json["cells"]} == {"done"}
     assert "this is a bug in flowrunner: ValueError: two and two\n" in result.err
     assert "\n2 calls, simulated $0.056700, 0 may have been billed: flowrunner runs show r-" in result.err
     assert result.err.endswith("\nnext  flowrunner run chain.yaml --simulate\n")
