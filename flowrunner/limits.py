@@ -113,7 +113,7 @@ def _over_total(opened: Opened, needed: Cost, spent: money.Nano, ahead: money.Na
         return None
     taken = f", {_EARLIER} take about {money.about(ahead)}" if ahead else ""
     message = (
-        f"{money.about(spent)} is spent on {opened.pipeline.name}{taken}, {_needed(needed, 'more')}, "
+        f"{money.exact(spent)} is spent on {opened.pipeline.name}{taken}, {_needed(needed, 'more')}, "
         f"and budget.total_usd is {money.cap(total)}"
     )
     return RunRefused(message, "raise budget.total_usd, or run fewer cells with --only", command=_COSTS)

@@ -191,6 +191,15 @@ def test_simulated_charges_count_for_their_run_and_never_for_the_total(tmp_path:
     assert cli("plan", "show.yaml", cwd=tmp_path).exit_code == 3
 
 
+def test_what_was_spent_is_told_exactly(tmp_path: Path, wire: Wire) -> None:
+    pipeline(tmp_path, many(1, top="budget: {total_usd: 0.06}"))
+    wire.answer = charges("0.0378005")
+    ran(tmp_path)
+    assert "limit  $0.0378005 of $0.06 is spent by all runs\n" in cli("plan", "show.yaml", cwd=tmp_path).out
+    refused = cli("plan", "show.yaml", "--force", "*", cwd=tmp_path)
+    assert (refused.exit_code, "refused: $0.0378005 is spent on show, " in refused.err) == (3, True)
+
+
 # What was sent before
 
 

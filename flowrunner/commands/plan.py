@@ -117,7 +117,7 @@ def _limits(opened: "Opened", spent: money.Nano) -> str:
     budget, own = opened.pipeline.budget, own_limit(opened)
     parts = [f"{money.cap(own[0])} for this run"] if own else []
     if budget.total_usd is not None and not opened.options.simulate:
-        parts.append(f"{money.about(spent)} of {money.cap(budget.total_usd)} is spent by all runs")
+        parts.append(f"{money.exact(spent)} of {money.cap(budget.total_usd)} is spent by all runs")
     return "; ".join(parts)
 
 

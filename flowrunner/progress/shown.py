@@ -150,7 +150,7 @@ class Live:
     def _total(self, now: float) -> str:
         sent = [cell for cell in self.facts.plan.before_picks if cell.to_send] if self.facts.plan else []
         minutes, seconds = divmod(int(now - self._begun), 60)
-        paid = f"{'simulated' if self.facts.simulated else 'paid'} {money.about(self.paid)}"
+        paid = f"{'simulated' if self.facts.simulated else 'paid'} {money.exact(self.paid)}"
         planned = cost(sent)
         of = f" of {price(planned, simulated=False)}" if planned.known is not None else ""
         return f"  {self.done} of {planned.calls} calls  {paid}{of}  {minutes}:{seconds:02d}"

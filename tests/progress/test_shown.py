@@ -69,14 +69,14 @@ def test_each_active_cell_has_a_line_with_its_time_and_one_line_has_the_money(li
     assert shown(live) == [
         "  scene/lamp    65.3 s",
         "  scene/vase     0.0 s",
-        "  0 of 0 calls  paid $0.000 of about $0.000  1:05",
+        "  0 of 0 calls  paid $0.000000 of about $0.000  1:05",
     ]
 
 
 def test_a_cell_that_is_done_leaves_and_its_money_counts(live: Live) -> None:
     live(SENT)
     live(DONE)
-    assert shown(live) == ["  1 of 0 calls  paid $0.500 of about $0.000  0:00"]
+    assert shown(live) == ["  1 of 0 calls  paid $0.500000 of about $0.000  0:00"]
 
 
 def test_a_call_that_waits_for_another_try_says_so_and_keeps_its_time(live: Live, clock: Clock) -> None:
@@ -86,7 +86,9 @@ def test_a_call_that_waits_for_another_try_says_so_and_keeps_its_time(live: Live
     assert shown(live)[0] == "  scene/lamp     3.0 s  again in 5 s: HTTP 429"
 
 
-@pytest.mark.parametrize(("billed", "paid"), [(Billed.NO, "$0.000"), (Billed.MAYBE, "$0.000"), (Billed.YES, "$0.500")])
+@pytest.mark.parametrize(
+    ("billed", "paid"), [(Billed.NO, "$0.000000"), (Billed.MAYBE, "$0.000000"), (Billed.YES, "$0.500000")]
+)
 def test_of_a_failed_call_only_what_is_certain_counts(live: Live, billed: Billed, paid: str) -> None:
     live(SENT)
     live(Failed(cell="scene/lamp", sample=1, failure=Failure(key="k", error="no", billed=billed, paid=500_000_000)))
