@@ -3,6 +3,7 @@
 A published charge can be half a micro-dollar ($0.0378005), so micro-dollars would not do.
 """
 
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import TypeAlias
 
@@ -11,6 +12,8 @@ Nano: TypeAlias = int
 
 DOLLAR: Nano = 1_000_000_000
 _LIMIT = Decimal(1_000_000_000)
+_USUAL = 6
+"""Decimals of a charge."""
 
 
 def parse(text: str) -> Nano:
@@ -44,9 +47,14 @@ def about(amount: Nano) -> str:
     return f"${_rounded(amount, 2 if amount >= 10 * DOLLAR else 3)}"
 
 
-def exact(amount: Nano) -> str:
-    """For people, of what was charged: `$0.047250`, with a seventh decimal only where there is one."""
-    return f"${max(_rounded(amount, 6), text(amount), key=len)}"
+def exact(amount: Nano, places: int = _USUAL) -> str:
+    """For people, of what was charged: `$0.047250`, with more decimals than `places` only where there are more."""
+    return f"${max(_rounded(amount, places), text(amount), key=len)}"
+
+
+def places(amounts: Iterable[Nano]) -> int:
+    """Decimals of charges that stand below one another: as many as the longest of them has."""
+    return max((len(exact(amount).partition(".")[2]) for amount in amounts), default=_USUAL)
 
 
 def cap(amount: Nano) -> str:

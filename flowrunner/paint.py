@@ -1,5 +1,6 @@
 """Colour on a terminal, and only there."""
 
+import os
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TextIO, TypeAlias
@@ -31,6 +32,14 @@ def colour(text: str, tone: Tone) -> str:
 def is_terminal(stream: TextIO, environment: Mapping[str, str]) -> bool:
     """Whether a person watches it who can be shown something that moves."""
     return stream.isatty() and environment.get("TERM") not in (None, "", "dumb")
+
+
+def width(stream: TextIO, environment: Mapping[str, str]) -> int:
+    """Columns that a line may take; 0 where nobody tells."""
+    try:
+        return int(environment.get("COLUMNS") or os.get_terminal_size(stream.fileno()).columns)
+    except (OSError, ValueError):
+        return 0
 
 
 def paint_for(stream: TextIO, environment: Mapping[str, str]) -> Paint:

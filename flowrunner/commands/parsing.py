@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from flowrunner import money, spelling
 from flowrunner.errors import UsageError
 from flowrunner.files import is_text
+from flowrunner.paint import width
 
 FILES: Mapping[str, str] = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
 """What shtab takes for "complete the names of files" (its own `FILE`, which would have to be imported)."""
@@ -89,11 +90,8 @@ class Parser(argparse.ArgumentParser):
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
     """The width is looked up here: argparse asks shutil, which loads every compression there is."""
-    try:
-        width = int(os.environ.get("COLUMNS") or os.get_terminal_size(sys.stdout.fileno()).columns)
-    except (OSError, ValueError):
-        width = 0
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=(width or 80) - 2)
+    shown = width(sys.stdout, os.environ) or 80
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=shown - 2)
 
 
 def _named(fault: argparse.ArgumentError) -> str:

@@ -1,6 +1,8 @@
 """Lists what ran here and what it cost, the newest first; `runs show ID` shows one run."""
 
 import argparse
+import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from flowrunner.call import Billed
 from flowrunner.commands.arguments import add_format, add_format_below
 from flowrunner.commands.output import print_json
 from flowrunner.errors import UsageError
+from flowrunner.paint import is_terminal, width
 from flowrunner.store.records import State
 
 if TYPE_CHECKING:
@@ -21,6 +24,11 @@ if TYPE_CHECKING:
 
     Aside: TypeAlias = Mapping[int, Sequence[Path]]
     """What was set aside, by the attempt that it came of."""
+    Samples: TypeAlias = Mapping[tuple[str, str], int]
+    """The numbers of the calls of cells that have several, by cell and key."""
+
+_NAME, _SHORTEST = 2, 12
+"""The column of the pipelines' names, and how much of one is always shown."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +57,32 @@ def _list(arguments: argparse.Namespace, found: list["RunRecord"]) -> int:
     elif not found:
         print("nothing has run here yet")
     else:
-        heads = ("run", "started", "pipeline", "status", "calls", "paid", "maybe billed")
-        print("\n".join(columns([heads, *map(_row, found)], right=(4, 5, 6))))
+        places = money.places(record.paid for record in found)
+        maybe = "maybe billed" if any(record.maybe_billed for record in found) else ""
+        heads = ("run", "started", "pipeline", "status", "calls", "paid", maybe)
+        room = width(sys.stdout, os.environ) if is_terminal(sys.stdout, os.environ) else 0
+        rows = [heads, *(_row(record, places) for record in found)]
+        print("\n".join(columns(_fitted(rows, room), right=(4, 5, 6))))
     return 0
+
+
+def _fitted(rows: "Sequence[tuple[str, ...]]", room: int) -> "Sequence[tuple[str, ...]]":
+    """The rows with the fronts of long pipelines' names left out, where a line would be longer than the terminal."""
+    from flowrunner.report.columns import columns
+
+    over = max(map(escape.width, columns(rows, right=(4, 5, 6)))) - room
+    if not room or over <= 0:
+        return rows
+    most = max(_SHORTEST, max(escape.width(row[_NAME]) for row in rows) - over)
+    return [(*row[:_NAME], _end_of(row[_NAME], most), *row[_NAME + 1 :]) for row in rows]
+
+
+def _end_of(text: str, room: int) -> str:
+    """The end of a text, which tells files of long paths apart."""
+    at = 0
+    while escape.width(text[at:]) + (at > 0) > room:
+        at += 1
+    return f"…{text[at:]}" if at else text
 
 
 def _summary(record: "RunRecord") -> dict[str, Any]:
@@ -68,20 +99,20 @@ def _summary(record: "RunRecord") -> dict[str, Any]:
     }
 
 
-def _row(record: "RunRecord") -> tuple[str, ...]:
+def _row(record: "RunRecord", places: int) -> tuple[str, ...]:
     return (
         record.id,
         _clock(record.started),
         escape.line(record.pipeline, 80),
         record.status.value,
         str(record.calls),
-        _charges(record),
+        _charges(record, places),
         str(record.maybe_billed or ""),
     )
 
 
-def _charges(record: "RunRecord") -> str:
-    told = f"{'simulated ' if record.simulated else ''}{money.exact(record.paid)}"
+def _charges(record: "RunRecord", places: int) -> str:
+    told = f"{'simulated ' if record.simulated else ''}{money.exact(record.paid, places)}"
     if not record.unstated:
         return told
     return f"{told} + {record.unstated} not stated" if record.paid else f"{record.unstated} not stated"
@@ -116,7 +147,15 @@ def _show(arguments: argparse.Namespace, ledger: "Ledger", store: Path) -> int:
 def _document(record: "RunRecord", aside: "Aside") -> dict[str, Any]:
     """What the run said at its end; of one that said nothing, what the ledger knows. The calls stand beside it."""
     document = dict(record.document or _unsaid(record))
-    return document | {"status": record.status.value, "calls": [_call(attempt, aside) for attempt in record.attempts]}
+    samples = _samples(record)
+    calls = [_call(attempt, aside, samples) for attempt in record.attempts]
+    return document | {"status": record.status.value, "calls": calls}
+
+
+def _samples(record: "RunRecord") -> "Samples":
+    """As far as the run has said them at its end."""
+    several = [cell for cell in (record.document or {}).get("cells", ()) if len(cell["keys"]) > 1]
+    return {(cell["cell"], key): number for cell in several for number, key in enumerate(cell["keys"], 1)}
 
 
 def _unsaid(record: "RunRecord") -> dict[str, Any]:
@@ -132,9 +171,10 @@ def _unsaid(record: "RunRecord") -> dict[str, Any]:
     }
 
 
-def _call(attempt: "Attempt", aside: "Aside") -> dict[str, Any]:
+def _call(attempt: "Attempt", aside: "Aside", samples: "Samples") -> dict[str, Any]:
     return {
         "cell": attempt.cell,
+        "sample": samples.get((attempt.cell, attempt.key)),
         "key": attempt.key,
         "provider": attempt.provider,
         "model": attempt.model,
@@ -154,7 +194,7 @@ def _text(record: "RunRecord", aside: "Aside") -> list[str]:
     from flowrunner.report.columns import columns
     from flowrunner.report.groups import billed, plural
 
-    kind = ", simulated" if record.simulated else ""
+    kind, samples = ", simulated" if record.simulated else "", _samples(record)
     unstated = f"{plural(record.unstated, 'charge')} not stated"
     paid = f"{'simulated' if record.simulated else 'paid'} {money.exact(record.paid)}"
     if record.unstated:
@@ -165,45 +205,52 @@ def _text(record: "RunRecord", aside: "Aside") -> list[str]:
     ]
     paid_calls = [attempt for attempt in record.attempts if attempt.client_request_id]
     if paid_calls:
-        lines += ["", *columns([_attempt_row(attempt) for attempt in paid_calls])]
-    return lines + _doubtful(record, aside)
+        places = money.places(attempt.paid or 0 for attempt in paid_calls)
+        lines += ["", *columns([_attempt_row(attempt, samples, places) for attempt in paid_calls])]
+    return lines + _doubtful(record, aside, samples)
 
 
-def _attempt_row(attempt: "Attempt") -> tuple[str, ...]:
+def _attempt_row(attempt: "Attempt", samples: "Samples", places: int) -> tuple[str, ...]:
     maybe = "answered" if attempt.is_unread else "maybe billed"
-    charge = {Billed.NO: "not billed", Billed.MAYBE: maybe}.get(attempt.billed) or _paid(attempt)
-    return escape.visible(attempt.cell), escape.line(attempt.model), charge, escape.line(attempt.error, 200)
+    charge = {Billed.NO: "not billed", Billed.MAYBE: maybe}.get(attempt.billed) or _paid(attempt, places)
+    return _label(attempt, samples), escape.line(attempt.model), charge, escape.line(attempt.error, 200)
 
 
-def _paid(attempt: "Attempt") -> str:
+def _label(attempt: "Attempt", samples: "Samples") -> str:
+    """`scene/lamp #1`; without the number where there is only one sample."""
+    number = samples.get((attempt.cell, attempt.key))
+    return escape.visible(f"{attempt.cell} #{number}" if number else attempt.cell)
+
+
+def _paid(attempt: "Attempt", places: int = 6) -> str:
     word = "simulated" if attempt.simulated else "paid"
-    return f"{word} {money.exact(attempt.paid)}" if attempt.paid is not None else "charge not stated"
+    return f"{word} {money.exact(attempt.paid, places)}" if attempt.paid is not None else "charge not stated"
 
 
-def _doubtful(record: "RunRecord", aside: "Aside") -> list[str]:
+def _doubtful(record: "RunRecord", aside: "Aside", samples: "Samples") -> list[str]:
     """Calls that were, or may have been, billed for nothing, and by which names their provider knows them."""
     maybe = [attempt for attempt in record.attempts if attempt.maybe_billed]
     lost, kept = (
         [one for one in record.attempts if one.billed is Billed.YES and one.state is state]
         for state in (State.FAILED, State.REPLIED)
     )
-    lines = [line for attempt in maybe for line in _named(attempt, _most(attempt))]
+    lines = [line for attempt in maybe for line in _named(attempt, samples, _most(attempt))]
     if maybe:
         lines = ["", "may have been billed:", *lines]
         lines.append("Such a call is not sent again unless `run --on-unknown resend` says so.")
     unread = [attempt for attempt in record.attempts if attempt.is_unread]
     if unread:
         lines += ["", "answered, and not read yet; `run` reads the replies and pays nothing for it:"]
-        lines += [_named(attempt, _most(attempt))[0] for attempt in unread]
+        lines += [_named(attempt, samples, _most(attempt))[0] for attempt in unread]
     if lost:
         lines += ["", "charged, and no picture came of it; ask for the money back:"]
-        lines += [line for attempt in lost for line in _named(attempt, f", {_paid(attempt)}")]
+        lines += [line for attempt in lost for line in _named(attempt, samples, f", {_paid(attempt)}")]
     if kept:
         lines += ["", "charged, and the picture could not be fetched; `run` tries it again and pays nothing:"]
         lines += [
             line
             for attempt in kept
-            for line in (*_named(attempt, f", {_paid(attempt)}"), *_aside(aside.get(attempt.id, ())))
+            for line in (*_named(attempt, samples, f", {_paid(attempt)}"), *_aside(aside.get(attempt.id, ())))
         ]
     return lines
 
@@ -217,13 +264,13 @@ def _most(attempt: "Attempt") -> str:
     return f", up to {money.about(attempt.reserved)}" if attempt.reserved is not None else ""
 
 
-def _named(attempt: "Attempt", amount: str) -> list[str]:
+def _named(attempt: "Attempt", samples: "Samples", amount: str) -> list[str]:
     """What to ask a provider for: when, which model, and the ids of the request."""
     model = escape.line(attempt.model)
     names = [f"X-Client-Request-Id {attempt.client_request_id}"]
     if attempt.request_id not in ("", attempt.client_request_id):
         names.append(f"request {escape.line(attempt.request_id, 100)}")
     return [
-        f"  {escape.visible(attempt.cell)}  {attempt.provider} {model}{amount}, sent {_time(attempt.begun)}",
+        f"  {_label(attempt, samples)}  {attempt.provider} {model}{amount}, sent {_time(attempt.begun)}",
         f"      = look for {' or '.join(names)} in the usage log of {attempt.provider}",
     ]

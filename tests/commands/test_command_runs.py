@@ -7,6 +7,7 @@ from shapes import RUN, RUNS, fits
 from support import cli, golden, project
 
 from flowrunner.catalog.load import load
+from flowrunner.commands import runs
 from flowrunner.simulator.server import serve
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.records import Caps, Intent, Receipt, RunStatus
@@ -67,6 +68,57 @@ def test_machines_get_the_promised_shapes(folder: Path) -> None:
     fits(shown, RUN)
     assert shown["maybe_billed"] == ["dressed"]
     assert [call["billed"] for call in shown["calls"]] == ["yes", "maybe"]
+
+
+SEVERAL = CHAIN.replace(
+    "{model: blackforestlabs/flux-2-pro,", "{model: blackforestlabs/flux-2-pro, variants: 2, pick: first,"
+)
+
+
+def test_the_samples_of_a_cell_are_numbered_where_it_has_several(tmp_path: Path) -> None:
+    project(tmp_path, {"chain.yaml": SEVERAL})
+    with serve(load(), faults=["drop at=2"]) as origin:
+        cli("run", "chain.yaml", "--simulate", "--concurrency=1", cwd=tmp_path, env={"AIMLAPI_BASE_URL": origin})
+    shown = cli("runs", "show", run_of(tmp_path), cwd=tmp_path).out
+    assert re.findall(r"^portrait.*?  ", shown, re.MULTILINE) == ["portrait #1  ", "portrait #2  "]
+    assert "\n  portrait #2  aimlapi " in shown
+    calls = cli("runs", "show", run_of(tmp_path), "--format", "json", cwd=tmp_path).json["calls"]
+    assert [call["sample"] for call in calls if call["client_request_id"]] == [1, 2]
+
+
+def paid(folder: Path, *amounts: int) -> str:
+    """A run of two calls that cost so many nano-dollars."""
+    with Ledger.open(folder / ".flowrunner") as ledger:
+        run = ledger.begin(pipeline=f"{'a' * 60}/chain.yaml", name="chain", simulated=False)
+        for amount in amounts:
+            names = {"cell": "dressed", "key": f"{run}{amount}", "provider": "aimlapi", "model": "flux"}
+            call = ledger.reserve(Intent(run=run, attempt=1, estimate=1, client_request_id="mine", **names), Caps())
+            assert isinstance(call, int)
+            ledger.replied(Receipt(call=call, status=200, headers={}, body=b"{}"))
+            ledger.charged(call, amount)
+        ledger.finish(run, RunStatus.DONE)
+    return run
+
+
+def test_sums_below_one_another_have_equally_many_decimals(tmp_path: Path) -> None:
+    project(tmp_path, {})
+    paid(tmp_path, 31_500_000)
+    run = paid(tmp_path, 37_800_500, 31_500_000)
+    assert re.findall(r"\$\S+", cli("runs", cwd=tmp_path).out) == ["$0.0693005", "$0.0315000"]
+    shown = cli("runs", "show", run, cwd=tmp_path).out.split("\n\n")[1]
+    assert re.findall(r"\$\S+", shown) == ["$0.0378005", "$0.0315000"]
+
+
+def test_on_a_terminal_the_front_of_a_long_name_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project(tmp_path, {})
+    paid(tmp_path, 31_500_000)
+    assert f"{'a' * 60}/chain.yaml  done" in cli("runs", cwd=tmp_path).out
+    monkeypatch.setattr(runs, "is_terminal", lambda *_: True)
+    lines = cli("runs", cwd=tmp_path, env={"COLUMNS": "80"}).out.splitlines()
+    assert [len(line) for line in lines] == [80, 80]
+    assert re.search("  …a+/chain.yaml  done ", lines[1])
+    narrow = cli("runs", cwd=tmp_path, env={"COLUMNS": "20"}).out
+    assert "  …/chain.yaml  done " in narrow
 
 
 def test_the_format_may_stand_before_or_behind_what_is_shown(folder: Path) -> None:
