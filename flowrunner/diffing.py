@@ -80,6 +80,8 @@ class _Tree:
     faults: list[Problem] = field(default_factory=list)
     editions: dict[str, Edition] = field(default_factory=dict)
     """Of the pipelines that were opened."""
+    lock_problems: dict[str, list[Problem]] = field(default_factory=dict)
+    """What is wrong with locks of a lenient revision, by their names."""
     _recipes: dict[str, set[str]] = field(default_factory=dict)
 
     def pipelines(self, place: str) -> list[str]:
@@ -126,6 +128,7 @@ class _Tree:
             return Lock()
         data = self.revision.read(lock_file.name, LIMIT)
         lock, problems = lockread.parse(document.decode(data, lock_file.name))
+        self.lock_problems[lock_file.name] = [problem for problem in problems if problem.is_error]
         return lock if self.lenient else sound(lock, problems)
 
     def _is_file(self, path: str) -> bool:
@@ -231,7 +234,9 @@ def _pair(was: str, name: str, before: _Tree, after: _Tree) -> Compared:
         return compare(None, head)
     try:
         found = compare(before.side(was), head, was=was if was != name else None)
-        return replace(found, left_lock=_left_lock(was, name, before, after))
+        lock = after.project.workspace.lock_name(was, before.editions[was])
+        problems = before.lock_problems.get(lock, [])
+        return replace(found, left_lock=_left_lock(was, name, before, after), base_problems=tuple(problems))
     except FlowError as fault:
         problems = fault.problems if isinstance(fault, InvalidPipeline) else [_problem(was, fault)]
         return replace(_by_lock(was, name, head, before, after), base_problems=tuple(problems))

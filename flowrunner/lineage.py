@@ -10,15 +10,17 @@ from typing import Any, TypeAlias
 from flowrunner import git, imagehead
 from flowrunner.artifact import Artifact
 from flowrunner.digest import sha256
-from flowrunner.errors import FlowError
+from flowrunner.errors import FlowError, StoreError
 from flowrunner.files import IMAGE_LIMIT
 from flowrunner.imageparts import PNG
 from flowrunner.loading import document
 from flowrunner.money import Nano
+from flowrunner.problems import Problem, tidy
 from flowrunner.project import SUFFIXES, Project
 from flowrunner.slotted import dataclass, field, replace
 from flowrunner.store.ledger import Ledger
 from flowrunner.store.locked import Lock, LockedCell, LockedSample, Pick
+from flowrunner.store.lockfile import LockFile
 from flowrunner.store.lockread import parse
 from flowrunner.store.objects import is_digest
 from flowrunner.store.records import Made
@@ -100,6 +102,11 @@ class Lineage:
         self._ledger = ledger
         self._objects = project.workspace.objects()
 
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with the locks that are here: a picture that only such a part of one names is not known."""
+        return tidy(problem for _, _, found in self._read for problem in found)
+
     def of(self, data: bytes) -> Answer:
         """Where these bytes come from; imagehead.BadImage for what is no picture."""
         imagehead.head(data)
@@ -127,9 +134,13 @@ class Lineage:
             return tuple(replace(making, commit=self._commit(text)) for making in here)
         return tuple(self._in_history(text, test)) or tuple(self._in_ledger(text, test))
 
-    @cached_property
+    @property
     def _locks(self) -> list[tuple[str, Lock]]:
-        return [(file.name, file.read()[0]) for file in self._project.workspace.lock_files()]
+        return [(name, lock) for name, lock, _ in self._read]
+
+    @cached_property
+    def _read(self) -> list[tuple[str, Lock, list[Problem]]]:
+        return [(file.name, *_whatever_of(file)) for file in self._project.workspace.lock_files()]
 
     def _commit(self, text: str) -> git.Commit | None:
         return git.first_with(self._project.root, text, _LOCKS)
@@ -248,6 +259,14 @@ class Lineage:
             return not own.isdisjoint(_pixels(self._objects.read(artifact.sha256)))
         except FlowError:
             return False
+
+
+def _whatever_of(file: LockFile) -> tuple[Lock, list[Problem]]:
+    """What can be read of a lock: one that cannot be says nothing of the pictures that others name."""
+    try:
+        return file.read()
+    except StoreError as fault:
+        return Lock(), [Problem(code="file", message=fault.message, hint=fault.hint, file=file.name)]
 
 
 def _pixels(data: bytes) -> Pixels:

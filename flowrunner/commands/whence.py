@@ -1,6 +1,7 @@
 """Tells which recipe, cell, commit and parents made a picture, who picked it, and what it cost."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from flowrunner.lineage import Answer, Lineage, Making, Parent
 
 _UNKNOWN = 1
+_UNREAD = "What cannot be read of a lock is not known here."
 _PROMPT = 300
 """Characters of a prompt that are shown."""
 
@@ -42,7 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.format == "text":
                 print("\n".join(_shown(name, found)))
     if arguments.format == "json":
-        print_json({"files": documents})
+        print_json({"files": documents, "problems": problems.as_json(lineage.problems)})
+    elif lineage.problems:
+        sys.stdout.flush()
+        print(f"{problems.as_text(lineage.problems)}\n{_UNREAD}", file=sys.stderr)
     return code
 
 

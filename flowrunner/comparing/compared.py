@@ -6,8 +6,9 @@ from enum import StrEnum
 from flowrunner.changes import Change
 from flowrunner.decisions import Cost, PlannedCell
 from flowrunner.decisions import cost as planned_cost
-from flowrunner.errors import FlowError, InvalidPipeline
+from flowrunner.errors import FlowError, InvalidPipeline, StoreError
 from flowrunner.graph import Graph
+from flowrunner.loading import LOCK_SUFFIXES
 from flowrunner.money import Nano
 from flowrunner.problems import Problem
 from flowrunner.slotted import dataclass, field
@@ -150,6 +151,18 @@ class Unread:
     @property
     def problems(self) -> Sequence[Problem]:
         return self.fault.problems if isinstance(self.fault, InvalidPipeline) else ()
+
+    @property
+    def by_lock(self) -> bool:
+        """Whether its lock is at fault, and nothing else of it."""
+        if isinstance(self.fault, StoreError):
+            return self.fault.path.endswith(LOCK_SUFFIXES)
+        return all_in_locks(self.problems)
+
+
+def all_in_locks(found: Sequence[Problem]) -> bool:
+    files = [problem.span.file if problem.span else problem.file for problem in found]
+    return bool(files) and all(file.endswith(LOCK_SUFFIXES) for file in files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from flowrunner import escape
 from flowrunner.changes import Change
-from flowrunner.comparing.compared import Choosing, ComparedCell, Comparison, Ends, Kind, Unread, cost
+from flowrunner.comparing.compared import Choosing, ComparedCell, Comparison, Ends, Kind, Unread, all_in_locks, cost
 from flowrunner.comparing.texts import Fate, Piece, around
 from flowrunner.report.causes import Cause, causes, steps_of
 from flowrunner.report.diff_text import choice, ends_told
@@ -58,7 +58,7 @@ def _parts(
     unread = [one for one in found if isinstance(one, Unread)]
     compared = [one for one in found if isinstance(one, Comparison)]
     told = [one for one in compared if one.is_changed or one.is_gone or one.base_problems]
-    yield f"### {verdict(compared, len(unread), simulated=simulated)}"
+    yield f"### {verdict(compared, unread, simulated=simulated)}"
     yield from (_unread(one, room) for one in unread[:room])
     yield _asked(told, next_commands, room)
     yield _table(told, simulated, room)
@@ -71,7 +71,7 @@ def _parts(
 
 
 def _unread(one: Unread, room: int) -> str:
-    lines = [f"**{escape.markdown(one.file)}** is not valid as it is now:"]
+    lines = [f"{'The lock of ' if one.by_lock else ''}**{escape.markdown(one.file)}** is not valid as it is now:"]
     for problem in one.problems[: min(room, 10)]:
         place = f" ({escape.markdown(problem.span.file)}, line {problem.span.line})" if problem.span else ""
         hint = f": {_cut(problem.hint)}" if problem.hint else ""
@@ -288,10 +288,10 @@ def _notes(found: Sequence[Comparison], room: int) -> str:
         if one.base_problems:
             problem = one.base_problems[0]
             at = f" ({escape.markdown(problem.span.file)}, line {problem.span.line})" if problem.span else ""
-            lines.append(
-                f"- {name} was not valid before: {_cut(problem.message)}{at}. It is compared with the pictures that "
-                "were made of it."
-            )
+            what, then = name, "It is compared with the pictures that were made of it."
+            if all_in_locks(one.base_problems):
+                what, then = f"the lock of {name}", "What cannot be read of it counts as not made."
+            lines.append(f"- {what} was not valid before: {_cut(problem.message)}{at}. {then}")
         if one.left_lock:
             lines.append(
                 f"- {name}: {escape.markdown(one.left_lock)} was not moved along; what it holds would be paid again."

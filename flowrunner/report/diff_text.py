@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from flowrunner import escape, problems
 from flowrunner.changes import Change
-from flowrunner.comparing.compared import Choosing, ComparedCell, Comparison, Ends, Kind, Unread, cost
+from flowrunner.comparing.compared import Choosing, ComparedCell, Comparison, Ends, Kind, Unread, all_in_locks, cost
 from flowrunner.comparing.texts import Fate, Piece
 from flowrunner.paint import Paint, Tone, plain
 from flowrunner.report.causes import label_of
@@ -56,7 +56,7 @@ def diff_text(
         _unread(one) if isinstance(one, Unread) else _block(one, simulated, next_commands, paint) for one in shown
     ]
     comparisons = [one for one in found if isinstance(one, Comparison)]
-    told = verdict(comparisons, len(found) - len(comparisons), simulated=simulated)
+    told = verdict(comparisons, [one for one in found if isinstance(one, Unread)], simulated=simulated)
     quiet = len(found) - len(shown)
     rest = [f"{plural(quiet, 'recipe')} without a change"] if quiet and shown else []
     return "\n\n".join([f"{paint(told, Tone.STRONG)}  {ends_told(ends)}", *blocks, *rest])
@@ -133,7 +133,7 @@ def _name(text: str) -> str:
 
 
 def _unread(one: Unread) -> str:
-    head = f"{escape.visible(one.file)}  cannot be read"
+    head = f"{escape.visible(one.file)}  {'its lock ' if one.by_lock else ''}cannot be read"
     if one.problems:
         return f"{head}\n{problems.as_text(one.problems)}"
     return f"{head}\nerror: {escape.line(one.fault.message, 400)}" + (
@@ -169,7 +169,10 @@ def _notes(one: Comparison) -> list[str]:
     notes = []
     if one.base_problems:
         count = plural(len(one.base_problems), "problem")
-        notes.append(f"the base does not validate ({count}): compared with what its lock holds")
+        wrong = f"the base does not validate ({count}): compared with what its lock holds"
+        if all_in_locks(one.base_problems):
+            wrong = f"the lock of the base is not valid ({count}): what cannot be read of it counts as not made"
+        notes.append(wrong)
         notes += problems.as_text(one.base_problems[:_EACH]).split("\n")
     if one.models:
         notes.append(f"described in another way now: {', '.join(map(escape.visible, one.models))}")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from flowrunner import escape, money
 from flowrunner.changes import Change
-from flowrunner.comparing.compared import ComparedCell, Comparison, Kind, cost
+from flowrunner.comparing.compared import ComparedCell, Comparison, Kind, Unread, cost
 from flowrunner.comparing.texts import Fate, Piece, pieces
 from flowrunner.decisions import Cost
 from flowrunner.report.groups import plural
@@ -13,9 +13,11 @@ from flowrunner.report.text import price
 Compared = Sequence[Comparison]
 
 
-def verdict(found: Compared, unread: int = 0, *, simulated: bool) -> str:
+def verdict(found: Compared, unread: Sequence[Unread] = (), *, simulated: bool) -> str:
     """All in one sentence: `2 recipes changed, 27 pictures follow, about $0.29`."""
-    parts = [f"{plural(unread, 'recipe')} {_are(unread)} not valid"] if unread else []
+    locks = sum(one.by_lock for one in unread)
+    counts = {"recipe": len(unread) - locks, "lock": locks}
+    parts = [f"{plural(count, noun)} {_are(count)} not valid" for noun, count in counts.items() if count]
     parts += [_recipes(found), listed(list(_pictures(found)))]
     parts = [part for part in parts if part]
     cells = [cell for one in found for cell in one.moving]

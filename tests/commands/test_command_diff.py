@@ -324,6 +324,33 @@ def test_a_base_that_is_not_valid_is_compared_by_its_lock(studio: Studio) -> Non
     golden(GOLDEN / "diff-base-broken.md", studio.neutral(studio.diff("spring.yaml", "--format", "markdown").out))
 
 
+def test_a_lock_of_the_base_that_cannot_be_read_is_told(studio: Studio) -> None:
+    text = (studio.root / "poster.lock.yaml").read_text()
+    studio.write({"poster.lock.yaml": f"{text}<<<<<<< HEAD\n"})
+    studio.commit("a bad merge")
+    studio.write({"poster.lock.yaml": text})
+    result = studio.diff("poster.yaml", "--base", "HEAD")
+    assert "the lock of the base is not valid (1 problem): what cannot be read of it counts as not made\n" in result.out
+    assert "error: a merge left its marks here  [lock-conflict]\n" in result.out
+    found = studio.diff("poster.yaml", "--base", "HEAD", "--format", "json").json
+    assert [problem["file"] for problem in found["base_problems"]] == ["poster.lock.yaml"]
+    markdown = studio.diff("poster.yaml", "--base", "HEAD", "--format", "markdown").out
+    assert "- the lock of **poster** was not valid before: a merge left its marks here" in markdown
+
+
+def test_of_a_head_whose_lock_cannot_be_read_the_recipe_is_not_blamed(studio: Studio) -> None:
+    text = (studio.root / "poster.lock.yaml").read_text()
+    studio.write({"poster.lock.yaml": f"{text}<<<<<<< HEAD\n"})
+    result = studio.diff("poster.yaml")
+    assert (result.exit_code, result.out.startswith("1 lock is not valid  ")) == (2, True)
+    assert "\nposter.yaml  its lock cannot be read\n" in result.out
+    markdown = studio.diff("poster.yaml", "--format", "markdown").out
+    assert "The lock of **poster\\.yaml** is not valid as it is now:" in markdown
+    (studio.root / "poster.lock.yaml").unlink()
+    (studio.root / "poster.lock.yaml").mkdir()
+    assert studio.diff("poster.yaml").out.startswith("1 lock is not valid  ")
+
+
 @pytest.mark.slow
 def test_a_wrong_else_is_told(studio: Studio) -> None:
     step = "  evening: {when: false, else: $poster.3, model: blackforestlabs/flux-2, with: {prompt: x}}\n"

@@ -1,7 +1,10 @@
 """`whence`, as people and machines read it."""
 
+import os
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_projects import CHAIN
@@ -45,3 +48,33 @@ def test_machines_get_one_document(folder: Path) -> None:
 
 def test_all_that_are_known_is_success(folder: Path) -> None:
     assert cli("whence", FILES[0], cwd=folder).exit_code == 0
+
+
+def test_a_lock_that_cannot_be_read_is_told_beside_what_is_known(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "whence")
+    lock = tmp_path / "whence/.flowrunner/simulated/chain.lock.yaml"
+    lock.write_text(f"{lock.read_text()}<<<<<<< HEAD\n")
+    result = cli("whence", FILES[0], cwd=tmp_path / "whence")
+    assert (result.exit_code, "cell      dressed" in result.out) == (0, True)
+    assert "error: a merge left its marks here  [lock-conflict]\n" in result.err
+    assert result.err.endswith("What cannot be read of a lock is not known here.\n")
+    machine = cli("whence", FILES[0], "--format", "json", cwd=tmp_path / "whence")
+    assert ([one["code"] for one in machine.json["problems"]], machine.err) == (["lock-conflict"], "")
+
+
+def test_a_lock_that_may_not_be_read_hides_no_other(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder, tmp_path / "whence")
+    (tmp_path / "whence/a.lock.yaml").touch()
+    real = os.open
+
+    def denied(path: Any, *more: Any, **options: Any) -> int:
+        if Path(path).name == "a.lock.yaml":
+            raise PermissionError(13, "Permission denied")
+        return real(path, *more, **options)
+
+    monkeypatch.setattr(os, "open", denied)
+    result = cli("whence", FILES[0], cwd=tmp_path / "whence")
+    assert (result.exit_code, "cell      dressed" in result.out) == (0, True)
+    assert "/a.lock.yaml cannot be read: Permission denied" in result.err
