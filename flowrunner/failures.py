@@ -1,6 +1,6 @@
 """Failures of paid calls in words: what happened, what it means for the money, what to do about it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from flowrunner import money
 from flowrunner.call import Billed, Failure
@@ -58,7 +58,10 @@ def held(job: Job, last: Attempt) -> Failure:
     )
 
 
-def not_here(job: Job, finished: Finished, found: NotKept) -> Failure:
+def not_here(job: Job, finished: Finished, lost: Sequence[NotKept]) -> Failure:
+    """Pictures that were paid for and are not here, none of a call or some of them; what can still be had of them is
+    told first."""
+    found = next((one for one in lost if not one.final), lost[0])
     price = f" (about {money.about(job.estimate)})" if job.estimate is not None else ""
     gone = f"to pay for another picture{price}: --force {job.cell}"
     again = "run again: the reply is kept, and the call is not sent a second time"
@@ -68,7 +71,7 @@ def not_here(job: Job, finished: Finished, found: NotKept) -> Failure:
     return Failure(
         key=job.call.key,
         error=f"{why}: {found.reason}",
-        hint="; ".join(filter(None, (gone if found.final else again, found.aside))),
+        hint="; ".join((gone if found.final else again, *_aside(lost))),
         billed=Billed.YES,
         paid=finished.paid,
         request_id=finished.request_id,
@@ -94,9 +97,19 @@ def unkept(job: Job, finished: Finished, found: NotKept) -> Failure:
 
 def fewer(job: Job, finished: Finished, lost: Sequence[NotKept]) -> str:
     """What to say where some of the pictures of one call can never be had, and the others are kept."""
-    asides = "; ".join(one.aside for one in lost if one.aside)
     told = f"{job.cell}: {len(lost)} of {len(finished.images)} pictures that were paid for are lost: {lost[0].reason}"
-    return f"{told}; {asides}" if asides else told
+    return "; ".join((told, *_aside(lost)))
+
+
+def _aside(lost: Sequence[NotKept]) -> Iterator[str]:
+    """Where that lies which came in their places, and what could not be laid there, in clauses."""
+    places = list(dict.fromkeys(place for one in lost for place in one.aside))
+    more = f", and {len(places) - 1} more" if len(places) > 1 else ""
+    if places:
+        yield f"what came was set aside as {places[0]}{more}"
+    unset = next((one.unset for one in lost if one.unset), "")
+    if unset:
+        yield f"what came cannot be set aside: {unset}"
 
 
 def refusal(job: Job, refused: Refused) -> Failure:

@@ -34,12 +34,13 @@ BRIEF = 64 * 1024
 class NotKept:
     """A picture that was paid for and is not here. `gone`: the provider has it no longer; `final`: to try again gives
     the same, since that is so, or since all of it came within the reply. `aside` says where that lies which came in its
-    place, empty where nothing came."""
+    place, `unset` why it does not; both are empty where nothing came."""
 
     reason: str
     gone: bool = False
     final: bool = False
-    aside: str = ""
+    aside: tuple[Path, ...] = ()
+    unset: str = ""
 
 
 class Desk:
@@ -115,8 +116,8 @@ class Keeper:
                 found, is_whole = FetchFailed(reason=fault.message), False
             if isinstance(found, Artifact):
                 return found
-            aside = await asyncio.to_thread(self._set_aside, unfit, attempt)
-            return NotKept(reason=found.reason, gone=found.gone, final=found.gone or is_whole, aside=aside)
+            lost = NotKept(reason=found.reason, gone=found.gone, final=found.gone or is_whole)
+            return await asyncio.to_thread(self._set_aside, lost, unfit, attempt)
         finally:
             for draft in drafts:
                 draft.discard()
@@ -202,16 +203,14 @@ class Keeper:
             raise _Simulated("it carries the mark of the simulator, and this is a live run")
         return image
 
-    def _set_aside(self, unfit: Sequence[Writer], attempt: int) -> str:
-        """Where evidence lies, in a clause; a disk that does not take it changes nothing for the money."""
-        places = []
+    def _set_aside(self, lost: NotKept, unfit: Sequence[Writer], attempt: int) -> NotKept:
+        """With the places of evidence; a disk that does not take it changes nothing for the money."""
         for draft in unfit:
             try:
-                places += [self._aside(draft, attempt)] if draft.size else []
+                lost = replace(lost, aside=(*lost.aside, self._aside(draft, attempt))) if draft.size else lost
             except StoreError as fault:
-                return f"what came cannot be set aside: {fault.message}"
-        more = f", and {len(places) - 1} more" if len(places) > 1 else ""
-        return f"what came was set aside as {places[0]}{more}" if places else ""
+                return replace(lost, unset=fault.message)
+        return lost
 
     def _aside(self, draft: Writer, attempt: int) -> Path:
         data = draft.read()

@@ -430,9 +430,9 @@ class Performer:
                 came.append(delivery)
         if lost and not artifacts and not receipt.is_whole:
             return await self._settled(receipt, failures.unkept(job, finished, lost[0]))
-        again = next((one for one in lost if not one.final and receipt.is_whole), None)
+        again = receipt.is_whole and not all(one.final for one in lost)
         if again or (lost and not artifacts):
-            failure = failures.not_here(job, finished, again or lost[0])
+            failure = failures.not_here(job, finished, lost)
             await self.ledger.durably(self.ledger.stalled, receipt.call, failure)
             return failure
         if lost:

@@ -117,14 +117,14 @@ def test_bytes_in_hand_are_taken_before_a_url_is_fetched_and_the_url_where_they_
     assert kept(tmp_path, Delivery(data=b"no", url=url), {url: good}) == imagehead.artifact(good)
     found = kept(tmp_path, Delivery(data=b"no", url=url))
     assert isinstance(found, NotKept)
-    assert (found.gone, b"no") == (True, Path(found.aside.removeprefix("what came was set aside as ")).read_bytes())
+    assert (found.gone, b"no") == (True, found.aside[0].read_bytes())
 
 
 def test_nothing_is_left_of_what_is_not_kept(tmp_path: Path) -> None:
     marked = imagehead.mark(png(8, 8))
     found = kept(tmp_path, Delivery(data=marked))
     assert isinstance(found, NotKept)
-    assert (found.reason[:21], found.aside) == ("it carries the mark o", "")
+    assert (found.reason[:21], found.aside) == ("it carries the mark o", ())
     assert (Objects(tmp_path).drafts(), list(Objects(tmp_path).digests())) == ([], [])
 
 

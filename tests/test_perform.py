@@ -602,6 +602,22 @@ def test_two_wrong_files_are_both_set_aside(till: Till) -> None:
     assert sorted(aside(till)) == [b"<html>1", b"<html>2"]
 
 
+def test_of_a_call_whose_pictures_are_all_lost_every_file_that_came_is_counted(till: Till) -> None:
+    till.wire.coming.append(reply([b"GIF89a 1", b"GIF89a 2", b"GIF89a 2"]))
+    failure = till.one(job())
+    assert f"what came was set aside as {till.folder}/quarantine/" in failure.hint
+    assert failure.hint.endswith("-attempt-1, and 1 more")
+    assert sorted(aside(till)) == [b"GIF89a 1", b"GIF89a 2"]
+
+
+def test_what_can_still_be_had_of_a_call_is_told_before_what_cannot(till: Till) -> None:
+    till.wire.coming.append(body(data=[{"b64_json": "R0lGODlh"}, {"url": "https://cdn/a.png"}]))
+    till.fetches.coming += [b"<html>1", b"<html>1"]
+    failure = till.one(job())
+    assert (failure.gone, "run again: the reply is kept" in failure.hint) == (False, True)
+    assert failure.hint.endswith("-attempt-1, and 1 more")
+
+
 def test_what_is_set_aside_holds_no_key(till: Till) -> None:
     till.wire.coming.append(reply([b"GIF89a\xff sk-secret \xfe"]))
     till.one(job(), mask=lambda text: text.replace("sk-secret", "***"))
