@@ -4,6 +4,7 @@ Files are made several at a time, for their bytes are hashed again and wait for 
 its name, so that a crash leaves the old one or the new one, and the names of a folder are made durable together.
 """
 
+import errno
 import json
 import os
 import stat
@@ -37,8 +38,25 @@ coarse the clock of its disk."""
 _RECENT = 2 * _AGE
 
 
+_NAME = "give the results another name or folder"
+_MOVE = "move it, or name another folder"
+_OTHER = "or name another folder for the results with --output"
+_ELSEWHERE = {
+    errno.EISDIR: f"remove the folder that lies there, {_OTHER}",
+    errno.ENOTDIR: f"remove the file that lies in its way, {_OTHER}",
+    errno.EACCES: f"give the user who runs flowrunner access to it, {_OTHER}",
+    errno.EPERM: f"give the user who runs flowrunner access to it, {_OTHER}",
+    errno.EROFS: "name a folder for the results that can be written with --output",
+}
+
+
 class NotPublished(FlowError):
-    """A file that cannot be written under its name."""
+    """A file that cannot be written under its name. `elsewhere`: in another folder it could, and here it cannot until
+    somebody clears its place."""
+
+    def __init__(self, message: str, hint: str = "", *, elsewhere: bool = False) -> None:
+        super().__init__(message, hint)
+        self.elsewhere = elsewhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,9 +228,9 @@ class Outputs:
         """Why another file must not take the place of what lies there; None where it may."""
         path = f"{self.folder}/{place}"
         if self._is_source(place):
-            return NotPublished(f"{path} is read by the pipeline, and stays", "give the results another name or folder")
+            return NotPublished(f"{path} is read by the pipeline, and stays", _NAME, elsewhere=True)
         if self._foreign and not (place in self._before and self._is_as_left(place)):
-            return NotPublished(f"{path} is not as flowrunner wrote it, and stays", "move it, or name another folder")
+            return NotPublished(f"{path} is not as flowrunner wrote it, and stays", _MOVE, elsewhere=True)
         return None
 
     def _is_source(self, place: str) -> bool:
@@ -238,7 +256,7 @@ class Outputs:
             with Explained("written", path, size):
                 return _seen((yield from steps))
         except StoreError as fault:
-            raise NotPublished(fault.message, fault.hint) from None
+            raise _not_published(fault) from None
 
     def _make_folder(self, folder: Path) -> None:
         """The folder of a file; a link on the way to it must not lead out of where results are to lie."""
@@ -256,8 +274,11 @@ class Outputs:
         try:
             for holder in making(folder, shared=True):
                 self._unsynced[holder] = None
+            if folder.exists() and not folder.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         except OSError as fault:
-            return NotPublished(f"{folder} cannot be made: {fault.strerror}")
+            hint = _ELSEWHERE.get(fault.errno or 0, "")
+            return NotPublished(f"{folder} cannot be made: {fault.strerror}", hint, elsewhere=bool(hint))
         self._unsynced[folder] = None
         return None
 
@@ -271,7 +292,7 @@ class Outputs:
                 for place in made:
                     if place in self._kept and (self.folder / place).is_relative_to(folder):
                         del self._kept[place]
-                        self._failed[place] = NotPublished(fault.message, fault.hint)
+                        self._failed[place] = _not_published(fault)
 
     def _prune(self, folder: Path) -> None:
         """Folders that are empty now."""
@@ -324,6 +345,12 @@ def _entry(record: Any) -> Entry:
 
 def _seen(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_ino, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else ()
+
+
+def _not_published(fault: StoreError) -> NotPublished:
+    number = fault.__cause__.errno if isinstance(fault.__cause__, OSError) else None
+    hint = _ELSEWHERE.get(number or 0, "")
+    return NotPublished(fault.message, hint or fault.hint, elsewhere=bool(hint))
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -37,6 +37,12 @@ class Published:
     left_out: int = 0
     """Plain copies that are not written because their bytes are not here."""
     failures: list[str] = field(default_factory=list)
+    elsewhere: bool = False
+    """Whether another folder would take what could not be written."""
+
+    def failed(self, fault: FlowError, whose: str = "") -> None:
+        self.failures.append(f"{whose}{_told(fault)}")
+        self.elsewhere |= isinstance(fault, NotPublished) and fault.elsewhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +138,7 @@ class _Work:
             try:
                 paths.append(self._handed_out(artifact, _fitting(place, artifact)))
             except FlowError as fault:
-                self.done.failures.append(f"output {spec.name}: {_told(fault)}")
+                self.done.failed(fault, f"output {spec.name}: ")
         return paths
 
     def _files(
@@ -172,7 +178,7 @@ class _Work:
         try:
             return self.outputs.file(place, artifact.sha256, partial(self.publisher.read, artifact), artifact.bytes)
         except NotPublished as fault:
-            self.done.failures.append(_told(fault))
+            self.done.failed(fault)
             return ""
         except FlowError:
             self.done.left_out += 1

@@ -386,7 +386,7 @@ class Run:
             raise NotPublished(fault.message, fault.hint) from None
 
     def _notes(self, published: Published) -> list[str]:
-        notes = list(published.failures)
+        notes = list(dict.fromkeys(published.failures))
         if published.left_out:
             told = "1 picture is" if published.left_out == 1 else f"{published.left_out:,} pictures are"
             whose = "its copy is" if published.left_out == 1 else "their copies are"

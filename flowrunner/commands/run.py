@@ -270,13 +270,18 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     if failed and all(one.failed_checks for one in failed):
         return command(arguments, path, "check")
     if result.status is not RunStatus.DONE:
-        return command(arguments, path, "run")
+        elsewhere = result.published.elsewhere and not failed  # the same run would find the same in the way
+        return command(_with(arguments, output="DIR") if elsewhere else arguments, path, "run")
     if result.simulated:  # the same in earnest
-        return command(argparse.Namespace(**{**vars(arguments), "simulate": False}), path, "plan")
+        return command(_with(arguments, simulate=False), path, "plan")
     lock = _quoted(session.progress.facts.place(result.opened.lock_name))
     changed = [lock] if result.lock_written and not result.opened.edition.trial else []
     changed += [_quoted(session.progress.facts.place(result.previews))] if result.previews else []
     return f"git add {' '.join(changed)}" if changed else ""
+
+
+def _with(arguments: argparse.Namespace, **other: Any) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(arguments), **other})
 
 
 def _anew(result: "RunResult") -> "list[Cell]":

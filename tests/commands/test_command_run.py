@@ -377,6 +377,52 @@ def test_results_may_lie_above_the_project(folder: Path) -> None:
     assert (folder / "shown" / "portrait.png").is_file()
 
 
+@pytest.mark.parametrize(
+    ("blocked", "told"),
+    [
+        (
+            "hero.png/x",
+            "/hero.png cannot be written: Is a directory; remove the folder that lies there, or name another",
+        ),
+        ("", "/chain cannot be made: Not a directory; remove the file that lies in its way, or name another"),
+    ],
+)
+def test_what_lies_in_the_way_of_results_is_told_once_and_another_folder_suggested(
+    folder: Path, blocked: str, told: str
+) -> None:
+    place = folder / "outputs/simulated/chain"
+    (place / blocked).parent.mkdir(parents=True)
+    (place / blocked).touch()
+    result = ran(folder, "chain.yaml --simulate")
+    assert result.exit_code == 1
+    assert f"{told} folder for the results with --output\n" in result.out
+    notes = [line for line in result.out.splitlines() if line.startswith("note")]
+    assert len(notes) == len(set(notes))
+    assert result.out.endswith("\nnext  flowrunner run chain.yaml --simulate --output DIR\n")
+    assert ran(folder, "chain.yaml --simulate --output shown").exit_code == 0
+
+
+def test_files_of_others_in_a_named_folder_suggest_another_one(folder: Path) -> None:
+    project(folder, {"mine/hero.png": "a note"})
+    result = ran(folder, "chain.yaml --simulate --output mine")
+    assert (result.exit_code, "and stays; move it, or name another folder\n" in result.out) == (1, True)
+    assert result.out.endswith("\nnext  flowrunner run chain.yaml --simulate --output DIR\n")
+
+
+def test_a_disk_that_is_full_suggests_the_same_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def full(path: Any, *more: Any, **options: Any) -> int:
+        if "/outputs/" in str(path):
+            raise OSError(28, "No space left on device")
+        return real(path, *more, **options)
+
+    monkeypatch.setattr(os, "open", full)
+    result = ran(folder, "chain.yaml --simulate")
+    assert (result.exit_code, "free some space and run the same command again" in result.out) == (1, True)
+    assert result.out.endswith("\nnext  flowrunner run chain.yaml --simulate\n")
+
+
 @pytest.mark.parametrize("option", [[], ["--output", "outputs"]])
 def test_where_a_link_leads_the_results_out_of_the_project_nothing_is_sent(folder: Path, option: list[str]) -> None:
     inner = project(folder / "inner", {"chain.yaml": CHAIN})
