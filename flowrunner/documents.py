@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from flowrunner import money
 from flowrunner.artifact import Artifact
 from flowrunner.checks.verdict import Verdict
-from flowrunner.decisions import Cost, Decision, Plan, PlannedCell, cost
+from flowrunner.decisions import Cost, Decision, Plan, PlannedCall, PlannedCell, cost
 
 if TYPE_CHECKING:
     from flowrunner.ended import CellResult
@@ -39,11 +39,17 @@ def _planned(planned: PlannedCell) -> dict[str, Any]:
         "decision": planned.decision.value,
         "reason": planned.reason,
         "because": list(planned.because),
-        "calls": [{"key": call.key, "decision": call.decision.value} for call in planned.calls],
+        "calls": [_call(call) for call in planned.calls],
         "estimate_usd": dollars(planned.estimate),
         "anew_usd": dollars(planned.anew) if planned.decision is Decision.MISSING and not planned.because else None,
         "accepted": accepted_document(planned),
     }
+
+
+def _call(call: PlannedCall) -> dict[str, Any]:
+    """`held` says why nobody is paid for a call of a cell that runs: `reply`, `unknown`, `moderated`, `charged`."""
+    held = call.held.name.lower() if call.held else None
+    return {"key": call.key, "decision": call.decision.value, "held": held}
 
 
 def accepted_document(planned: PlannedCell | None) -> dict[str, Any] | None:

@@ -210,6 +210,13 @@ def planned(folder: Path, *words: str) -> Any:
     return cell["reason"], cell["estimate_usd"], result.json["totals"]["calls"], result.exit_code
 
 
+def held(folder: Path, *words: str) -> list[str | None]:
+    """Why machines are told that nobody is paid for the calls of the one cell, which all run."""
+    (cell,) = cli("plan", "show.yaml", "--format", "json", *words, cwd=folder, env=LIVE).json["cells"]
+    assert {cell["decision"], *(call["decision"] for call in cell["calls"])} == {"run"}
+    return [call["held"] for call in cell["calls"]]
+
+
 ONE = many(1, top="budget: {total_usd: 0.05}")
 
 
@@ -219,6 +226,7 @@ def test_what_may_have_been_billed_is_planned_as_what_it_is_and_refused_by_no_li
     assert ran(tmp_path).exit_code == 1
     why = "an earlier call may have been billed; --on-unknown resend pays again"
     assert planned(tmp_path) == (why, "0.00", 0, 0)
+    assert (held(tmp_path), held(tmp_path, "--on-unknown", "resend")) == (["unknown"], [None])
     assert (ran(tmp_path).exit_code, len(wire.sent)) == (1, 1)
     assert planned(tmp_path, "--on-unknown", "resend") == ("new", "0.0315", 1, 3)
     assert (ran(tmp_path, "--on-unknown", "resend").exit_code, len(wire.sent)) == (3, 1)
@@ -249,6 +257,7 @@ def test_what_was_charged_for_nothing_is_not_planned_to_be_paid_again(tmp_path: 
     ran(tmp_path)
     assert planned(tmp_path)[0].startswith("an earlier call was charged and gave no picture")
     assert planned(tmp_path)[1:] == ("0.00", 0, 0)
+    assert held(tmp_path) == ["charged"]
 
 
 def test_a_kept_reply_is_read_again_for_nothing_though_the_limit_is_reached(

@@ -89,7 +89,7 @@ PLAN = obj(
             decision=DECISION,
             reason=TEXT,
             because=listed(TEXT),
-            calls=listed(obj(key=MAYBE_KEY, decision=DECISION)),
+            calls=listed(obj(key=MAYBE_KEY, decision=DECISION, held=MAYBE_TEXT)),
             estimate_usd=MAYBE_MONEY,
         )
     ),
