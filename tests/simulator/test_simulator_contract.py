@@ -377,6 +377,12 @@ def test_an_asset_that_was_never_given_is_refused() -> None:
     assert "images/cat.png" in json.loads(reply.body)["message"]
 
 
+@pytest.mark.parametrize("folder", ["", "development/"])
+def test_an_asset_of_the_providers_own_store_is_taken_unseen_as_the_published_example_has_it(folder: str) -> None:
+    key = f"{folder}images/2025_12_04_18_10_29_882_cat.png"
+    assert post(named("flux-2-pro/edit"), {"prompt": "a", "imageUrl": key}).status == 200
+
+
 @pytest.mark.parametrize(
     "way",
     [
@@ -385,6 +391,7 @@ def test_an_asset_that_was_never_given_is_refused() -> None:
         "data:image/png;base64,AA",
         "data:text/plain,a",
         f"{ORIGIN}/files/{'0' * 64}.png",
+        f"images/{'0' * 64}_cat.png",
     ],
 )
 def test_an_input_that_cannot_be_read_is_refused(way: str) -> None:
