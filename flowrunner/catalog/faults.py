@@ -34,6 +34,7 @@ class Fault:
 
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+_RATIO = re.compile(r"\s*([1-9]\d{0,4})\s*[:x×/]\s*([1-9]\d{0,4})\s*")
 _SIZE = re.compile(r"(\d{2,5})\s*[x×*]\s*(\d{2,5})")
 _BOOLEANS = {"true": "true", "yes": "true", "on": "true", "1": "true"}
 _BOOLEANS |= {"false": "false", "no": "false", "off": "false", "0": "false"}
@@ -173,12 +174,27 @@ def _enum(broken: Broken) -> Iterator[Fault]:
     near = [item for item in allowed if not isinstance(item, str) and str(item) == value]
     near = near or [item for item in allowed if isinstance(item, str) and item == quoted(value)]
     texts = [item for item in allowed if isinstance(item, str)]
-    near = near or list(filter(None, [nearest(str(value), texts)]))
+    near = near or list(filter(None, [_meant_text(str(value), texts)]))
     hint = (
         f"write {quoted(near[0]) if not isinstance(near[0], str) or near[0][:1].isdigit() else near[0]}" if near else ""
     )
     message = f"{broken.name} {quoted(value)} is none of {listed(allowed)}"
     yield _fault(broken, "not-allowed", message, hint)
+
+
+def _meant_text(value: str, texts: Sequence[str]) -> str | None:
+    """The text that was meant. Of shapes it is the one nearest in shape: by its characters 4:3 would be 4:5."""
+    ratios = {text: ratio for text in texts if (ratio := _ratio(text))}
+    wish = _ratio(value)
+    if wish and ratios:
+        return min(ratios, key=lambda text: abs(math.log(ratios[text] / wish)))
+    same = (text for text in texts if text.lower() == value.lower())
+    return next(same, None) or nearest(value, texts)
+
+
+def _ratio(text: str) -> float | None:
+    found = _RATIO.fullmatch(text)
+    return int(found[1]) / int(found[2]) if found else None
 
 
 def _const(broken: Broken) -> Iterator[Fault]:

@@ -39,6 +39,7 @@ MESSAGES = [
     ),
     ("flux-2", {"output_format": "gif"}, 'output_format "gif" is none of jpeg, png, webp', ""),
     ("flux-2", {"output_format": "jpg"}, 'output_format "jpg" is none of jpeg, png, webp', "write jpeg"),
+    ("flux-2", {"output_format": "PNG"}, 'output_format "PNG" is none of jpeg, png, webp', "write png"),
     ("flux-2-pro", {"safety_tolerance": 2}, "safety_tolerance is the number 2, not text", 'write "2"'),
     (
         "flux-2-pro",
@@ -260,3 +261,24 @@ def test_a_long_text_meets_no_pattern() -> None:
 
 def test_the_check_of_one_model_needs_no_siblings() -> None:
     assert [fault.severity for fault in check(model("flux-2-pro"), least("flux-2-pro") | {"tags": 1})] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "nearest"),
+    [
+        ("4:3", "5:4"),
+        ("3:4", "4:5"),
+        ("16:10", "3:2"),
+        ("2:1", "16:9"),
+        ("9:21", "9:16"),
+        ("16 x 9", "16:9"),
+        ("1/1", "1:1"),
+    ],
+)
+def test_the_shape_that_is_offered_is_the_nearest_in_shape_and_not_in_spelling(shape: str, nearest: str) -> None:
+    assert told(EDITOR, aspect_ratio=shape).hint == f'write "{nearest}"'
+
+
+@pytest.mark.parametrize(("shape", "hint"), [("match_input", "write match_input_image"), ("wide", "")])
+def test_what_is_no_shape_is_compared_by_its_letters(shape: str, hint: str) -> None:
+    assert told(EDITOR, aspect_ratio=shape).hint == hint
