@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 
 from flowrunner.artifact import Artifact, unseen
 from flowrunner.call import File, Link
@@ -61,11 +62,17 @@ class Images:
             return Link(text)
         if lower.startswith("data:"):
             return self._data(text)
+        if scheme := _SCHEME.match(text):
+            raise NoImage(f"an image is not taken from {scheme[0]}…", "write https://…, or the path of a file")
         try:
             return self.at(join(home, text))
         except FileProblem as fault:
             hint = fault.hint or "write a path relative to this file, a URL, or a $ reference"
             raise NoImage(fault.message, hint) from None
+        except NoImage as fault:
+            if not _STAMPED.fullmatch(text):
+                raise
+            raise NoImage(fault.message, f"an asset of 1min.ai is written asset:{text}") from None
 
     def at(self, path: str) -> Artifact:
         """The image at a path from the project root."""
@@ -117,6 +124,9 @@ class Images:
 
 _BARE = {"iVBORw0KGgo": "png", "/9j/": "jpeg", "UklGR": "webp"}
 """How PNG, JPEG and WEBP files begin as base64."""
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://")
+_STAMPED = re.compile(r"([^/]+/)*images/\d{4}(_\d+)+_[^/]+")
+"""An asset's key as 1min.ai's own pages write it: development/images/2025_12_04_18_10_29_882_cat.png."""
 _SHORTEST = 40
 """Characters: no picture is shorter, and hardly a path that begins so is longer."""
 

@@ -77,6 +77,10 @@ def test_a_rendered_path_is_relative_to_the_file_that_holds_the_template() -> No
     ("text", "code", "words"),
     [
         ("nowhere.png", "image", "does not exist"),
+        ("ftp://a.example/1.png", "image", "from ftp://… write https://…, or the path of a file"),
+        ("file:///photo.png", "image", "from file://…"),
+        ("images/2025_12_04_18_10_29_882_cat.png", "image", "is written asset:images/2025_12_04_18_10_29_882_cat.png"),
+        ("a/images/2025_12_04_1_cat.png", "image", "does not exist"),
         ("../photo.png", "image", "lies outside the project"),
         ("/etc/passwd", "image", "absolute path"),
         ("~/photo.png", "image", "absolute path"),
