@@ -256,7 +256,18 @@ class Performer:
             return await self._lost(job, number, reply)
         receipt = await self._kept(number, reply)
         self._check_clock(door, reply)
-        return await self._read(job, door, receipt, begun)
+        found = await self._read(job, door, receipt, begun)
+        return await self._doubted(job, door, found) if isinstance(found, Failure) else found
+
+    async def _doubted(self, job: Job, door: Door, found: Failure) -> Failure:
+        """A call may be turned down for a picture that the provider has no longer, whatever it says: the next time it
+        gets the bytes."""
+        if found.status is None or found.billed is Billed.YES or found.stops_run or found.moderated:
+            return found
+        if not await self.placer.forget(job.call.inputs, door) or found.billed is Billed.MAYBE:
+            return found
+        again = "if it is about a picture, run again: it is sent anew then"
+        return replace(found, hint="; ".join(filter(None, (found.hint, again))))
 
     async def _made_ready(self) -> None:
         """What the first picture needs is loaded while its call is under way, but after those that leave with it."""

@@ -57,6 +57,17 @@ class Placer:
                 found.append(handle)
         return found
 
+    async def forget(self, leaves: Iterable[Input], door: Door) -> bool:
+        """Forgets the names under which the provider has these inputs, so that it gets their bytes next time; whether
+        there were any."""
+        remote = self._remote(door)
+        named = [leaf.sha256 for leaf in leaves if not isinstance(leaf, Link) and self._handle(leaf, door)]
+        for digest in named:
+            self._given.pop((remote, digest), None)
+        if named:
+            await self.ledger.durably(self.ledger.forget, remote, named)
+        return bool(named)
+
     def masked(self, reply: Response) -> Response:
         """The reply without any key in it."""
         text = reply.body.decode("utf-8", "surrogateescape")

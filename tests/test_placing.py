@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tills import EDIT, EDITOR, Till, job
-from wire import error, png
+from tills import EDIT, EDITOR, GENERATOR, Till, job
+from wire import error, painted, png
 
 from flowrunner import imagehead
 from flowrunner.artifact import Artifact
@@ -51,6 +51,55 @@ def test_a_url_of_a_result_is_passed_on_while_it_is_good(till: Till) -> None:
     till.time.now += 3601
     till.one(job("much later", model=EDIT, image_urls=list(first.artifacts)))
     assert till.wire.sent[2]["image_urls"][0].startswith("data:")
+
+
+def refusing(till: Till, status: int) -> None:
+    """From now on the provider takes no picture by a link."""
+
+    def answer(body: dict[str, Any]) -> httpx.Response:
+        by_link = [url for url in body.get("image_urls", ()) if not url.startswith("data:")]
+        return error(status, f"{by_link[0]} cannot be read") if by_link else painted(body)
+
+    till.wire.answer = answer
+
+
+def passed_on(till: Till) -> tuple[Artifact, ...]:
+    """A picture that the provider has given a link to."""
+    till.fetches.pictures["https://cdn/a.png"] = png(64, 48, "made")
+    till.wire.coming.append(httpx.Response(200, json={"data": [{"url": "https://cdn/a.png"}]}))
+    made: Outcome = till.one(job())
+    return made.artifacts
+
+
+def test_a_link_of_the_provider_that_it_turns_down_is_sent_as_bytes_the_next_time(till: Till) -> None:
+    pictures = list(passed_on(till))
+    refusing(till, 400)
+    found = till.one(job("later", model=EDIT, image_urls=pictures))
+    assert (found.billed, found.hint) == (Billed.NO, "if it is about a picture, run again: it is sent anew then")
+    assert isinstance(till.one(job("later", model=EDIT, image_urls=pictures)), Outcome)
+    assert [body["image_urls"][0][:5] for body in till.wire.sent[1:]] == ["https", "data:"]
+
+
+def test_later_calls_of_the_run_take_the_bytes_too(till: Till) -> None:
+    pictures = list(passed_on(till))
+    refusing(till, 404)
+    jobs = [job(prompt, model=EDIT, image_urls=pictures) for prompt in ("one", "two")]
+    first, second = till.perform(*jobs, concurrency=1)
+    assert (type(first), type(second)) == (Failure, Outcome)
+
+
+@pytest.mark.parametrize(("status", "kept"), [(400, False), (500, False), (401, True), (429, True)])
+def test_only_a_reply_that_may_be_about_a_picture_takes_its_link_away(till: Till, status: int, kept: bool) -> None:
+    pictures = list(passed_on(till))
+    till.wire.coming += [error(status)] * (ATTEMPTS if status == 429 else 1)
+    till.perform(job("later", model=EDIT, image_urls=pictures))
+    till.one(job("another", model=EDIT, image_urls=pictures))
+    assert (till.wire.sent[-1]["image_urls"] == ["https://cdn/a.png"]) is kept
+
+
+def test_a_call_without_a_link_that_is_turned_down_is_told_as_it_is(till: Till) -> None:
+    till.wire.coming.append(error(400))
+    assert till.one(job(model=EDIT, image_urls=[Link("https://x.y/z.png"), picture(till)])).hint == ""
 
 
 def test_a_url_of_this_run_is_passed_on_before_the_ledger_has_it_and_not_longer_than_it_is_good(
@@ -96,6 +145,29 @@ def test_an_input_is_uploaded_once_for_its_hour(till: Till) -> None:
         assert isinstance(till.one(job(prompt, model=EDITOR, imageUrl=leaf)), Outcome)
     assert [body["promptObject"]["imageUrl"] for body in till.wire.sent] == ["k1", "k1", "k2"]
     assert len(uploads) == 2
+
+
+def test_a_result_that_1min_does_not_take_as_an_input_is_uploaded_the_next_time(till: Till) -> None:
+    posts: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/assets":
+            return httpx.Response(200, json={"asset": {"key": "images/up.png"}})
+        asked = json.loads(request.content)["promptObject"]
+        posts.append(asked.get("imageUrl", ""))
+        if posts[-1] == "images/made.png":
+            return httpx.Response(400, json={"message": "Image not found"})
+        record = {"status": "SUCCESS", "aiRecordDetail": {"resultObject": ["images/made.png"]}}
+        return httpx.Response(
+            200, json={"aiRecord": {**record, "temporaryUrl": "https://cdn/a.png?Expires=9999999999"}}
+        )
+
+    till.fetches.pictures["https://cdn/a.png?Expires=9999999999"] = png(8, 8, "made")
+    till.wire = httpx.MockTransport(answer)  # type: ignore[assignment]
+    (made,) = till.one(job(model=GENERATOR)).artifacts
+    edits = [till.one(job("edit", model=EDITOR, imageUrl=made)) for _ in range(2)]
+    assert [type(found) for found in edits] == [Failure, Outcome]
+    assert posts == ["", "images/made.png", "images/up.png"]
 
 
 class Assets:

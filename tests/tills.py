@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PRICE = 31_500_000
 MODELS = {model.id: model for model in CATALOG.models}
 PRO, EDIT = "blackforestlabs/flux-2-pro", "blackforestlabs/flux-2-edit"
-EDITOR = "black-forest-labs/flux-2-pro/edit"
+EDITOR, GENERATOR = "black-forest-labs/flux-2-pro/edit", "black-forest-labs/flux-2-pro/generate"
 
 
 class Fetches:

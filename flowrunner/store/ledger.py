@@ -411,6 +411,15 @@ class Ledger:
         )
         return str(row["handle"]) if row else None
 
+    def forget(self, remote: Remote, digests: Iterable[str]) -> None:
+        """Forgets the handles of some bytes."""
+        where = remote.provider, remote.origin, remote.simulated
+        with self._database.write() as rows:
+            rows.executemany(
+                "DELETE FROM remotes WHERE provider = ? AND origin = ? AND simulated = ? AND digest = ?",
+                [(*where, digest) for digest in digests],
+            )
+
     # History
 
     def runs(self) -> list[RunRecord]:

@@ -576,6 +576,9 @@ def test_a_handle_is_given_where_and_while_it_is_good(ledger: Ledger) -> None:
     assert ledger.handle(here, "d", 49.9) == "https://cdn/new"
     assert ledger.handle(here, "d", 50.0) is None
     assert ledger.handle(here, "e", 1e12) == "asset:1"
+    ledger.forget(here, ["d", "none"])
+    assert ledger.handle(here, "d", 0.0) is None
+    assert ledger.handle(here, "e", 0.0) == "asset:1"
 
 
 @pytest.mark.parametrize(
