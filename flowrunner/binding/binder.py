@@ -184,7 +184,7 @@ def _write_labels(work: Work, model: Model, params: dict[str, Any]) -> None:
 def _calls(work: Work, model: Model, params: dict[str, Any]) -> tuple[Call, ...]:
     """One call for each sample: told apart by its seed where the model has one and one is given, else by a number."""
     seed = params.get(model.seed) if model.seed else None
-    seeded = model.seed is not None and isinstance(seed, int)
+    seeded = model.seed is not None and isinstance(seed, int | float)
     return tuple(
         Call(
             provider=model.provider,

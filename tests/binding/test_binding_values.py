@@ -289,6 +289,14 @@ def test_seeds_tell_samples_apart_where_there_is_one() -> None:
     assert len({call.key for call in calls}) == 3
 
 
+def test_a_seed_with_a_fraction_counts_up_as_any_other() -> None:
+    generator = "black-forest-labs/flux-2-pro/generate"
+    calls = (
+        Binding(f"steps: {{a: {{model: {generator}, variants: 2, with: {{prompt: x, seed: 7.5}}}}}}").bound["a"].calls
+    )
+    assert [call.params["seed"] for call in calls] == [7.5, 8.5]
+
+
 def test_numbers_tell_samples_apart_where_there_is_no_seed() -> None:
     calls = Binding(f"steps: {{a: {{model: {PRO}, variants: 3, with: {{prompt: x}}}}}}").bound["a"].calls
     assert [call.sample for call in calls] == [0, 1, 2]
