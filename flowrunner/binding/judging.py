@@ -42,6 +42,7 @@ def judge(work: Work, model: Model, bound: Bound) -> None:
     if model.provider == LOCAL and not any(problem.is_error for problem in work.fields.problems):
         _check_operation(work, model, bound.params)
     _check_pick(work, bound)
+    _check_last_seed(work, model, bound.params)
     _lint_count(work, model, bound.params)
     _lint_reshape(work, model, bound.params)
 
@@ -148,6 +149,24 @@ def _check_pick(work: Work, bound: Bound) -> None:
         hint = f"choose 1 to {planned}, or raise variants" if planned > 1 else "leave pick out"
         there = "is one" if planned == 1 else f"are {planned}"
         work.fields.add("pick", f"pick is candidate {pick.number}; there {there}", pick.span, hint)
+
+
+def _check_last_seed(work: Work, model: Model, params: dict[str, Any]) -> None:
+    """Seeds count up from the one that is written: the last has to be one that the model takes, too."""
+    seed, variants = params.get(model.seed) if model.seed else None, work.cell.step.variants
+    if variants < 2 or not model.seed or not isinstance(seed, int | float) or isinstance(seed, bool):
+        return
+    last, path = seed + variants - 1, (model.seed,)
+    found = work.binder.faults(model, standing({**params, model.seed: last}))
+    fault = next((fault for fault in found if fault.path == path), None)
+    if (
+        fault is None
+        or path in work.untold
+        or any(one.path == path for one in work.binder.faults(model, standing(params)))
+    ):
+        return
+    message = f"variants: {variants} counts {model.seed} up to {last}: {fault.message}"
+    work.fields.add(fault.code, message, work.origins[path], f"write a {model.seed} that leaves room for {variants}")
 
 
 def _lint_count(work: Work, model: Model, params: dict[str, Any]) -> None:

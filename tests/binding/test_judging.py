@@ -104,6 +104,20 @@ def test_two_ways_of_asking_for_more_are_told_to_multiply(more: str, params: str
     assert [problem.code for problem in found] == ([code] if code else [])
 
 
+def test_a_seed_that_leaves_no_room_for_the_variants_is_told_where_it_is_written() -> None:
+    found = one(f"{{model: {PRO}, variants: 2, with: {{prompt: x, seed: {2**53}}}}}")
+    assert (found.code, found.span and found.span.text) == ("not-exact", str(2**53))
+    assert found.message.startswith(f"variants: 2 counts seed up to {2**53 + 1}: ")
+    assert judged(f"{{model: {PRO}, variants: 2, with: {{prompt: x, seed: {2**53 - 1}}}}}") == []
+    assert judged(f"{{model: {PRO}, with: {{prompt: x, seed: {2**53}}}}}") == []
+
+
+@pytest.mark.parametrize("seed", ["0", '"7"', "true", "1.5"])
+def test_a_seed_that_is_wrong_in_itself_is_told_once(seed: str) -> None:
+    found = one(f"{{model: {PRO}, variants: 2, with: {{prompt: x, seed: {seed}}}}}")
+    assert "variants" not in found.message
+
+
 def test_variants_of_a_local_operation_are_told_to_be_the_same() -> None:
     found = one("{model: image/resize, variants: 2, with: {image: photo.png, width: 40}}")
     assert (found.code, found.is_error) == ("local-variants", False)
