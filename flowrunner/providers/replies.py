@@ -25,8 +25,9 @@ _TEXT = 1000
 _ID = 128
 # Statuses with which HTTP says that a request was turned down before it was worked on.
 _REJECTED = frozenset({400, 404, 405, 406, 410, 411, 413, 414, 415, 417, 421, 422, 426, 428, 431, 451})
-_CREDITS = re.compile(r"\b(credits?|funds?|balance|top[ -]up)\b", re.IGNORECASE)
-_QUOTA = re.compile(r"free[ -]?tier|quota|\bdaily\b|per day", re.IGNORECASE)
+# As words, and within codes: INSUFFICIENT_CREDITS, daily_limit.
+_CREDITS = re.compile(r"(?<![a-z])(credits?|funds?|balance|top[ -]up)(?![a-z])", re.IGNORECASE)
+_QUOTA = re.compile(r"free[ -]?tier|quota|(?<![a-z])daily(?![a-z])|per day", re.IGNORECASE)
 _POLICY = re.compile(r"moderat|nsfw|\bsafety\b|content.polic|prohibited|flagged", re.IGNORECASE)
 _INVALID = re.compile(r"validation|invalid (enum|value|type)|expected", re.IGNORECASE)
 _JUDGED = frozenset({400, 403, 406, 409, 422, 451})
@@ -140,7 +141,7 @@ def sentence(value: Any) -> str:
     if not isinstance(value, dict):
         return ""
     first = next(filter(None, (sentence(value.get(key)) for key in ("message", "error", "detail", "msg", "title"))), "")
-    more = "; ".join(filter(None, (sentence(value.get(key)) for key in ("errors", "issues", "details"))))
+    more = "; ".join(filter(None, (sentence(value.get(key)) for key in ("errors", "issues", "details", "meta"))))
     return "; ".join(filter(None, (first, more)))[:_TEXT]
 
 

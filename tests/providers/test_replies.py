@@ -33,6 +33,8 @@ def test_a_wrong_key_stops_the_run_and_names_the_variable() -> None:
     [
         (403, '{"message": "You\'ve run out of credits. Please top up your balance."}'),
         (403, '{"title": "Forbidden", "status": 403, "message": "You\'ve run out of funds."}'),
+        (403, '{"message": "INSUFFICIENT_CREDITS"}'),
+        (403, '{"error": "not_enough_credits"}'),
         (402, ""),
     ],
 )
@@ -43,12 +45,14 @@ def test_no_credits_stop_the_run_and_point_at_the_bill(status: int, body: str) -
 
 
 def test_another_403_stops_one_call_only() -> None:
-    refused = refusal(403, '{"message": "Your region is not supported."}')
-    assert (refused.fate, refused.hint) == (Fate.NOT_EXECUTED, "")
+    for said in ("Your region is not supported.", "Not accredited", "unbalanced"):
+        refused = refusal(403, f'{{"message": "{said}"}}')
+        assert (refused.fate, refused.hint) == (Fate.NOT_EXECUTED, "")
 
 
-def test_a_limit_of_the_free_tier_is_not_waited_for() -> None:
-    refused = refusal(429, '{"message": "Free-tier limit reached"}', retry_after="5")
+@pytest.mark.parametrize("said", ["Free-tier limit reached", "DAILY_LIMIT_REACHED"])
+def test_a_limit_of_the_free_tier_is_not_waited_for(said: str) -> None:
+    refused = refusal(429, f'{{"message": "{said}"}}', retry_after="5")
     assert (refused.fate, refused.retry_after) == (Fate.NOT_EXECUTED, None)
 
 
@@ -127,6 +131,8 @@ def test_a_redirect_names_its_target_without_path_and_query() -> None:
             '{"message": "Body validation error!", "errors": [{"path": ["size"], "message": "too big"}, "and more"]}',
             "Body validation error!; size: too big; and more",
         ),
+        ('{"message": "No!", "meta": [{"path": ["size"], "message": "too big"}]}', "No!; size: too big"),
+        ('{"message": "No!", "meta": {"errors": [{"path": ["size"], "message": "too big"}]}}', "No!; size: too big"),
         ('{"message": null}', "HTTP 400 Bad Request"),
         ("[]", "HTTP 400 Bad Request"),
         ("plain words", "plain words"),
