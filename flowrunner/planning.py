@@ -113,16 +113,27 @@ class Planner:
         return planned
 
     def _without_input(self, planned: PlannedCell) -> PlannedCell:
-        """A cell that a run would skip, for what it needs fails its checks."""
-        names = planned.because if planned.decision is Decision.AWAIT else ()
-        name = next((name for name in names if name in self.failing), None)
-        if name is None:
+        """A cell that a run would not come to, for what it needs fails its checks, or did not come."""
+        name, reason = self._stopped_by(planned) if planned.decision is Decision.AWAIT else ("", "")
+        if not name:
             return planned
         self.failing.add(planned.cell.id)
-        reason = f"{name} fails its checks" if name in self.settled else self.planned[name].reason
         found = replace(planned, decision=Decision.SKIP, reason=reason, because=(name,), calls=(), estimate=0)
         self.planned[planned.cell.id] = found
         return found
+
+    def _stopped_by(self, planned: PlannedCell) -> tuple[str, str]:
+        """The cell whose pictures are there and not those that another one needs, and why; nothing where none is."""
+        for name in planned.because:
+            if name in self.failing:
+                return name, f"{name} fails its checks" if name in self.settled else self.planned[name].reason
+        for image in planned.bound.pending if planned.bound else ():
+            settled = self.settled.get(image.cell)
+            if settled is not None and self.planned[image.cell].decision is Decision.REUSE:
+                lacking = settled.lacks(image.cell, image.number or settled.pick.number)
+                if lacking:
+                    return image.cell, lacking
+        return "", ""
 
     def _spared(self, planned: PlannedCell) -> PlannedCell:
         """Without the price of calls that were sent before, and are not sent again unasked."""

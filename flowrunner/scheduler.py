@@ -190,11 +190,15 @@ class Scheduler:
         return CellResult(cell=cell, status=Status.SKIPPED, reason=planned.reason, planned=planned)
 
     def _lost(self, planned: PlannedCell) -> str:
-        """Which candidate a cell needs that no picture came of, though its cell goes on with the others."""
+        """Which candidate a cell needs that no picture came of, though its cell goes on with the others: a call failed,
+        or a reply held fewer than were asked for."""
         for image in planned.bound.pending if planned.bound else ():
             settled = self.planner.settled.get(image.cell)
-            if settled is not None and image.number and settled.candidates[image.number - 1] is None:
-                return f"it needs candidate {image.number} of {image.cell}, which failed"
+            lacking = settled.lacks(image.cell, image.number) if settled is not None else ""
+            if lacking:
+                found = self.results.get(image.cell)
+                failed = f"it needs candidate {image.number} of {image.cell}, which failed"
+                return failed if found is not None and found.failures else lacking
         return ""
 
     def _behind(self, cell: Cell, name: str, found: CellResult, planned: PlannedCell | None) -> CellResult:

@@ -42,6 +42,13 @@ class Settled:
         lacking = [verdict for found in decisive for verdict in of(found, Result.MISSING)]
         return "" if self.pick.is_open or not lacking else lacking[0].measured
 
+    def lacks(self, cell: str, number: int) -> str:
+        """What to say to whoever needs a candidate that no reply held, empty where there is one. `cell` is this one."""
+        if not number or self.candidates[number - 1] is not None:
+            return ""
+        came = sum(artifact is not None for artifact in self.candidates)
+        return f"it needs candidate {number} of {cell}, of which {came} came; --force {cell} pays for others"
+
     def gave(self, digests: Collection[str]) -> bool:
         return any(artifact is not None and artifact.sha256 in digests for artifact in self.candidates)
 

@@ -319,6 +319,30 @@ def test_fewer_pictures_than_a_candidate_needs_fail_the_cell_that_picks_it() -> 
     assert (found.status.value, found.reason) == ("failed", "there is no candidate 2")
 
 
+def two_of_three(steps: str) -> Show:
+    show = Show(f"steps: {{a: {{model: blackforestlabs/flux-2, with: {{prompt: x, num_images: 3}}}}, {steps}}}")
+    show.answer = lambda job: Outcome(key=job.call.key, artifacts=gives(job).artifacts[:2], paid=1)
+    return show
+
+
+def test_a_candidate_that_the_reply_did_not_hold_is_not_said_to_have_failed() -> None:
+    show = two_of_three(f"b: {edit('$a.3')}, c: {edit('$a.2')}, d: {edit('$b')}")
+    for _ in range(2):
+        found = show.run()
+        assert [found[name].status.value for name in "bcd"] == ["failed", "done" if show.sent else "reused", "skipped"]
+        assert found["b"].reason == "it needs candidate 3 of a, of which 2 came; --force a pays for others"
+
+
+def test_a_plan_tells_what_will_not_come_for_a_candidate_that_is_not_there() -> None:
+    show = two_of_three(f"b: {edit('$a.3')}, d: {edit('$b')}")
+    assert show.decisions() == {"a": "run", "b": "await", "d": "await"}
+    show.run()
+    found = show.plan().cells
+    assert {name: planned.decision.value for name, planned in found.items()} == {"a": "reuse", "b": "skip", "d": "skip"}
+    assert found["b"].reason == found["d"].reason == show.run()["b"].reason
+    assert show.decisions(force=["a"]) == {"a": "run", "b": "await", "d": "await"}
+
+
 def test_a_picture_of_another_size_than_was_asked_for_may_fail_what_is_made_of_it() -> None:
     a = f"{{model: {PRO}, with: {{prompt: x, image_size: {{width: 1024, height: 512}}}}}}"
     crop = "{model: image/crop, with: {image: $a, box: [0, 0, 1000, 500]}}"

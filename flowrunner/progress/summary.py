@@ -29,6 +29,7 @@ def summary(result: "RunResult", waits: Sequence[Waits], facts: Facts) -> list[s
     lines = [
         *_checked("warn", Result.WARN, result, facts),
         *_checked("fail", Result.FAIL, result, facts),
+        *_grouped("fail", [one for one in result.of(Status.FAILED) if _is_untold(one)], facts),
         *_grouped("left", result.of(Status.PENDING), facts),
         *_grouped("skip", [one for one in result.of(Status.SKIPPED) if _is_consequence(one)], facts),
         *_grouped("lack", result.of(Status.MISSING), facts),
@@ -64,6 +65,11 @@ def _kept(found: CellResult, number: int, against: Sequence[Verdict], result: "R
 def _is_consequence(result: CellResult) -> bool:
     """Skipped by what happened, not by `when`."""
     return result.planned is None or result.planned.decision is not Decision.SKIP
+
+
+def _is_untold(result: CellResult) -> bool:
+    """Failed without a call of its own and without a check: for what came of another cell."""
+    return not result.failures and not result.failed_checks
 
 
 def _grouped(word: str, results: Iterable[CellResult], facts: Facts) -> list[str]:

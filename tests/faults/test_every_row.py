@@ -348,7 +348,10 @@ def test_fewer_pictures_than_asked_for_are_told_before_the_next_step_is_paid(tmp
     first, second = result.json["cells"]
     assert (scene.posts, result.exit_code) == (1, 1)
     assert (first["paid_usd"], second["status"], second["paid_usd"]) == ("0.0252", "failed", "0.00")
-    assert "candidate 2 of scene" in second["reason"]
+    assert second["reason"] == "it needs candidate 2 of scene, of which 1 came; --force scene pays for others"
+    told = scene.run("two.yaml", line="--yes").out
+    assert scene.posts == 0
+    assert f"fail  {second['cell']}  {second['reason']}\n" in told
 
 
 @pytest.mark.parametrize("rule", ["credits", pytest.param("401", marks=SLOW), pytest.param("402", marks=SLOW)])
