@@ -109,7 +109,7 @@ class Place:
             return span
         template = self.bound.templates.get(path)
         if template is not None and template.compiled.path is None:
-            span = self._inserted(path, after, region) or span
+            span = self._inserted(path, after, region, before[slice(*gone)]) or span
         return _line(span, _WORD.findall(after[region[0] : region[1]]))
 
     def origin(self, path: tuple[str | int, ...]) -> Span | None:
@@ -120,11 +120,14 @@ class Place:
                 return found
         return None
 
-    def _inserted(self, path: tuple[str | int, ...], text: str, region: tuple[int, int]) -> Span | None:
-        """The value that a template took in from elsewhere and in which the changed words stand."""
+    def _inserted(self, path: tuple[str | int, ...], text: str, region: tuple[int, int], other: str) -> Span | None:
+        """The value that a template took in from elsewhere and in which the changed words stand. One that stands whole
+        between two of them, in the `other` text as well, was not edited."""
         uses = self.bound.templates[path].compiled.paths
         leaves = [leaf for use in uses for leaf in _leaves(self.scope.node(use.path, self.bound.cell.at))]
         found = [leaf for leaf in leaves if _covers(leaf.text.lower(), text.lower(), region)]
+        changed = (text[slice(*region)].lower(), other.lower())
+        found = [leaf for leaf in found if not all(leaf.text.lower() in part for part in changed)]
         return max(found, key=lambda leaf: len(leaf.text)).span if found else None
 
 

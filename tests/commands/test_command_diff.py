@@ -535,6 +535,11 @@ def test_a_reference_that_is_put_into_a_list_moves_nothing_else(studio: Studio) 
     assert (cell["because"], cell["change"]) == ([], "render")
 
 
+def test_two_edits_around_a_value_from_elsewhere_are_shown_where_they_were_made(studio: Studio) -> None:
+    studio.edit("spring.yaml", "on {{ vars.setting }}, ", "upright on {{ vars.setting }} in ")
+    assert "(spring.yaml:15)" in studio.diff("spring.yaml").out
+
+
 def test_nothing_is_written_and_no_key_is_read(studio: Studio) -> None:
     before = sorted((path, path.stat().st_mtime_ns) for path in studio.root.rglob("*") if ".git/" not in str(path))
     cli("diff", ".", cwd=studio.root, env={"AIMLAPI_API_KEY": "bad key"})
