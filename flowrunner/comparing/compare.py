@@ -344,9 +344,9 @@ def _choosing(cell: Cell, planned: PlannedCell, *, known: bool) -> Choosing | No
 
 
 def _picked(side: Side, name: str) -> Pick | None:
-    """The choice that stands for a cell's request."""
+    """The choice that stands for a cell's request; None where a rule chooses."""
     settled = side.settled(name)
-    if settled is None or settled.pick.is_open:
+    if settled is None or settled.pick.is_open or side.cells[name].step.pick.rule is not PickRule.HUMAN:
         return None
     return next((pick for pick in side.planner.lock.picks.values() if pick.for_ == settled.key), None)
 

@@ -92,6 +92,8 @@ def statement(change: Change, found: Comparison | None) -> str:
     one, two = change.before, change.after
     if change.path == "picture":
         return "no longer kept by the lock" if two is None else "made" if one is None else "made anew"
+    if change.path == "pick" and (one is None or two is None):
+        return f"{two} now, none before" if one is None else f"none now, {one} before"
     if is_blank(change):
         return "only blanks or ends of lines changed"
     names = [_path(value, found) for value in (one, two)]

@@ -540,6 +540,26 @@ def test_two_edits_around_a_value_from_elsewhere_are_shown_where_they_were_made(
     assert "(spring.yaml:15)" in studio.diff("spring.yaml").out
 
 
+def test_a_choice_that_a_rule_makes_now_is_told_as_nobodys(studio: Studio) -> None:
+    studio.write({"picks": "scene/vase none too blue\n"})
+    assert cli("pick", "spring.yaml", "--from", "picks", cwd=studio.root).exit_code == 0
+    (studio.root / "picks").unlink()
+    studio.commit("refused")
+    studio.edit("spring.yaml", "pick: human", "pick: first")
+    text, markdown = (studio.diff("spring.yaml", "--format", form).out for form in ("text", "markdown"))
+    assert "pick: 2 → 1\n" in text
+    assert "pick: 1 now, none before\n" in text
+    assert "> 1 now, none before\n" in markdown
+    assert "> ~~2~~ **1**\n" in markdown
+
+
+def test_a_choice_that_was_lost_is_told_as_that(studio: Studio) -> None:
+    path = studio.root / "spring.lock.yaml"
+    text = path.read_text()
+    path.write_text(text[: text.index("picks:")] + text[text.index("models:") :])
+    assert "pick: none now, 2 before;" in studio.diff("spring.yaml").out
+
+
 def test_nothing_is_written_and_no_key_is_read(studio: Studio) -> None:
     before = sorted((path, path.stat().st_mtime_ns) for path in studio.root.rglob("*") if ".git/" not in str(path))
     cli("diff", ".", cwd=studio.root, env={"AIMLAPI_API_KEY": "bad key"})
