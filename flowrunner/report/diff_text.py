@@ -213,17 +213,26 @@ def _at(cell: ComparedCell) -> Iterable[tuple[str, str]]:
 
 
 def _few(groups: list[_Group], one: Comparison) -> list[_Group]:
-    """The reasons of a step: all where they are few, else by the field that was edited."""
-    if len(groups) <= _EACH:
-        return groups
+    """The reasons of a step: all where they are few, else by the field that was edited; a renamed step is one."""
     cells = [cell for group in groups for cell in group.cells]
     kind = groups[0].kind
+    if kind is Kind.RENAMED and len(cells) > 1 and (old := _old_step(cells)):
+        return [_Group(kind, f"was {old}", cells)]
+    if len(groups) <= _EACH:
+        return groups
     if kind in (Kind.RENDER, Kind.ACCEPTED):
         paths = list(dict.fromkeys(change.path for cell in cells for change in cell.fields[:1]))
         first = next((cell for cell in cells if cell.fields), cells[0])
         told = f", first {first.cell}: {_first(first, one)}" if first.fields else ""
         return [_Group(kind, f"{' and '.join(paths[:3])} changed{told}", cells)]
     return [_Group(kind, f"{len(groups)} reasons, the first: {groups[0].reason}", cells)]
+
+
+def _old_step(cells: Sequence[ComparedCell]) -> str:
+    """What the step of renamed cells was called, where nothing else of their names is another."""
+    names = {(cell.was or "").removesuffix(cell.cell.removeprefix(cell.step)) for cell in cells}
+    old = names.pop()
+    return "" if names or "/" in old else old
 
 
 def _first(cell: ComparedCell, one: Comparison) -> str:
