@@ -183,7 +183,8 @@ def _cause(cause: Cause, *, many: bool) -> str:
     recipes = f" in {_named([one.name for one in cause.recipes])}" if many else ""
     count = len(cause.cells)
     if cause.change is not None:
-        head += f" of {_named(cause.steps)}{recipes}, {plural(count, 'picture')}"
+        names = cause.steps if count > 1 else [cell.cell for _, cell in cause.cells]
+        head += f" of {_named(names)}{recipes}, {plural(count, 'picture')}"
     else:
         head += f"{recipes}, {plural(count, 'picture')}: {_named([cell.cell for _, cell in cause.cells])}"
     if cause.followers:
