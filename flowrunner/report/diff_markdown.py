@@ -311,6 +311,8 @@ def _drawn(one: Comparison) -> str:
     """The steps of a recipe as a graph, folded; what changes is marked."""
     if one.graph is None or one.is_new or len(one.graph.steps) > _MOST_BOXES:
         return ""
+    if all(cell.kind is Kind.UNCHANGED for cell in one.cells.values()):
+        return ""
     drawn = drawing(one.graph)
     names = {box.step: f"s{number}" for number, box in enumerate(drawn.boxes, 1)}
     lines, used = ["flowchart LR"], set()

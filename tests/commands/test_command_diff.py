@@ -351,6 +351,15 @@ def test_of_a_head_whose_lock_cannot_be_read_the_recipe_is_not_blamed(studio: St
     assert studio.diff("poster.yaml").out.startswith("1 lock is not valid  ")
 
 
+def test_a_recipe_in_which_no_picture_changes_is_not_drawn(studio: Studio) -> None:
+    studio.edit("spring.yaml", "[$scene]", "[$scen]")
+    studio.commit("broken")
+    studio.edit("spring.yaml", "[$scen]", "[$scene]")
+    said = studio.diff("spring.yaml", "--format", "markdown").out
+    assert "was not valid before" in said
+    assert "mermaid" not in said
+
+
 @pytest.mark.slow
 def test_a_wrong_else_is_told(studio: Studio) -> None:
     step = "  evening: {when: false, else: $poster.3, model: blackforestlabs/flux-2, with: {prompt: x}}\n"
