@@ -100,7 +100,7 @@ class _Accepting:
         said = Acceptance(
             stands=locked.key, for_=cell_key([call.key for call in bound.calls]), by=self._by, why=self._why
         )
-        found = changes(locked, cell, bound, self._opened.graph.scope)
+        found = changes(locked, cell, bound, self._opened.graph.scope, self._making.binder.images.paths)
         self._making.accept(cell, Accepted(said=said, locked=locked))
         return Given(cell=cell.id, said=said, changes=found)
 

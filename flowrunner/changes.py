@@ -1,7 +1,7 @@
 """What changed in a request since it was locked: field by field, word by word, with the place where it is written."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flowrunner.binding import Bound
@@ -27,22 +27,27 @@ class Change:
     span: Span | None = None
     was: Span | None = None
     """Where it was written before, where both are looked at."""
+    file: str = ""
+    """The file of the project that `after` is the picture in."""
 
     @property
     def sentence(self) -> str:
         """`prompt: oak → walnut (spring-hero.yaml:31)`."""
         place = f" ({self.span.file}:{self.span.line})" if self.span else ""
         if self.before is None:
-            return f"{self.path} is new: {_short(self.after)}{place}"
+            return f"{self.path} is new: {_short(self.after, self.file)}{place}"
         if self.after is None:
             return f"{self.path} is gone, was {_short(self.before)}"
         if _are_texts(self.before, self.after):
             return f"{self.path}: {words(self.before, self.after)}{place}"
-        return f"{self.path}: {_short(self.before)} → {_short(self.after)}{place}"
+        return f"{self.path}: {_short(self.before)} → {_short(self.after, self.file)}{place}"
 
 
-def changes(locked: LockedCell | None, cell: Cell, bound: Bound, scope: Scope) -> tuple[Change, ...]:
-    """The fields in which a cell's request differs from its locked one, in order of their names."""
+def changes(
+    locked: LockedCell | None, cell: Cell, bound: Bound, scope: Scope, paths: Mapping[str, str]
+) -> tuple[Change, ...]:
+    """The fields in which a cell's request differs from its locked one, in order of their names. `paths` tells the
+    files of the project by the digests of their pictures."""
     if locked is None or not bound.calls:
         return ()
     call = bound.calls[0]
@@ -53,7 +58,9 @@ def changes(locked: LockedCell | None, cell: Cell, bound: Bound, scope: Scope) -
     for path in sorted(before.keys() | after.keys(), key=_order):
         one, two = before.get(path), after.get(path)
         if canonical(one) != canonical(two):
-            found.append(Change(path=spelled(path), before=one, after=two, span=Place(bound, scope).of(path, one, two)))
+            span = Place(bound, scope).of(path, one, two)
+            file = paths.get(two.removeprefix("sha256:"), "") if isinstance(two, str) else ""
+            found.append(Change(path=spelled(path), before=one, after=two, span=span, file=file))
     before_count, after_count = len(locked.samples), len(bound.calls)
     if not found and before_count != after_count and locked.key != cell_key([call.key for call in bound.calls]):
         span = cell.step.variants_span
@@ -184,10 +191,10 @@ def _are_texts(*values: Any) -> bool:
     return all(isinstance(value, str) and not value.startswith("sha256:") for value in values)
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, file: str = "") -> str:
     if isinstance(value, str):
         if value.startswith("sha256:"):
-            return f"picture {value[7:13]}"
+            return f"{file} ({value[7:13]})" if file else f"picture {value[7:13]}"
         return _cut(value)
     return _cut(canonical(value))
 

@@ -270,7 +270,7 @@ class Planner:
             reason=f"{open_pick}{stands.reason}",
             calls=tuple(PlannedCall(key=call.key, decision=Decision.REUSE, call=call) for call in bound.calls),
             pick=settled.pick,
-            changes=changes(stands.locked, cell, bound, self.graph.scope),
+            changes=changes(stands.locked, cell, bound, self.graph.scope, self.binder.images.paths),
             accepted=stands,
         )
 
@@ -282,7 +282,7 @@ class Planner:
         )
         sent = sum(call.decision is Decision.RUN for call in calls)
         price = self.price(cell.model, bound)
-        found = changes(self._locked_cell(cell), cell, bound, self.graph.scope)
+        found = changes(self._locked_cell(cell), cell, bound, self.graph.scope, self.binder.images.paths)
         reason = "forced" if forced else self._why_run(cell, sent, len(calls), found)
         return PlannedCell(
             cell=cell,

@@ -56,3 +56,8 @@ def test_two_texts_are_told_apart_in_both_directions(one: str, two: str) -> None
 )
 def test_a_change_is_a_sentence(before: object, after: object, told: str) -> None:
     assert Change(path="seed", before=before, after=after).sentence == told
+
+
+def test_a_picture_of_the_project_is_told_by_its_file() -> None:
+    change = Change(path="image", before="sha256:" + "a" * 64, after="sha256:" + "b" * 64, file="photos/lamp.png")
+    assert change.sentence == "image: picture aaaaaa → photos/lamp.png (bbbbbb)"
