@@ -69,6 +69,17 @@ def test_a_changed_recipe_shows_what_was_there_and_what_would_be_paid(folder: Pa
     assert "prompt: + to the left (spring.yaml:25)" in text
 
 
+def test_of_a_changed_request_every_change_is_told(folder: Path) -> None:
+    picture(folder / "lamp.png", (64, 64), "#2244cc")
+    (folder / "spring.yaml").write_text(RECIPE.replace("Morning light", "Evening light").replace("seed: 1", "seed: 2"))
+    page = page_of(folder, "--simulate")
+    (place,) = re.findall(r">image_urls\[0\]: picture \w{6} → lamp\.png \(\w{6}\) \((.{1,20})\), and 2 more<", page)
+    assert place == "spring.yaml:19"
+    told = outline(page[page.index('<dialog id="picture/scene/lamp"') :].partition("</dialog>")[0] + "</dialog>")
+    changes = told.partition("Changed since\n")[2].splitlines()[1:3]
+    assert changes == ["prompt: Morning → Evening (spring.yaml:18)", "seed: 1 → 2 (spring.yaml:21)"]
+
+
 def test_why_the_last_run_gave_no_picture_is_told(tmp_path: Path, wire: Wire) -> None:
     from wire import error
 

@@ -105,7 +105,8 @@ def why(cell: ReviewedCell) -> str:
         case Standing.LATER:
             return f"once {names} is done" if names else "once its inputs are known"
         case Standing.RENDER if planned.changes:
-            return planned.reason
+            more = len(planned.changes) - 1
+            return f"{planned.reason}, and {more} more" if more and is_of_a_change(cell) else planned.reason
         case Standing.RENDER:
             return {"new": "", "nothing is known of it here": ""}.get(planned.reason, planned.reason)
         case Standing.SKIPPED | Standing.MISSING:
@@ -116,6 +117,11 @@ def why(cell: ReviewedCell) -> str:
             return planned.pick.why if planned.pick else ""
         case Standing.FAILED:
             return cell.failure
+
+
+def is_of_a_change(cell: ReviewedCell) -> bool:
+    """Whether what changed first is why a picture is not done."""
+    return cell.planned.reason in {change.sentence for change in cell.planned.changes[:1]}
 
 
 def _is_choice(cell: ReviewedCell) -> bool:

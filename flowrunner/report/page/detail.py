@@ -9,7 +9,7 @@ from flowrunner.checks.verdict import Result, Verdict
 from flowrunner.digest import canonical
 from flowrunner.report.groups import plural
 from flowrunner.report.page import compare
-from flowrunner.report.page.chapter import Chapter, chip, size, title, why
+from flowrunner.report.page.chapter import Chapter, chip, is_of_a_change, size, title, why
 from flowrunner.report.page.gallery import face, quote
 from flowrunner.report.page.html import Html, tag
 from flowrunner.review import Parent, Picture, ReviewedCell
@@ -69,12 +69,13 @@ def _mini(chapter: Chapter, cell: ReviewedCell, picture: Picture) -> Html:
 
 
 def _facts(chapter: Chapter, cell: ReviewedCell) -> Iterator[Html | None]:
-    reason = "" if cell.failure else why(cell)  # the checks below say it
+    # The checks and the changes below say it.
+    reason = "" if cell.failure or is_of_a_change(cell) else why(cell)
     yield tag("p", reason, class_="why") if reason else None
     for trouble in cell.troubles:
         billed = ", and may have been charged" if trouble.maybe_billed else ""
         yield tag("p", f"The last run: {trouble.error}{billed}", class_="bad")
-    if cell.planned.accepted:
+    if cell.planned.accepted or is_of_a_change(cell):
         yield _part("Changed since", tag("ul", [tag("li", change.sentence) for change in cell.planned.changes]))
     yield _choice(cell)
     if cell.wordings:
