@@ -11,6 +11,19 @@ from support import cli
 pytestmark = pytest.mark.slow
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text(encoding="utf-8")
+WIDE = """\
+flowrunner: 1
+name: spring
+axes:
+  product: [the-whistling-kettle-of-this-autumn, Donaudampfschifffahrtskapitaenskajuete]
+  size: {square: {w: 200, h: 200}, banner: {w: 600, h: 150}, leader: {w: 800, h: 80}, story: {w: 120, h: 300}}
+steps:
+  cut:
+    across: [product, size]
+    model: image/resize
+    with: {image: lamp.png, width: "{{ axis.size.w }}", height: "{{ axis.size.h }}", fit: cover}
+    check: [{max_bytes: 10}]
+"""
 SHELF = os.environ.get("SCREENSHOTS")
 """A folder in which the screenshots are kept, for whoever wants to look at them."""
 
@@ -72,6 +85,32 @@ def test_failed_checks_can_be_read_in_the_dark(tab: Tab, tmp_path: Path) -> None
         tab.go(tmp_path / "page.html", anchor)
         assert tab.evaluate(AUDIT) == []
     assert pictured(tab, "checks-dark") > 50
+
+
+@pytest.fixture(scope="module")
+def crossing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of pictures under names that are long, in shapes that are wide."""
+    folder = tmp_path_factory.mktemp("crossing")
+    made(folder, WIDE, picks="")
+    page_of(folder, "--simulate")
+    return folder / "page.html"
+
+
+def test_a_long_name_leaves_room_for_its_pictures_on_a_phone(tab: Tab, crossing: Path) -> None:
+    tab.size(390)
+    tab.media()
+    tab.go(crossing)
+    assert tab.evaluate(AUDIT) == []
+    assert tab.evaluate("document.querySelector('.crossing td img').getBoundingClientRect().right") < 390
+
+
+def test_all_columns_of_a_table_are_on_the_paper(tab: Tab, crossing: Path) -> None:
+    tab.size(700)
+    tab.media("print")
+    tab.go(crossing)
+    ends = tab.evaluate("[...document.querySelectorAll('.crossing td *')].map(it => it.getBoundingClientRect().right)")
+    assert len(ends) > 12
+    assert max(ends) <= 700
 
 
 def test_a_policy_that_forbids_all_requests_is_kept_by_the_browser(tab: Tab, page: Path) -> None:
