@@ -9,6 +9,14 @@ from report_pages import LABELLED, RECIPE, made, outline, page_of, report
 from support import cli, golden, picture, project
 from wire import Wire
 
+MANY = """\
+flowrunner: 1
+provider: aimlapi
+axes: {side: [a, b, c]}
+steps:
+  one: {across: side, model: blackforestlabs/flux-2, with: {prompt: A cup, image_size: {width: 512, height: 512}}}
+  all: {model: image/contact-sheet, with: {images: $one.*}}
+"""
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -87,6 +95,16 @@ def test_why_the_last_run_gave_no_picture_is_told(tmp_path: Path, wire: Wire) ->
     text = outline(page_of(made(tmp_path, picks=""), "--simulate"))
     assert "the last run: " in text
     assert "the prompt is refused" in text
+
+
+def test_what_is_left_out_for_what_failed_says_so(tmp_path: Path) -> None:
+    text = outline(page_of(made(tmp_path, LABELLED, picks=""), "--simulate"))
+    assert "last\nimage/resize · free, made on this machine\nLeft out\nlabel fails its checks\n" in text
+
+
+def test_what_waits_for_several_others_is_told_in_the_plural(tmp_path: Path) -> None:
+    text = outline(page_of(project(tmp_path, {"spring.yaml": MANY}), "--simulate"))
+    assert "once one/a and one/b and 1 more are done" in text
 
 
 def test_what_is_left_out_is_counted_as_no_picture(tmp_path: Path) -> None:

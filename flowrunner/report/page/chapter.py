@@ -103,7 +103,8 @@ def why(cell: ReviewedCell) -> str:
         case Standing.LATER if planned.behind_pick:
             return f"once a choice is made{f' in {names}' if _is_choice(cell) else ''}"
         case Standing.LATER:
-            return f"once {names} is done" if names else "once its inputs are known"
+            done = f"once {names} {'is' if len(planned.because) == 1 else 'are'} done"
+            return done if names else "once its inputs are known"
         case Standing.RENDER if planned.changes:
             more = len(planned.changes) - 1
             return f"{planned.reason}, and {more} more" if more and is_of_a_change(cell) else planned.reason

@@ -192,7 +192,8 @@ def _link(chapter: Chapter, cell: ReviewedCell, inside: Html) -> Html:
 def _under(chapter: Chapter, cell: ReviewedCell, *, paid: bool = True) -> Html:
     """What stands below a picture: its state, and what it has cost."""
     if cell.standing is Standing.SKIPPED:
-        return tag("span", class_="under")
+        # That a picture is not wanted is written in the recipe; what it was to be made of is not.
+        return tag("span", tag("span", why(cell), class_="why") if cell.planned.because else None, class_="under")
     amount = chapter.charged(cell) if paid else ""
     trouble = next(iter(cell.troubles), None)
     return tag(
