@@ -52,6 +52,13 @@ def test_a_page_allows_its_own_style_and_script_and_nothing_else(folder: Path) -
     assert not re.search(r"""\s(style|on\w+)=|(?:src|href)="(?!#|data:image/webp;base64,)""", page)
 
 
+def test_where_no_scripts_run_every_picture_is_there_and_the_choices_are_told_by_word(folder: Path) -> None:
+    page = page_of(folder, "--simulate")
+    assert "data-same=" in page
+    assert re.findall(r"<img(?![^>]* src=)[^>]*>", page) == []
+    assert '<noscript><p class="lead">No scripts run here' in page
+
+
 def test_text_from_outside_is_text(tmp_path: Path, wire: Wire) -> None:
     nasty = '</script><img src=x onerror=alert(1)>\\u202e"<!--size-->'
     recipe = RECIPE.replace("name: spring", f"name: '{nasty}'").replace("Extend it", nasty.replace('"', ""))

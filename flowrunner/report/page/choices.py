@@ -11,6 +11,7 @@ from flowrunner.review import Picture, ReviewedCell, Standing
 
 _DIGITS = 12
 """Of a candidate's digest in a line: a choice must not fall on another picture that took its number meanwhile."""
+_NO_SCRIPTS = "No scripts run here, so nothing is written down: tell the numbers to whoever runs the recipe."
 
 
 def choices(chapter: Chapter) -> Html | None:
@@ -30,6 +31,7 @@ def choices(chapter: Chapter) -> Html | None:
         )
         if waiting
         else None,
+        tag("noscript", tag("p", _NO_SCRIPTS, class_="lead")) if waiting else None,
         [_ballot(chapter, cell) for cell in waiting],
         _made(chapter, made),
         id=chapter.anchor("choices"),

@@ -6,7 +6,10 @@
 
   // A large picture lies in the page once; where it is shown again, it is taken from there.
   const fill = (inside) => {
-    for (const image of all("img[data-same]:not([src])", inside)) image.src = byId(image.dataset.same).src;
+    for (const image of all("img[data-same]", inside)) {
+      image.src = byId(image.dataset.same).src;
+      delete image.dataset.same;
+    }
   };
   fill(document.querySelector("main"));
 

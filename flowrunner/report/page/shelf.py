@@ -94,7 +94,8 @@ class Shelf:
         return None if copies is None else _img(copies.small, alt, see_through=copies.see_through)
 
     def large(self, artifact: Artifact, alt: str) -> Html | None:
-        """The largest copy. It is written into the page once; where else it is shown, the script takes it there."""
+        """The largest copy. It is written into the page once; where else it is shown, the script takes it there, and
+        the small one stands where there are no scripts."""
         copies = self.of(artifact)
         if copies is None:
             return None
@@ -103,7 +104,7 @@ class Shelf:
         if name is None:
             name = self._shown[artifact.sha256] = f"i{self.name}-{len(self._shown)}"
             return _img(copy, alt, see_through=copies.see_through, id=name)
-        return _img(copy, alt, see_through=copies.see_through, same_as=name)
+        return _img(copy, alt, see_through=copies.see_through, same_as=name, src=copies.small.uri)
 
     def shown_as(self, artifact: Artifact) -> str | None:
         """The id of the picture's large copy on the page, where it has one by now."""
@@ -124,13 +125,21 @@ class Shelf:
         return Made(copies, large, () if is_preview else stamp) if copies else None
 
 
-def _img(copy: Copy, alt: str, *, see_through: bool, id: str | None = None, same_as: str = "") -> Html:  # noqa: A002
+def _img(
+    copy: Copy,
+    alt: str,
+    *,
+    see_through: bool,
+    id: str | None = None,  # noqa: A002
+    same_as: str | None = None,
+    src: str = "",
+) -> Html:
     return tag(
         "img",
         id=id,
         class_="see-through" if see_through else None,
-        src=None if same_as else copy.uri,
-        data_same=same_as or None,
+        src=src or copy.uri,
+        data_same=same_as,
         width=copy.width,
         height=copy.height,
         alt=alt,
