@@ -37,6 +37,8 @@ class Inspection:
     """Cells with checks in which nobody has chosen yet."""
     unmade: tuple[str, ...]
     """Cells with checks whose request is not in the lock: there is no picture to look at."""
+    to_make: bool
+    """Whether a run would make one of them now; the others come after a choice."""
 
     @property
     def missing(self) -> list[Inspected]:
@@ -61,12 +63,14 @@ def inspect(opened: Opened) -> Inspection:
         found = planned(opened, making, bytes_needed=False)
     checked = [cell for cell in found.cells.values() if cell.cell.step.checks and cell.decision is not Decision.SKIP]
     settled = {cell.cell.id: making.settled[cell.cell.id] for cell in checked if cell.cell.id in making.settled}
+    unmade = [cell for cell in checked if cell.cell.id not in settled]
     return Inspection(
         opened=opened,
         pictures=tuple(one for name, cell in settled.items() for one in _pictures(making.graph.cells[name], cell)),
         failed={name: cell.failure for name, cell in settled.items() if cell.failure},
         waiting=tuple(name for name, cell in settled.items() if cell.pick.is_open),
-        unmade=tuple(cell.cell.id for cell in checked if cell.cell.id not in settled),
+        unmade=tuple(cell.cell.id for cell in unmade),
+        to_make=not all(cell.behind_pick for cell in unmade),
     )
 
 

@@ -130,9 +130,9 @@ def _tail(arguments: argparse.Namespace, path: Path, found: "Inspection") -> lis
 def _next(found: "Inspection") -> str:
     if found.failed:
         return "plan"
-    if found.unmade:
+    if found.to_make:
         return "run"
-    return "pick" if found.waiting else ""
+    return "pick" if found.waiting or found.unmade else ""
 
 
 def _document(found: "Inspection") -> dict[str, Any]:

@@ -88,3 +88,12 @@ def test_a_faulty_pipeline_is_told_and_the_others_are_checked(folder: Path) -> N
     result = cli("check", "faulty.yaml", "checked.yaml", "--format", "json", cwd=folder)
     assert result.exit_code == 2
     assert [one["pipeline"] for one in result.json["pipelines"]] == ["faulty.yaml", "checked.yaml"]
+
+
+def test_where_all_that_is_left_comes_after_a_choice_the_choice_is_next(tmp_path: Path) -> None:
+    first = "model: image/resize, pick: human, with: {image: photo.png, width: 40}"
+    then = "model: image/resize, with: {image: $small, width: 20}, check: [{not_flat: true}]"
+    project(tmp_path, {"p.yaml": f"flowrunner: 1\nsteps:\n  small: {{{first}}}\n  tiny: {{{then}}}\n"})
+    picture(tmp_path / "photo.png")
+    assert cli("run", "p.yaml", cwd=tmp_path).exit_code == 4
+    assert cli("check", "p.yaml", cwd=tmp_path).out.endswith("next  flowrunner pick p.yaml\n")
