@@ -7,6 +7,7 @@ from flowrunner import git
 from flowrunner.api import PipelineFile
 from flowrunner.artifact import Artifact
 from flowrunner.checks.verdict import Verdicts
+from flowrunner.decisions import Decision
 from flowrunner.errors import UsageError
 from flowrunner.loading.fields import did_you_mean
 from flowrunner.pipeline import PickRule
@@ -63,6 +64,15 @@ def waiting(pipeline: PipelineFile) -> list[WaitingCell]:
         for name, settled in making.settled.items()
         if settled.pick.is_open and any(settled.candidates)
     ]
+
+
+def to_come(pipeline: PipelineFile) -> int:
+    """How many choices there will be once a run has made their candidates."""
+    if not _human(pipeline.opened):
+        return 0
+    cells = _settled(pipeline.opened).planned.values()
+    to_make = (cell for cell in cells if cell.decision in (Decision.RUN, Decision.AWAIT))
+    return sum(cell.cell.step.pick.rule is PickRule.HUMAN for cell in to_make)
 
 
 def failures(pipeline: PipelineFile) -> dict[str, str]:

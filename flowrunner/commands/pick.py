@@ -77,11 +77,16 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace, path: Path, pipeline: "PipelineFile", found: list["WaitingCell"]) -> None:
+    from flowrunner.picking import to_come
     from flowrunner.report.groups import plural
 
     name = escape.line(pipeline.name)
     if not found:
-        print(f"nothing waits in {name}")
+        later = to_come(pipeline)
+        told = f": {plural(later, 'choice')} come{'s' if later == 1 else ''} once the pictures are made"
+        print(f"nothing waits in {name}{told if later else ''}")
+        if later:
+            print(f"next  {command(arguments, path, 'run')}")
         return
     print(f"{plural(len(found), 'cell')} wait{'s' if len(found) == 1 else ''} in {paint()(name, Tone.STRONG)}\n")
     for cell in found:
