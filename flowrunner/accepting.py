@@ -78,7 +78,7 @@ class _Accepting:
     def __init__(self, opened: Opened, making: Planner, why: str, by: str) -> None:
         self._opened = opened
         self._making = making
-        self._why = why
+        self._why = " ".join(why.split())
         self._by = by
         self.refused: dict[str, UsageError] = {}
 

@@ -148,11 +148,12 @@ def _pick(opened: Opened, making: Planner, asked: Wish, by: str) -> Pick:
     settled = making.settled.get(asked.cell)
     if settled is None:
         raise UsageError(f"{asked.cell} has no candidates yet", f"flowrunner run {opened.pipeline.file}")
+    why = " ".join(asked.why.split())  # a page, a comment and a list of choices show it as one line
     if asked.number is None and not asked.digest:
-        return Pick(image=None, by=by, why=asked.why, for_=settled.key)
+        return Pick(image=None, by=by, why=why, for_=settled.key)
     number = _numbered(settled, asked) if asked.number is None else asked.number
     artifact = _candidate(settled, asked, number)
-    return Pick(image=number, digest=artifact.sha256, by=by, why=asked.why, for_=settled.key)
+    return Pick(image=number, digest=artifact.sha256, by=by, why=why, for_=settled.key)
 
 
 def _human(opened: Opened) -> list[str]:

@@ -190,7 +190,7 @@ def test_a_changed_cell_is_accepted_and_shown_so(folder: Path) -> None:
 
 
 def test_machines_hear_who_accepted_what_and_why(folder: Path) -> None:
-    (one,) = said(folder, "scene/lamp", "--why", "a typo", "--format", "json").json["accepted"]
+    (one,) = said(folder, "scene/lamp", "--why", "a\n typo\n", "--format", "json").json["accepted"]
     assert (one["cell"], one["why"], one["fields"][0]["path"]) == ("scene/lamp", "a typo", "prompt")
     for verb in ("plan", "run"):
         cells = cli(verb, "show.yaml", "--only", "scene/lamp", "--format", "json", "--simulate", cwd=folder).json[

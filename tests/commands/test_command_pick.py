@@ -83,6 +83,14 @@ def test_a_choice_is_recorded_with_its_reason_and_the_run_goes_on(folder: Path) 
     assert cli("run", "picked.yaml", "--simulate", cwd=folder).exit_code == 0
 
 
+@pytest.mark.parametrize("choice", ["2", "none"])
+def test_a_reason_of_several_lines_is_kept_as_one(folder: Path, choice: str) -> None:
+    told = cli(
+        "pick", "picked.yaml", "scene/lamp", choice, "--why", 'the "shade"\n\tand: # it\n', "--simulate", cwd=folder
+    )
+    assert told.out.splitlines()[0].endswith('  the "shade" and: # it')
+
+
 def test_choices_come_from_a_file_or_from_stdin(folder: Path) -> None:
     lines = "# best ones\nscene/lamp 1 the shade\n\nscene/vase none too dark\n"
     (folder / "picks.txt").write_text(lines)
