@@ -117,13 +117,14 @@ class _Accepting:
                 f"the request of {name} is not known yet: it comes {planned.reason}", "accept that first, or run it"
             )
         locked = self._opened.lock.cells.get(name)
+        run = self._opened.options.command("run", file)
         if locked is None:
-            raise UsageError(f"{name} has no locked result", f"flowrunner run {file}")
+            raise UsageError(f"{name} has no locked result", run)
         if self._making.is_locked(bound):
             raise _Unchanged(f"the request of {name} has not changed: what is locked is its own result")
         fault = _unfit(locked, len(bound.calls), bound.images)
         if fault:
-            raise UsageError(f"{name} {fault}", f"flowrunner run {file}")
+            raise UsageError(f"{name} {fault}", run)
         return locked
 
 

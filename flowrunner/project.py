@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -74,6 +75,13 @@ class Options:
     resend: bool = False
     output: Path | None = None
     faults: tuple[str, ...] = ()
+
+    def command(self, verb: str, file: str) -> str:
+        """A command line for the same lock: without --simulate it would mean another one, and paid pictures."""
+        given = [f"-i {shlex.quote(f'{name}={value}')}" for name, value in self.inputs.items()]
+        given += [f"--inputs {shlex.quote(str(self.inputs_file))}"] if self.inputs_file else []
+        given += ["--simulate"] if self.simulate else []
+        return " ".join(["flowrunner", verb, shlex.quote(file), *given])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

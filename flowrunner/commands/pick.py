@@ -216,7 +216,8 @@ def _wishes(arguments: argparse.Namespace) -> list["Wish"]:
         return found
     if arguments.choice is None:
         raise UsageError(
-            f"which candidate of {arguments.cell}?", f"flowrunner pick {arguments.path} {arguments.cell} N"
+            f"which candidate of {arguments.cell}?",
+            command(arguments, Path(arguments.path), "pick", f"{arguments.cell} N"),
         )
     return [wish(arguments.cell, arguments.choice, arguments.why)]
 

@@ -165,6 +165,14 @@ def test_what_is_no_choice_is_refused_and_nothing_is_written(folder: Path, line:
     assert lock.read_bytes() == before
 
 
+def test_what_is_to_be_called_first_is_simulated_as_well(folder: Path) -> None:
+    path = folder / "picked.yaml"
+    path.write_text(path.read_text().replace("on a desk", "on an oak desk"))
+    said = [cli("pick", "picked.yaml", "scene/lamp", *choice, "--simulate", cwd=folder).err for choice in ([], ["2"])]
+    assert said[0].endswith("= flowrunner pick picked.yaml scene/lamp N --simulate\n")
+    assert said[1].endswith("= flowrunner run picked.yaml --simulate\n")
+
+
 @pytest.mark.parametrize("line", ["scene/lamp 0", f"scene/lamp {'1' * 5000}"])
 def test_a_number_in_a_file_of_choices_is_refused_as_it_is_on_the_command_line(folder: Path, line: str) -> None:
     result = cli("pick", "picked.yaml", "--from", "-", "--simulate", cwd=folder, stdin=f"{line}\n")
