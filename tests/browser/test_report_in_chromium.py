@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from chromium import Tab
-from report_pages import LABELLED, made, page_of
+from report_pages import LABELLED, RECIPE, made, page_of
 from support import cli
 
 pytestmark = pytest.mark.slow
@@ -102,6 +102,26 @@ def test_a_long_name_leaves_room_for_its_pictures_on_a_phone(tab: Tab, crossing:
     tab.go(crossing)
     assert tab.evaluate(AUDIT) == []
     assert tab.evaluate("document.querySelector('.crossing td img').getBoundingClientRect().right") < 390
+
+
+def test_words_that_are_read_from_the_right_begin_there(tab: Tab, tmp_path: Path) -> None:
+    arabic = "\u0636\u0648\u0621 \u0627\u0644\u0635\u0628\u0627\u062d, 50 mm."
+    made(tmp_path, RECIPE.replace("Extend it", f'"{arabic}"'), picks="")
+    page_of(tmp_path, "--simulate")
+    tab.size(1280)
+    tab.media()
+    tab.go(tmp_path / "page.html")
+    left, right, end = tab.evaluate(
+        """(() => {
+          const it = [...document.querySelectorAll(".written p")].find((one) => one.textContent.includes("50 mm"));
+          const words = document.createRange();
+          words.setStart(it.firstChild, 0);
+          words.setEnd(it.firstChild, 1);
+          const first = words.getBoundingClientRect();
+          return [it.getBoundingClientRect().left, first.right, it.getBoundingClientRect().right];
+        })()"""
+    )
+    assert left < right == end
 
 
 def test_all_columns_of_a_table_are_on_the_paper(tab: Tab, crossing: Path) -> None:
