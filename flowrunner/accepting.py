@@ -52,9 +52,7 @@ def undo(pipeline: PipelineFile, selectors: Sequence[str]) -> list[str]:
     for selector in selectors:
         found = [name for name in selected(opened.graph, [selector]) if name in opened.lock.accepts]
         if not found:
-            raise UsageError(
-                f"nothing is accepted in {selector}", f"flowrunner plan {opened.pipeline.file} shows what is"
-            )
+            raise UsageError(f"nothing is accepted in {selector}", f"{opened.command('plan')} shows what is")
         names.update(found)
     opened.lock_file.update(lambda lock: _without(lock, names))
     return sorted(names)
@@ -106,10 +104,9 @@ class _Accepting:
 
     def _standing(self, planned: PlannedCell) -> LockedCell:
         """The locked result that can stand for a changed request. UsageError that says why none can."""
-        name, bound, file = planned.cell.id, planned.bound, self._opened.pipeline.file
+        name, bound, suggest = planned.cell.id, planned.bound, self._opened.command
         if planned.accepted is not None:
-            hint = f"flowrunner accept {file} {name} --undo takes it back"
-            raise UsageError(f"{name} is {planned.reason}", hint)
+            raise UsageError(f"{name} is {planned.reason}", f"{suggest('accept --undo', name)} takes it back")
         if planned.decision is Decision.SKIP:
             raise UsageError(f"{name} is skipped: {planned.reason}")
         if bound is None or not bound.calls:
@@ -117,14 +114,13 @@ class _Accepting:
                 f"the request of {name} is not known yet: it comes {planned.reason}", "accept that first, or run it"
             )
         locked = self._opened.lock.cells.get(name)
-        run = self._opened.options.command("run", file)
         if locked is None:
-            raise UsageError(f"{name} has no locked result", run)
+            raise UsageError(f"{name} has no locked result", suggest("run"))
         if self._making.is_locked(bound):
             raise _Unchanged(f"the request of {name} has not changed: what is locked is its own result")
         fault = _unfit(locked, len(bound.calls), bound.images)
         if fault:
-            raise UsageError(f"{name} {fault}", run)
+            raise UsageError(f"{name} {fault}", suggest("run"))
         return locked
 
 

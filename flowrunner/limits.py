@@ -15,23 +15,26 @@ from flowrunner.store.objects import READ_ONLY
 _COSTS = "plan --cells"
 _EARLIER = "earlier pipelines of this command"
 _OWN = "--max-usd"
+_ACCEPTED = 8
+"""Cells that a suggested command line names."""
 
 
 def refusal(opened: Opened, found: Plan, spent: money.Nano, ahead: money.Nano = 0) -> RunRefused | None:
     """Why a run of this plan would be refused before anything is sent, if it would. `spent` is what earlier runs of
     the pipeline paid or may have paid, `ahead` what others of its name will have paid before it is its turn."""
-    accepted = _accepted(found) if opened.options.strict else None
+    accepted = _accepted(opened, found) if opened.options.strict else None
     if accepted or opened.options.frozen:
         return accepted or _frozen(opened, found)
     return _read_only(opened, found) or _pretended(opened, found) or _over_budget(opened, found, spent, ahead)
 
 
-def _accepted(found: Plan) -> RunRefused | None:
+def _accepted(opened: Opened, found: Plan) -> RunRefused | None:
     stand = [cell.cell.id for cell in found.cells.values() if cell.accepted]
     if not stand:
         return None
     of = "a locked result stands for a changed request" if len(stand) == 1 else "locked results stand for changed ones"
-    return RunRefused(f"--strict, and {of}: {names(stand)}", "take it back with accept --undo", command=_COSTS)
+    hint = f"{opened.command('accept --undo', *stand[:_ACCEPTED])} takes {'it' if len(stand) == 1 else 'them'} back"
+    return RunRefused(f"--strict, and {of}: {names(stand)}", hint, command=_COSTS)
 
 
 def _read_only(opened: Opened, found: Plan) -> RunRefused | None:

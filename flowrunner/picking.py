@@ -147,7 +147,7 @@ def _pick(opened: Opened, making: Planner, asked: Wish, by: str) -> Pick:
         raise UsageError(message, f"write pick: human in step {cell.step.id} to choose")
     settled = making.settled.get(asked.cell)
     if settled is None:
-        raise UsageError(f"{asked.cell} has no candidates yet", opened.options.command("run", opened.pipeline.file))
+        raise UsageError(f"{asked.cell} has no candidates yet", opened.command("run"))
     why = " ".join(asked.why.split())  # a page, a comment and a list of choices show it as one line
     if asked.number is None and not asked.digest:
         return Pick(image=None, by=by, why=why, for_=settled.key)

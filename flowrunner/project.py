@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +36,7 @@ from flowrunner.store import trash
 from flowrunner.store.locked import Lock
 from flowrunner.store.lockfile import LockFile
 from flowrunner.store.workspace import Edition, Workspace, find_root, trial_id
+from flowrunner.suggested import command_line, placed
 
 if TYPE_CHECKING:
     from flowrunner.checks.judge import Judge
@@ -75,13 +75,6 @@ class Options:
     resend: bool = False
     output: Path | None = None
     faults: tuple[str, ...] = ()
-
-    def command(self, verb: str, file: str) -> str:
-        """A command line for the same lock: without --simulate it would mean another one, and paid pictures."""
-        given = [f"-i {shlex.quote(f'{name}={value}')}" for name, value in self.inputs.items()]
-        given += [f"--inputs {shlex.quote(str(self.inputs_file))}"] if self.inputs_file else []
-        given += ["--simulate"] if self.simulate else []
-        return " ".join(["flowrunner", verb, shlex.quote(file), *given])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +190,13 @@ class Opened:
         named = self.options.output
         folder = named or self.project.workspace.outputs_dir(self.pipeline.file, self.edition)
         return Path(os.path.normpath(folder.absolute()))
+
+    def command(self, verb: str, *words: str) -> str:
+        """A command line for the same pipeline and inputs, as it is called from here."""
+        path, options = placed(self.project.root, self.pipeline.file), self.options
+        inputs = [f"{name}={value}" for name, value in options.inputs.items()]
+        file, simulate = options.inputs_file, options.simulate
+        return " ".join(command_line(verb, path, words, inputs=inputs, file=file, simulate=simulate))
 
     @property
     def has_checks(self) -> bool:
@@ -370,7 +370,7 @@ def _accepted(opened: Opened) -> list[Problem]:
             code="accepted",
             message=f"the locked result of {cell} is to stand for a changed request"
             + (f": {one.why}" if one.why else ""),
-            hint=f"flowrunner accept {opened.pipeline.file} {cell} --undo, and run it",
+            hint=f"{opened.command('accept --undo', cell)}, and run it",
             file=opened.lock_name,
             cells=(cell,),
         )

@@ -266,3 +266,21 @@ def test_an_acceptance_in_a_lock_without_cells_says_nothing() -> None:
     show = Show(CHAIN)
     show.lock = Lock(accepts={"a": Acceptance(stands="a" * 64, for_="b" * 64)})
     assert show.decisions() == {"a": "run", "b": "await"}
+
+
+def test_what_is_suggested_is_called_from_where_one_stands(folder: Path) -> None:
+    below = folder / "below"
+    below.mkdir()
+    (folder / "flowrunner.toml").touch()
+    accepted = cli("accept", "../show.yaml", "scene", "--why", "x", "--simulate", cwd=below)
+    assert accepted.exit_code == 0
+    file = folder / "show.yaml"
+    again = cli("accept", "../show.yaml", "scene/lamp", "--why", "y", "--simulate", cwd=below).err
+    assert f"     = flowrunner accept {file} scene/lamp --undo --simulate takes it back\n" in again
+    plan = cli("plan", "../show.yaml", "--strict", "--simulate", cwd=below).err
+    assert f"     = flowrunner accept {file} scene/lamp scene/vase --undo --simulate takes them back\n" in plan
+    missing = cli("accept", "copy/show.yaml", "frame", "--undo", "--simulate", cwd=folder.parent).err
+    assert "     = flowrunner plan copy/show.yaml --simulate shows what is\n" in missing
+    assert "flowrunner accept copy/show.yaml SEL --why TEXT --simulate" in (
+        cli("accept", "copy/show.yaml", "--simulate", cwd=folder.parent).err
+    )

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     path = Path(arguments.path)
     if not arguments.selectors:
-        raise UsageError("which cells?", f"flowrunner accept {path} SEL --why TEXT")
+        raise UsageError("which cells?", command(arguments, path, "accept --why TEXT", "SEL"))
     if arguments.undo:
         if arguments.why:
             raise UsageError("--undo takes no --why", "leave one of them out")

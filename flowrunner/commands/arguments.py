@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flowrunner import escape, money
 from flowrunner.commands.parsing import dollars, takes_files, utf8, whole
 from flowrunner.errors import UsageError
+from flowrunner.suggested import command_line, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,10 +118,9 @@ def command(arguments: argparse.Namespace, path: Path, verb: str, *words: str) -
     """A command line for the same pipeline, inputs and limits: `command(…, "run --simulate")` as one calls it next.
     `words` stand behind the path, as they are."""
     name, *options = verb.split()
-    line = ["flowrunner", name, shlex.quote(spelled(path)), *words, *options]
-    line += [f"-i {shlex.quote(given)}" for given in arguments.inputs]
-    line += [f"--inputs {shlex.quote(arguments.inputs_file)}"] if arguments.inputs_file else []
-    line += ["--simulate"] if arguments.simulate and "--simulate" not in options else []
+    line = command_line(
+        verb, path, words, inputs=arguments.inputs, file=arguments.inputs_file, simulate=arguments.simulate
+    )
     line += _limits(arguments, options) if name in ("run", "plan") and "frozen" in arguments else []
     return escape.visible(" ".join(line))
 
@@ -158,16 +158,3 @@ def _selectors(opened: "Opened", cells: "Sequence[Cell]") -> list[str]:
     names = {cell.id for cell in cells}
     found = (cell.step.id if left[cell.step.id] <= names else cell.id for cell in cells)
     return list(dict.fromkeys(found))[:_SELECTED]
-
-
-def spelled(path: Path | str) -> str:
-    """A path as a command line takes it: one that begins like an option says that it lies here."""
-    return f"./{path}" if str(path).startswith("-") else str(path)
-
-
-def placed(root: Path, path: str) -> str:
-    """A path from the project's root, as it is reached from here."""
-    here = Path.cwd()
-    if root == here:
-        return path
-    return str(Path(root, path).relative_to(here) if root.is_relative_to(here) else Path(root, path))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowrunner import escape, problems
 from flowrunner.commands import ending, pipelines
-from flowrunner.commands.arguments import add_binding, add_format, add_paths, command, options_of, placed
+from flowrunner.commands.arguments import add_binding, add_format, add_paths, command, options_of
 from flowrunner.commands.output import paint
 from flowrunner.commands.pipelines import Ended
 from flowrunner.errors import FlowError
 from flowrunner.paint import Tone
+from flowrunner.suggested import placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

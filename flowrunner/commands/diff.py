@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.commands import ending, pipelines
-from flowrunner.commands.arguments import add_binding, add_format, add_paths, command, options_of, placed
+from flowrunner.commands.arguments import add_binding, add_format, add_paths, command, options_of
 from flowrunner.commands.output import paint, print_json
 from flowrunner.errors import FlowError
+from flowrunner.suggested import placed
 
 if TYPE_CHECKING:
     from flowrunner.comparing.compared import Comparison

@@ -14,6 +14,7 @@ from flowrunner.commands.arguments import add_format
 from flowrunner.commands.output import print_json
 from flowrunner.commands.parsing import takes_files
 from flowrunner.errors import UsageError
+from flowrunner.suggested import spelled
 
 _FIRST = "pipelines/first.yaml"
 
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"files": [{"path": str(root / name), "state": state} for name, state in became.items()]})
         return 0
     print("".join(f"{state:<8}  {escape.visible(str(root / name))}\n" for name, state in became.items()), end="")
-    print(f"next      flowrunner run {shlex.quote(str(root / _FIRST))} --simulate")
+    print(f"next      flowrunner run {shlex.quote(spelled(root / _FIRST))} --simulate")
     return 0
 
 

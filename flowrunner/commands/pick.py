@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from flowrunner import escape
 from flowrunner.commands import ending, pipelines
-from flowrunner.commands.arguments import add_binding, add_format, command, options_of, paying, placed
+from flowrunner.commands.arguments import add_binding, add_format, command, options_of, paying
 from flowrunner.commands.output import paint, print_json
 from flowrunner.commands.parsing import takes_files, utf8
 from flowrunner.commands.pipelines import Ended
 from flowrunner.errors import FlowError, UsageError
 from flowrunner.paint import Tone
+from flowrunner.suggested import placed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +59,9 @@ def _opened(path: Path, options: "Options") -> "PipelineFile":
 def _list(arguments: argparse.Namespace) -> int:
     options = options_of(arguments)
     if arguments.why:
-        raise UsageError("--why without a choice", "write flowrunner pick PATH CELL N --why TEXT")
+        raise UsageError(
+            "--why without a choice", f"write {command(arguments, Path(arguments.path), 'pick --why TEXT', 'CELL N')}"
+        )
 
     def do(path: Path) -> Ended:
         from flowrunner.picking import waiting
@@ -215,10 +218,8 @@ def _wishes(arguments: argparse.Namespace) -> list["Wish"]:
             raise UsageError(f"{arguments.source} holds no pick", "write CELL N[@DIGEST] [REASON], one a line")
         return found
     if arguments.choice is None:
-        raise UsageError(
-            f"which candidate of {arguments.cell}?",
-            command(arguments, Path(arguments.path), "pick", f"{arguments.cell} N"),
-        )
+        hint = command(arguments, Path(arguments.path), "pick", f"{arguments.cell} N")
+        raise UsageError(f"which candidate of {arguments.cell}?", hint)
     return [wish(arguments.cell, arguments.choice, arguments.why)]
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from flowrunner import escape, unchanged
 from flowrunner.commands import ending, pipelines
-from flowrunner.commands.arguments import add_binding, add_format, add_paths, command, options_of, placed
+from flowrunner.commands.arguments import add_binding, add_format, add_paths, command, options_of
 from flowrunner.commands.output import print_json
 from flowrunner.commands.parsing import takes_files
 from flowrunner.errors import FlowError
+from flowrunner.suggested import placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -26,13 +26,12 @@ from flowrunner.commands.arguments import (
     missed,
     options_of,
     paying,
-    placed,
-    spelled,
 )
 from flowrunner.commands.pipelines import Ended
 from flowrunner.errors import FlowError, RunRefused
 from flowrunner.paint import is_terminal, paint_for
 from flowrunner.slotted import dataclass, field, replace
+from flowrunner.suggested import placed, spelled
 
 if TYPE_CHECKING:
     from flowrunner.commands.question import Question

@@ -31,6 +31,11 @@ def test_a_new_project_runs_at_once_simulated(tmp_path: Path) -> None:
     assert cli("run", "new/pipelines/first.yaml", "--simulate", cwd=tmp_path).exit_code == 0
 
 
+def test_a_folder_that_is_named_like_an_option_is_named_as_a_command_takes_it(tmp_path: Path) -> None:
+    made = cli("init", "--", "--new", cwd=tmp_path)
+    assert made.out.endswith("next      flowrunner run ./--new/pipelines/first.yaml --simulate\n")
+
+
 def test_a_new_project_passes_its_own_checks(tmp_path: Path) -> None:
     cli("init", cwd=tmp_path)
     assert cli("validate", "pipelines", "--strict", cwd=tmp_path).exit_code == 0

@@ -193,3 +193,13 @@ def test_a_choice_in_json_gives_what_still_waits(folder: Path) -> None:
     result = cli("pick", "picked.yaml", "scene/lamp", "1", "--simulate", "--format", "json", cwd=folder)
     fits(result.json, PICK)
     assert [cell["cell"] for cell in result.json["waiting"]] == ["scene/vase"]
+
+
+def test_what_is_suggested_names_the_path_the_inputs_and_the_lock_that_were_meant(tmp_path: Path) -> None:
+    given = "inputs: {word: {default: a}}\nsteps:"
+    project(tmp_path, {"below/picked.yaml": PICKED.replace("steps:", given, 1), "flowrunner.toml": ""})
+    meant = ("below/picked.yaml", "scene/lamp", "-i", "word=two words", "--simulate")
+    none = cli("pick", *meant, "1", cwd=tmp_path).err
+    tail = "-i 'word=two words' --simulate"
+    assert none.endswith(f"has no candidates yet\n     = flowrunner run below/picked.yaml {tail}\n")
+    assert cli("pick", *meant, cwd=tmp_path).err.endswith(f"= flowrunner pick below/picked.yaml scene/lamp N {tail}\n")
