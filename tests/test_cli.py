@@ -330,7 +330,6 @@ def test_the_package_loads_its_doors_when_they_are_used() -> None:
         ("pick one.yaml nothing 1", 2),
         ("plan empty", 2),
         ("run empty", 2),
-        ("validate empty", 2),
         ("models import absent.json", 2),
         ("init one.yaml", 2),
         ("run", 2),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowrunner import escape
+from flowrunner.commands import pipelines
 from flowrunner.commands.arguments import add_binding, add_format, command, options_of
 from flowrunner.commands.output import print_json
 from flowrunner.commands.parsing import takes_files, utf8
@@ -24,7 +25,9 @@ _MOST = 12
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    takes_files(parser.add_argument("path", metavar="PATH", help="a pipeline file"))
+    takes_files(
+        parser.add_argument("path", metavar="PATH", help="a pipeline file, or a folder with one directly in it")
+    )
     shown = "the cells: step, step/lamp, step/*/de, locale=de; those that have not changed are passed over"
     parser.add_argument("selectors", metavar="SEL", nargs="*", help=shown)
     parser.add_argument("--why", metavar="TEXT", type=utf8, default="", help="the reason, kept in the lock")
@@ -40,10 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.undo:
         if arguments.why:
             raise UsageError("--undo takes no --why", "leave one of them out")
-        return _undo(arguments, path)
+        return _undo(arguments, pipelines.one(arguments.path))
     if not arguments.why.strip():
         raise UsageError("why may the locked result stand?", "say it, for whoever reviews it: --why TEXT")
-    return _accept(arguments, path)
+    return _accept(arguments, pipelines.one(arguments.path))
 
 
 def _accept(arguments: argparse.Namespace, path: Path) -> int:

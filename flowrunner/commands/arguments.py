@@ -28,10 +28,6 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
     takes_files(parser.add_argument("paths", metavar="PATH", nargs="+", help=shown))
 
 
-def add_path(parser: argparse.ArgumentParser) -> None:
-    takes_files(parser.add_argument("path", metavar="PATH", help="a pipeline file"))
-
-
 def add_format(parser: argparse.ArgumentParser, *others: str) -> None:
     choices = ("text", "json", *others)
     parser.add_argument("--format", choices=choices, default="text", help=f"{', '.join(choices)} (default: text)")

@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.format == "json":
             print_json(ending.document(fault, pipelines.name(paths[0])))
         return ending.told(fault, spent=ending.NOTHING)
+    _count(paths, found)
     if arguments.format == "json":
         documents = _documents(found)
         several = pipelines.are_several(arguments.paths)
@@ -44,6 +45,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(_text(arguments, found))
     return 2 if found.unread else 0
+
+
+def _count(paths: list[Path], found: "Diff") -> None:
+    """How many pipelines a folder holds, in either revision."""
+    for path in paths:
+        if path.is_dir():
+            place = path.resolve()
+            pipelines.say(path, sum((found.root / one.file).parent == place for one in found.compared))
 
 
 def _text(arguments: argparse.Namespace, found: "Diff") -> str:

@@ -31,7 +31,7 @@ _WAITS = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    shown = "a pipeline file; to list, also a folder with pipelines directly in it"
+    shown = "a pipeline file, or a folder with one directly in it; to list, with any number"
     takes_files(parser.add_argument("path", metavar="PATH", help=shown))
     parser.add_argument("cell", metavar="CELL", nargs="?", help="the cell in which to choose, as the list names it")
     shown = "the number of the candidate, the start of its digest, or none"
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.cell is None and arguments.source is None:
         return _list(arguments)
-    return _record(arguments, Path(arguments.path))
+    return _record(arguments)
 
 
 def _opened(path: Path, options: "Options") -> "PipelineFile":
@@ -155,10 +155,10 @@ def _waiting(cell: "WaitingCell") -> dict[str, Any]:
     return shown | {"candidates": candidates}
 
 
-def _record(arguments: argparse.Namespace, path: Path) -> int:
+def _record(arguments: argparse.Namespace) -> int:
     from flowrunner.picking import failures, record, waiting
 
-    asked = _wishes(arguments)
+    asked, path = _wishes(arguments), pipelines.one(arguments.path)
     pipeline = _opened(path, options_of(arguments))
     picks = record(pipeline, asked)
     after = _opened(path, options_of(arguments))

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from flowrunner import escape
 from flowrunner.commands import ending
 from flowrunner.commands.output import print_json
-from flowrunner.errors import FlowError
+from flowrunner.errors import FlowError, UsageError
 from flowrunner.roots import root_of
 from flowrunner.slotted import dataclass
 
@@ -67,10 +67,25 @@ def found(given: Sequence[str]) -> tuple[list[Path], bool]:
         path = Path(name)
         below = pipelines_below(path) if _is_folder(path) else [path]
         if _is_folder(path):
-            count = f"{len(below)} pipeline{'' if len(below) == 1 else 's'}"
-            print(f"{count} in {escape.visible(str(path))}", file=sys.stderr)
+            say(path, len(below))
         paths += below
     return list(dict.fromkeys(paths)), are_several(given)
+
+
+def one(given: str) -> Path:
+    """The pipeline that a path means where there can be only one. UsageError for a folder with several."""
+    (first, *others), _ = found([given])
+    if others:
+        from flowrunner.limits import names
+
+        message = f"{given} holds {len(others) + 1} pipelines, and this is done to one at a time"
+        raise UsageError(message, f"name one of them: {names(list(map(str, (first, *others))))}")
+    return first
+
+
+def say(folder: Path, count: int) -> None:
+    """How many pipelines a folder holds."""
+    print(f"{count} pipeline{'' if count == 1 else 's'} in {escape.visible(str(folder))}", file=sys.stderr)
 
 
 def name(path: Path) -> str:

@@ -20,13 +20,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    paths, _ = pipelines.found(arguments.paths)
-    found = problems.tidy(problem for path in paths for problem in _validated(path, strict=arguments.strict))
+    paths, found = _below(arguments.paths)
+    found = problems.tidy([*found, *(one for path in paths for one in _validated(path, strict=arguments.strict))])
     if arguments.format == "json":
         print_json({"problems": problems.as_json(found)})
     else:
         _show(found, len(paths), arguments.format)
     return 2 if any(problem.is_error for problem in found) else 0
+
+
+def _below(given: list[str]) -> tuple[list[Path], list[Problem]]:
+    """The pipelines that the paths mean, and what is wrong with folders that hold none: it stands in the one list."""
+    paths: dict[Path, None] = {}
+    faults = []
+    for name in given:
+        try:
+            paths |= dict.fromkeys(pipelines.found([name])[0])
+        except FlowError as fault:
+            faults.append(_told(fault, Path(name)))
+    return list(paths), faults
 
 
 def _validated(path: Path, *, strict: bool) -> list[Problem]:
@@ -37,7 +49,11 @@ def _validated(path: Path, *, strict: bool) -> list[Problem]:
     except InvalidPipeline as fault:
         return problems.strict(fault.problems) if strict else fault.problems
     except FlowError as fault:
-        return [Problem(code="file", message=fault.message, hint=fault.hint, file=str(path))]
+        return [_told(fault, path)]
+
+
+def _told(fault: FlowError, path: Path) -> Problem:
+    return Problem(code="file", message=fault.message, hint=fault.hint, file=str(path))
 
 
 def _show(found: list[Problem], files: int, form: str) -> None:

@@ -573,3 +573,11 @@ def test_nothing_is_written_and_no_key_is_read(studio: Studio) -> None:
     before = sorted((path, path.stat().st_mtime_ns) for path in studio.root.rglob("*") if ".git/" not in str(path))
     cli("diff", ".", cwd=studio.root, env={"AIMLAPI_API_KEY": "bad key"})
     assert before == sorted((p, p.stat().st_mtime_ns) for p in studio.root.rglob("*") if ".git/" not in str(p))
+
+
+def test_how_many_pipelines_a_folder_holds_is_said(studio: Studio) -> None:
+    (studio.root / "poster.yaml").unlink()
+    result = cli("diff", ".", "--format", "json", cwd=studio.root)
+    assert (result.exit_code, result.err) == (0, "2 pipelines in .\n")
+    assert [one["pipeline"] for one in result.json["pipelines"]] == ["spring.yaml", "poster.yaml"]
+    assert cli("diff", "spring.yaml", cwd=studio.root).err == ""

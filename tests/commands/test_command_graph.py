@@ -72,3 +72,16 @@ def test_the_drawing_of_a_pipeline_that_needs_an_input_needs_none(folder: Path) 
     text = SHOWN.replace("{type: image, default: photo.png}", "{type: image}")
     project(folder, {"asks.yaml": text})
     assert cli("graph", "asks.yaml", cwd=folder).exit_code == 0
+
+
+def test_a_folder_stands_for_the_one_pipeline_in_it(folder: Path) -> None:
+    project(folder, {"below/chain.yaml": CHAIN})
+    one = cli("graph", "below", cwd=folder)
+    assert (one.exit_code, one.err) == (0, "1 pipeline in below\n")
+    assert one.out == cli("graph", "chain.yaml", cwd=folder).out
+
+
+def test_of_several_pipelines_in_a_folder_none_is_drawn(folder: Path) -> None:
+    several = cli("graph", ".", cwd=folder)
+    assert (several.exit_code, several.out) == (2, "")
+    assert several.err.endswith("     = name one of them: chain.yaml, picked.yaml, shown.yaml\n")

@@ -203,3 +203,11 @@ def test_what_is_suggested_names_the_path_the_inputs_and_the_lock_that_were_mean
     tail = "-i 'word=two words' --simulate"
     assert none.endswith(f"has no candidates yet\n     = flowrunner run below/picked.yaml {tail}\n")
     assert cli("pick", *meant, cwd=tmp_path).err.endswith(f"= flowrunner pick below/picked.yaml scene/lamp N {tail}\n")
+
+
+def test_a_choice_in_a_folder_is_made_in_the_one_pipeline_of_it(folder: Path) -> None:
+    several = cli("pick", ".", "scene/lamp", "2", "--simulate", cwd=folder)
+    assert (several.exit_code, several.out) == (2, "")
+    assert "     = name one of them: chain.yaml, picked.yaml\n" in several.err
+    (folder / "chain.yaml").unlink()
+    assert cli("pick", ".", "scene/lamp", "2", "--simulate", cwd=folder).out.startswith("pick  scene/lamp  2  ")

@@ -83,3 +83,12 @@ def test_a_pipeline_of_a_folder_that_cannot_be_read_is_no_sound_one(tmp_path: Pa
     result = cli("validate", "d", cwd=tmp_path)
     assert (result.exit_code, result.err) == (2, "2 pipelines in d\n")
     assert "nowhere.yaml" in result.out
+
+
+def test_a_folder_without_pipelines_stands_in_the_list_of_problems(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    result = cli("validate", "empty", "chain.yaml", "--format", "json", cwd=folder)
+    fits(result.json, VALIDATE)
+    (problem,) = result.json["problems"]
+    assert (problem["code"], problem["file"], problem["message"]) == ("file", "empty", "no pipelines in empty")
+    assert (result.exit_code, set(result.json)) == (2, {"problems"})
