@@ -460,6 +460,7 @@ def previewed(opened: Opened, read: "Read", shown: "Shown") -> str:
     if opened.edition.trial or (side is None and not folder.is_dir()):
         return ""
     previews = Previews(folder=folder, root=opened.project.root, side=side, read=read)
-    with held(workspace.state / "locks" / tagged("previews/1", opened.lock_name)), Explained("written", folder):
+    guard = held(workspace.state / "locks" / tagged("previews/1", opened.lock_name))
+    with guard, Explained("written", folder, elsewhere=""):
         changed = previews.write(opened.graph, shown)
     return folder.relative_to(opened.project.root).as_posix() if changed else ""

@@ -83,7 +83,7 @@ def _place(arguments: argparse.Namespace, opened: "Sequence[Opened]", *, several
 def _write(place: Path, text: str) -> None:
     from flowrunner.store.durable import Explained, replace
 
-    with Explained("written", place):
+    with Explained("written", place, elsewhere="name another file with -o"):
         place.parent.mkdir(parents=True, exist_ok=True)
         replace(place, text.encode())
 

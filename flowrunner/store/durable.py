@@ -27,10 +27,10 @@ _HINTS = {
     errno.ENOSPC: SPACE,
     errno.EDQUOT: SPACE,
     errno.EFBIG: SPACE,
-    errno.EROFS: "set FLOWRUNNER_STORE to a folder that can be written",
-    errno.EACCES: "give the user who runs flowrunner access to it, or set FLOWRUNNER_STORE to another folder",
     errno.EIO: FAULTY,
 }
+_ELSEWHERE = "set FLOWRUNNER_STORE to another folder"
+_ACCESS = "give the user who runs flowrunner access to it"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
 
@@ -38,12 +38,14 @@ _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
 @dataclass(slots=True)
 class Explained:
     """An OSError within becomes a StoreError: `PATH cannot be VERB: reason`, with the bytes that were to be written.
+    `elsewhere` is how one has another place for what is not of the store; empty where there is no other.
 
     A class, since it is entered twenty times for each picture, and a generator takes four times as long."""
 
     verb: str
     path: Path
     size: int = 0
+    elsewhere: str = _ELSEWHERE
 
     def __enter__(self) -> None:
         pass
@@ -52,8 +54,13 @@ class Explained:
         if isinstance(fault, OSError):
             reason = os.strerror(fault.errno) if fault.errno else str(fault)
             reason += f" ({self.size:,} bytes)" if self.size and fault.errno in _FULL else ""
-            hint = _HINTS.get(fault.errno or 0, "")
+            hint = self._hint(fault.errno or 0)
             raise StoreError(f"{self.path} cannot be {self.verb}: {reason}", hint, path=str(self.path)) from fault
+
+    def _hint(self, number: int) -> str:
+        if number == errno.EACCES:
+            return f"{_ACCESS}, or {self.elsewhere}" if self.elsewhere else _ACCESS
+        return self.elsewhere if number == errno.EROFS else _HINTS.get(number, "")
 
 
 def ensure_own(root: Path) -> bool:

@@ -77,14 +77,14 @@ class LockFile:
             data = self._known[0] if new == lock else dump(new, self._written).encode()
             if data == self._known[0]:
                 return False
-            with Explained("written", self.path, len(data)):
+            with Explained("written", self.path, len(data), elsewhere=""):
                 make_folder(self.path.parent)
                 replace(self.path, data)
             self._known = (data, new)
             return True
 
     def _bytes(self) -> bytes:
-        with Explained("read", self.path):
+        with Explained("read", self.path, elsewhere=""):
             try:
                 handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             except FileNotFoundError:

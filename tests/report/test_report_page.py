@@ -1,4 +1,5 @@
 import base64
+import errno
 import hashlib
 import re
 import shutil
@@ -177,6 +178,18 @@ def test_a_page_that_cannot_be_written_is_told_in_a_sentence(folder: Path) -> No
     result = cli("report", "spring.yaml", "-o", "file/page.html", cwd=folder)
     assert result.exit_code == 1
     assert result.err.startswith("error: file/page.html cannot be written: ")
+
+
+def test_where_the_page_may_not_be_written_another_file_is_suggested(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "no")
+
+    monkeypatch.setattr("flowrunner.store.durable.replace", refused)
+    result = cli("report", "spring.yaml", "-o", "page.html", cwd=folder)
+    assert result.exit_code == 1
+    assert result.err.endswith("= give the user who runs flowrunner access to it, or name another file with -o\n")
 
 
 def test_the_page_opens_in_the_browser(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,6 +134,15 @@ def test_a_failure_names_its_file_its_reason_and_what_to_do(code: int, hint: str
     assert told.value.path == "/store/x"
 
 
+@pytest.mark.parametrize(
+    ("elsewhere", "hint"), [("name another file with -o", ", or name another file with -o"), ("", "")]
+)
+def test_the_store_is_not_named_for_what_is_not_of_it(elsewhere: str, hint: str) -> None:
+    with pytest.raises(StoreError) as told, Explained("written", Path("/x"), elsewhere=elsewhere):
+        store_faults.fails(errno.EACCES)()
+    assert told.value.hint == f"give the user who runs flowrunner access to it{hint}"
+
+
 def walk(name: str, steps: int, told: list[str]) -> Steps[str]:
     for step in range(steps):
         told.append(f"{name}{step}")
