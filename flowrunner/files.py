@@ -21,6 +21,9 @@ MOST = 50_000
 """Files of a folder that a pattern may match: each is a value, and no pipeline has more cells."""
 LONGEST = 1024
 """Characters of a path."""
+_PROJECT = (
+    "keep files inside it: it is the nearest folder upwards with a .git or a flowrunner.toml, else the pipeline's own"
+)
 
 
 class FileProblem(FlowError):
@@ -225,8 +228,8 @@ def join(home: str, path: str) -> str:
     parts: list[str] = list(PurePosixPath(home).parent.parts)
     for part in PurePosixPath(path).parts:
         if part == "..":
-            if not parts:
-                raise FileProblem(f"{path} lies outside the project", "keep files inside the project folder")
+            if not parts:  # be it to come back by the project's name, which may be another one elsewhere
+                raise FileProblem(f"{path} leads out of the project", _PROJECT)
             parts.pop()
         elif part != ".":
             parts.append(part)

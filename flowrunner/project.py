@@ -155,6 +155,8 @@ def _is_pipeline(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return holds_pipeline(file.read(TEXT_LIMIT))
+    except FileNotFoundError:  # a link to nothing
+        return False
     except OSError:
         return True
 
@@ -316,6 +318,8 @@ def named(project: Project, path: Path) -> str:
         raise UsageError(f"{path} lies outside its project {project.root.name}")
     if leads_to_hidden(path, project.root):
         raise UsageError(f"{path} leads to a hidden file", "name the file itself")
+    if path.is_symlink() and not path.exists():
+        raise UsageError(f"{path} is a link to {path.readlink()}, which does not exist", "turn the link, or remove it")
     if real.suffix not in SUFFIXES and real.is_file():  # its lines are no pipeline's, and must not be shown as one's
         raise UsageError(f"{path} is no pipeline", f"a pipeline ends in {' or '.join(SUFFIXES)}")
     for suffix in SUFFIXES:

@@ -81,7 +81,7 @@ def test_a_rendered_path_is_relative_to_the_file_that_holds_the_template() -> No
         ("file:///photo.png", "image", "from file://…"),
         ("images/2025_12_04_18_10_29_882_cat.png", "image", "is written asset:images/2025_12_04_18_10_29_882_cat.png"),
         ("a/images/2025_12_04_1_cat.png", "image", "does not exist"),
-        ("../photo.png", "image", "lies outside the project"),
+        ("../photo.png", "image", "leads out of the project"),
         ("/etc/passwd", "image", "absolute path"),
         ("~/photo.png", "image", "absolute path"),
         ("show.yaml", "image", "not an image"),
