@@ -22,6 +22,7 @@ from flowrunner.jinja.values import (
     scalar,
     size,
     text,
+    vanishes,
 )
 from flowrunner.slotted import dataclass
 
@@ -222,6 +223,8 @@ def _parsed(value: Any, at: At, name: str) -> int | float:
     if found is None:
         shown = f'"{value[:40]}"' if isinstance(value, str) else kind(value)
         raise problem(at, f"{name} makes a number of text such as 7.5, and {at.words} is {shown}")
+    if vanishes(digits):
+        raise problem(at, f"{at.words} gives a number that is too small to be more than 0", "write 0")
     return number(float(digits) if any(found.groups()) else int(digits), at)
 
 

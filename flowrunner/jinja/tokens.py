@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.lexer import Lexer, TokenStream
 
-from flowrunner.jinja.values import TemplateProblem
+from flowrunner.jinja.values import TemplateProblem, vanishes
 
 NODES = 200
 """Parts of one template."""
@@ -68,6 +68,10 @@ class Tokens:
             raise self.fault(start, *known, code="template-construct")
         if kind in ("integer", "float") and len(value) > _DIGITS:
             raise self.fault(start, "this number has too many digits", "quote it to make it text")
+        if kind == "float" and vanishes(value.replace("_", "")):
+            raise self.fault(
+                start, f"{value[:40]} is too small to be more than 0", "write 0, or quote it to make it text"
+            )
         bad = next((found for found in _ESCAPE.finditer(value) if found["bad"]), None) if kind == "string" else None
         if bad:
             raise self.fault(start + bad.start(), f"{bad[0]} means nothing in a quoted text", "write a backslash twice")

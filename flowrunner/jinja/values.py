@@ -257,6 +257,11 @@ def number(value: Any, at: At) -> int | float:
     return value
 
 
+def vanishes(digits: str) -> bool:
+    """Whether a number that is written as more than 0 is too small to be held as more."""
+    return float(digits) == 0 and any(digit in "123456789" for digit in digits.lower().partition("e")[0])
+
+
 def bounded(built: str, at: At) -> str:
     """The text itself, if it is not too long."""
     if len(built) > LIMIT // 4:

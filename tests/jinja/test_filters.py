@@ -113,6 +113,7 @@ def test_a_filter_or_operator_gives(text: str, expected: object) -> None:
         ("true | int", "int makes a number of text such as 7.5, and true is true"),
         ("'nan' | float", "float makes a number of text such as 7.5, and 'nan' is \"nan\""),
         ("'1e999' | float", "'1e999' gives a number over 2^53, which is not exact"),
+        ("'1e-400' | float", "'1e-400' gives a number that is too small to be more than 0"),
         ("vars.huge + 1", "vars.huge + 1 gives a number over 2^53, which is not exact"),
         ("'a' | round", "round takes a number, and 'a' is text"),
         ("1 | round(-1)", "round takes the number of decimals, from 0 to 15"),

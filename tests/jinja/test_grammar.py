@@ -106,6 +106,7 @@ def test_an_allowed_text_renders(text: str, expected: str) -> None:
         ("{{ vars.tags | join(d='x') }}", "join takes its arguments by position", "vars.tags | join(d='x')"),
         ("{{ vars.tags | join(*vars.tags) }}", "join takes its arguments by position", "vars.tags | join(*vars.tags"),
         ("{{ vars.tags | join('a' ~ 'b') }}", "a list in a template holds plain texts and numbers", "'a' ~ 'b'"),
+        ("{{ 1e-400 }}", "1e-400 is too small to be more than 0", "1e-400"),
         ("{{ 9007199254740993 }}", "a number over 2^53 is not exact", "9007199254740993"),
         ("{{ '\\d' }}", "\\d means nothing in a quoted text", "\\"),
         ("{{ vars.light }", "this template cannot be read: unexpected '}'", "}"),
