@@ -26,6 +26,8 @@ TEXTS = (".md", ".txt", ".j2", ".jinja", ".jinja2")
 ROWS = 50_000
 """Lines of a CSV file: each is a value of an axis, and no pipeline has more cells."""
 
+_SEPARATORS = {";": "semicolons", "\t": "tabs"}
+"""What a table is parted by where it was saved for another reader."""
 _JSON_ONLY = re.compile(r"\\/|\\u[dD][89a-fA-F]")
 """Escapes of JSON that YAML does not know: an escaped slash, and surrogate pairs."""
 
@@ -126,6 +128,10 @@ def _row(header: dict[str, Span], row: list[str], spans: list[Span]) -> MapNode:
 
 def _header(row: list[str], spans: list[Span], fields: Fields) -> dict[str, Span]:
     header: dict[str, Span] = {}
+    other = next((sign for sign in _SEPARATORS if sign in row[0]), "") if len(row) == 1 else ""
+    if other:
+        message = f"the header is one column, parted by {_SEPARATORS[other]}"
+        fields.add("csv", message, spans[0], f"part columns by commas: {','.join(row[0].split(other))[:80]}")
     for name, span in zip(row, spans, strict=True):
         column = clean(name.strip())
         if not column or column in header:
