@@ -1,9 +1,15 @@
-"""Colour on a terminal, and only there."""
+"""Colour on a terminal, and only there; and lines that fit it."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TextIO, TypeAlias
+
+from flowrunner import escape
+
+_TONED = re.compile(r"\x1b\[[0-9;]*m")
+_PIECE = re.compile(r" *[^ ]+")
 
 
 class Tone(StrEnum):
@@ -46,3 +52,43 @@ def paint_for(stream: TextIO, environment: Mapping[str, str]) -> Paint:
     """Colour where the stream is a terminal and NO_COLOR (https://no-color.org) is not set."""
     wanted = is_terminal(stream, environment) and not environment.get("NO_COLOR")
     return colour if wanted else plain
+
+
+def width_of(stream: TextIO, environment: Mapping[str, str]) -> int:
+    """The columns of a terminal, 80 where it does not say."""
+    try:
+        return int(environment.get("COLUMNS") or os.get_terminal_size(stream.fileno()).columns) or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def folded(text: str, width: int, indent: int) -> str:
+    """A line as several that fit, broken at blanks; those after the first are indented. A word that no line can hold,
+    be it a path, stays where it is: the terminal goes on with it below, and it is copied as one."""
+    lines, used = [""], 0
+    for piece in _PIECE.findall(text):
+        word = piece.lstrip(" ")
+        columns = escape.width(_TONED.sub("", word))
+        if used + len(piece) - len(word) + columns > width >= indent + columns:
+            lines.append(" " * indent + word)
+            used = indent + columns
+        else:
+            lines[-1] += piece
+            used += len(piece) - len(word) + columns
+            used = used % width if used > width else used
+    return "\n".join(lines)
+
+
+def shortened(text: str, width: int) -> str:
+    """A text that fits, less what stands in its middle: of the name of a cell both ends tell it from others."""
+    if escape.width(text) <= width:
+        return text
+    room = max(width - 1, 1)
+    head, tail = _within(text, room // 3), _within(text[::-1], room - room // 3)[::-1]
+    return f"{head}…{tail}"
+
+
+def _within(text: str, width: int) -> str:
+    while escape.width(text) > width:
+        text = text[:-1]
+    return text

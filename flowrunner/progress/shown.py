@@ -8,6 +8,7 @@ from flowrunner import escape, money
 from flowrunner.call import Billed
 from flowrunner.decisions import cost
 from flowrunner.events import Begun, Done, Event, Failed, Noted, Retried, Sent
+from flowrunner.paint import folded, shortened
 from flowrunner.progress.facts import Facts
 from flowrunner.report.text import price
 from flowrunner.slotted import dataclass, field
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 Write: TypeAlias = Callable[[str], None]
 """Takes one line, without its line feed."""
+_INDENT = 6
+"""Columns before what belongs to the line above."""
+_DOING, _NAME = 24, 16
+"""Columns that are kept for what a call does, and for the name of its cell."""
+_AROUND = 14
+"""Columns of a call's time, and of the blanks beside all three."""
 
 
 class Lines:
@@ -94,10 +101,11 @@ class Live:
                 self.say(text)
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """A line that stays, broken at blanks; a command line is not, since it is to be copied."""
         from rich.text import Text
 
-        self.console.print(Text.from_ansi(text), soft_wrap=True)
+        lines = text if text.startswith(self.facts.line("next")) else _folded(text, self.console.width)
+        self.console.print(Text.from_ansi(lines), soft_wrap=True)
 
     def _start(self) -> None:
         from rich.live import Live as RichLive
@@ -132,16 +140,19 @@ class Live:
         now = self.clock()
         active = list(self.active.values())
         room = max(1, self.console.size.height - 3)
-        width = max((escape.width(one.label) for one in active), default=0)
+        doing = min(_DOING, max((escape.width(one.doing) for one in active[:room]), default=0))
+        most = max(_NAME, self.console.width - _AROUND - doing)
+        labels = [shortened(one.label, most) for one in active[:room]]
+        width = max(map(escape.width, labels), default=0)
         rows = [
             Text.assemble(
-                (f"  {one.label}{' ' * (width - escape.width(one.label))}", "bold"),
+                (f"  {label}{' ' * (width - escape.width(label))}", "bold"),
                 (f"  {now - one.since:6.1f} s", "cyan"),
                 (f"  {one.doing}", "dim"),
                 no_wrap=True,
                 overflow="ellipsis",
             )
-            for one in active[:room]
+            for label, one in zip(labels, active, strict=False)
         ]
         if len(active) > room:
             rows.append(Text(f"  … and {len(active) - room} more", style="dim"))
@@ -154,6 +165,10 @@ class Live:
         planned = cost(sent)
         of = f" of {price(planned, simulated=False)}" if planned.known is not None else ""
         return f"  {self.done} of {planned.calls} calls  {paid}{of}  {minutes}:{seconds:02d}"
+
+
+def _folded(text: str, width: int) -> str:
+    return "\n".join(folded(line, width, _INDENT) for line in text.split("\n"))
 
 
 Progress: TypeAlias = Lines | Live

@@ -66,6 +66,12 @@ def test_it_says_what_it_will_pay_and_asks_once(folder: Path, answer: str) -> No
     assert "refused: declined\nNothing was sent, nothing was paid.\n" in shown
 
 
+def test_the_question_is_broken_at_blanks_where_the_terminal_is_narrow(folder: Path) -> None:
+    narrow = {"AIMLAPI_API_KEY": "sk-0123456789", "COLUMNS": "30"}
+    _, shown = on_terminal(folder, "run chain.yaml --max-usd 1", "n\n", **narrow)
+    assert "chain: 2 calls, about $0.057,\n  cap $1.00\nGo on? [y/N] " in shown
+
+
 @pytest.fixture
 def pair(folder: Path) -> Path:
     return project(folder, {"other.yaml": CHAIN.replace("T-Rex", "dodo").replace("name: chain", "name: other")})

@@ -112,3 +112,27 @@ def test_what_went_wrong_stays_and_what_moved_is_gone(live: Live) -> None:
     assert "note  [bold]not markup[/bold]\n" in output.getvalue()
     assert output.getvalue().endswith("\x1b[?25h") or "\x1b[2K" in output.getvalue()
     assert live._live is None
+
+
+@pytest.mark.parametrize("sample", [1, 2])
+def test_a_name_that_is_too_long_keeps_its_ends_and_leaves_room_for_the_time(
+    live: Live, clock: Clock, sample: int
+) -> None:
+    name = f"a-scene-of-the-product/a-brass-desk-lamp-with-a-green-shade/de-{sample}"
+    live(Sent(cell=name, sample=1, model="m", estimate=1))
+    live(Retried(cell=name, sample=1, reason="HTTP 429", wait=5.0, attempt=1, attempts=3))
+    clock.now = 65.3
+    assert shown(live)[0] == f"  a-scene…green-shade/de-{sample}    65.3 s  again in 5 s: HTTP 429"
+
+
+def test_what_stays_is_broken_at_blanks_and_a_command_line_is_not(live: Live) -> None:
+    with live:
+        live.say("wait  scene/lamp  choose one of 4: outputs/scene/lamp/candidates.png  (stale: a word more)")
+        live.say(f"next  flowrunner pick {'long/' * 12}show.yaml scene/lamp N")
+    output: Any = live.console.file
+    assert output.getvalue() == (
+        "wait  scene/lamp  choose one of 4:\n"
+        "      outputs/scene/lamp/candidates.png  (stale: a word\n"
+        "      more)\n"
+        f"next  flowrunner pick {'long/' * 12}show.yaml scene/lamp N\n"
+    )
