@@ -19,6 +19,7 @@ from flowrunner.errors import InvalidPipeline
 from flowrunner.files import Files
 from flowrunner.graph import FromCell, FromOutside, Graph
 from flowrunner.images import Images
+from flowrunner.imaging.typesetting import Typefaces
 from flowrunner.loading import data
 from flowrunner.loading.cells import MAX_VALUES, Cell, undeclared_names
 from flowrunner.loading.fields import Fields
@@ -44,6 +45,7 @@ class Binder:
         self.simulated = simulated
         self.images = Images(files)
         self.meter = Meter()
+        self.typefaces = Typefaces()
         self.bound: dict[str, Bound] = {}
         self._texts: dict[str, Template | Scalar | None] = {}
         self._siblings: dict[Model, Sequence[Model]] = {}
@@ -55,7 +57,7 @@ class Binder:
     def over(self, graph: Graph) -> "Binder":
         """Binds another graph of the same pipeline, and shares what was read and judged."""
         other = Binder(graph, self.catalog, self.files, simulated=self.simulated)
-        other.images, other.meter = self.images, self.meter
+        other.images, other.meter, other.typefaces = self.images, self.meter, self.typefaces
         other._texts, other._siblings, other._faults = self._texts, self._siblings, self._faults
         return other
 

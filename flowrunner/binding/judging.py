@@ -1,13 +1,16 @@
 """Judging a bound request: by what the provider published, and by what its author may have overlooked."""
 
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from flowrunner.binding.bound import Bound, images_in, size_of, standing
 from flowrunner.binding.work import Work
-from flowrunner.call import Link
+from flowrunner.call import File, Link
 from flowrunner.catalog.faults import Fault, label
 from flowrunner.catalog.model import Model
 from flowrunner.catalog.sizes import planned_images
+from flowrunner.files import IMAGE_LIMIT, FileProblem
 from flowrunner.loading.cells import Cell
 from flowrunner.loading.fields import did_you_mean
 from flowrunner.nodes import Scalar
@@ -132,13 +135,21 @@ def _check_assets(work: Work, model: Model, params: dict[str, Any]) -> None:
 
 
 def _check_operation(work: Work, model: Model, params: dict[str, Any]) -> None:
-    """A local operation runs last, when all is paid: what it cannot do is told before, as far as sizes tell it."""
+    """A local operation runs last, when all is paid: what it cannot do is told before, as far as texts and sizes tell
+    it."""
     from flowrunner.providers import image
 
-    fault = image.refusal(model.id, params, size_of) if not work.untold else None
-    if fault is not None:
-        step = work.cell.step
-        places = (work.origins.get((name,)) for name in ("labels", "box", "ellipse", "width", "height"))
+    if work.untold:
+        return
+    images, step = work.binder.images, work.cell.step
+
+    def lettered(text: str, font: File | None) -> None:
+        with suppress(FileProblem):  # its bytes may not be here
+            read = partial(images.files.read, images.paths[font.sha256], IMAGE_LIMIT) if font else bytes
+            work.binder.typefaces.ensure(text, font.sha256 if font else "", read)
+
+    for name, fault in image.refusals(model.id, params, size_of, lettered):
+        places = (work.origins.get((each,)) for each in (name, "box", "ellipse", "scale", "width", "height"))
         span = next((place for place in places if place is not None), step.params_span or step.span)
         work.fields.add("operation", fault.message, span, fault.hint)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flowrunner.catalog.model import Model
     from flowrunner.graph import Graph
     from flowrunner.images import Images
+    from flowrunner.imaging.typesetting import Typefaces
     from flowrunner.loading.meter import Meter
     from flowrunner.pipeline import Step, TextFile
     from flowrunner.problems import Problem
@@ -32,6 +33,7 @@ class Binds(Protocol):
     graph: "Graph"
     images: "Images"
     meter: "Meter"
+    typefaces: "Typefaces"
     simulated: bool
 
     def said(self, target: FromCell, known: Known) -> Said:

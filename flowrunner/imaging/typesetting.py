@@ -83,20 +83,52 @@ def face(data: bytes | None, text: str = "") -> Face:
     letters join or reorder need Raqm, which not every machine has. OperationError where it is missing, for what is no
     font, and for characters that the font does not have.
     """
-    if data is None and not text.isascii():
-        strange = {character for character in text if not character.isascii()}
-        raise OperationError(f"the built-in font has no {_listed(strange)}", "give font: a TrueType or OpenType file")
-    at = _loader(data, shaped=any(_needs_shaping(character) for character in text))
-    lacking = missing(text, at)
-    if lacking:
-        raise OperationError(f"the font has no {_listed(lacking)}", "give a font that has them")
+    if data is None:
+        _in_builtin(text)
+    at = _loader(data, shaped=any(map(_needs_shaping, text)))
+    _in_font(text, at)
     return at
 
 
-def _loader(data: bytes | None, *, shaped: bool) -> Face:
-    from PIL import ImageFont, features
+class Typefaces:
+    """Holds texts against the fonts that are to set them, before anything is set: a font is read once, and each of its
+    characters is looked for once."""
 
-    if shaped and not features.check("raqm"):
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, bool], tuple[Face, set[str]]] = {}
+
+    def ensure(self, text: str, font: str, read: Callable[[], bytes]) -> None:
+        """OperationError for characters that the font lacks. `font` is its digest, empty for Pillow's own; `read` gives
+        its bytes."""
+        if not font:
+            _in_builtin(text)
+            return
+        key = font, any(map(_needs_shaping, text))
+        if key[1] and not _shapes():
+            return  # that is about this machine, and another one may run it
+        if key not in self._known:
+            self._known[key] = (_loader(read(), shaped=key[1]), set())
+        at, seen = self._known[key]
+        _in_font("".join(sorted(set(text) - seen)), at)
+        seen.update(text)
+
+
+def _in_builtin(text: str) -> None:
+    if not text.isascii():
+        strange = {character for character in text if not character.isascii()}
+        raise OperationError(f"the built-in font has no {_listed(strange)}", "give font: a TrueType or OpenType file")
+
+
+def _in_font(text: str, at: Face) -> None:
+    lacking = missing(text, at)
+    if lacking:
+        raise OperationError(f"the font has no {_listed(lacking)}", "give a font that has them")
+
+
+def _loader(data: bytes | None, *, shaped: bool) -> Face:
+    from PIL import ImageFont
+
+    if shaped and not _shapes():
         raise OperationError(
             "this text needs letters that join or reorder", "install FriBiDi, with which Pillow sets it"
         )
@@ -115,6 +147,13 @@ def _loader(data: bytes | None, *, shaped: bool) -> Face:
         return font
 
     return at
+
+
+def _shapes() -> bool:
+    """Whether letters that join can be set here."""
+    from PIL import features
+
+    return bool(features.check("raqm"))
 
 
 def missing(text: str, at: Face) -> set[str]:

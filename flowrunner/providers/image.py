@@ -1,14 +1,15 @@
 """The provider `image`: local operations, free and offline, each a pure function from pictures to one picture."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowrunner import imagehead
 from flowrunner.artifact import Artifact
 from flowrunner.call import Call, Input
 from flowrunner.imaging import geometry, operations
 from flowrunner.imaging.errors import OperationError
-from flowrunner.imaging.geometry import Fit, Size
+from flowrunner.imaging.geometry import Fit, Gravity, Size
 from flowrunner.imaging.keying import key_color
 from flowrunner.imaging.operations import Inputs
 from flowrunner.imaging.picture import decode, encode, pixels
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = ["ADAPTER", "NAME", "OperationError", "output_size", "perform", "pixels", "sheet"]
+
+Lettered: TypeAlias = Callable[[str, Any], None]
+"""OperationError for a text with letters that a font lacks; None is the built-in one."""
 
 NAME = "image"
 ADAPTER = 1
@@ -65,23 +69,57 @@ def output_size(
         return None
 
 
-def refusal(
-    model: str, params: Mapping[str, Any], sizes: Callable[[Input], tuple[int, int] | None]
-) -> OperationError | None:
-    """Why an operation will fail, as far as the number and the sizes of its pictures tell it: a box that holds no
-    pixel, labels that are too few. The parameters must be those of its schema."""
+def refusals(
+    model: str, params: Mapping[str, Any], sizes: Callable[[Input], tuple[int, int] | None], lettered: Lettered
+) -> Iterator[tuple[str, OperationError]]:
+    """Why an operation will fail, each with the parameter at fault if it is one alone, as far as its texts, and the
+    number and the sizes of its pictures tell it: a letter that the font lacks, a box that holds no pixel, labels that
+    are too few. `lettered` holds a text against a font. The parameters must be those of its schema."""
+    labels = list(_failing("labels", lambda: _labelled(model, params)))
+    if labels:  # its layout has them, too
+        yield from labels
+        return
+    if model == "image/annotate":
+        yield from _failing("text", lambda: lettered(params["text"], params.get("font")))
+
+    def known(leaf: Input) -> Size:
+        return _known(sizes(leaf))
+
+    yield from _failing(_short(model, params, known), lambda: _fitting(model, params, known))
+
+
+def _short(model: str, params: Mapping[str, Any], size: Callable[[Input], Size]) -> str:
+    """The side that is too short for what it is to hold, if one is."""
+    with suppress(LookupError):
+        if model == "image/pad":
+            return "width" if size(params["image"])[0] > params["width"] else "height"
+    return ""
+
+
+def _failing(name: str, does: Callable[[], None]) -> Iterator[tuple[str, OperationError]]:
     try:
-        if model == "image/contact-sheet":
-            chosen_labels(params, len(params["images"]))
-        size = _size(model, params, lambda leaf: _known(sizes(leaf)))
-        for name in ("box", "ellipse"):
-            if name in params and model != "image/crop":
-                geometry.rect(params[name], size)
+        does()
     except OperationError as fault:
-        return fault
+        yield name, fault
     except LookupError:
-        return None  # the size of a picture is not known yet
-    return None
+        return  # the size of a picture is not known yet
+
+
+def _labelled(model: str, params: Mapping[str, Any]) -> None:
+    if model == "image/contact-sheet":
+        chosen_labels(params, len(params["images"]))
+
+
+def _fitting(model: str, params: Mapping[str, Any], size: Callable[[Input], Size]) -> None:
+    found = _size(model, params, size)
+    for name in ("box", "ellipse"):
+        if name in params and model != "image/crop":
+            geometry.rect(params[name], found)
+    if model == "image/pad":
+        geometry.padded(size(params["image"]), found)
+    if model == "image/composite" and "box" not in params:
+        gravity = Gravity(params.get("gravity", Gravity.CENTER))
+        geometry.overlaid(size(params["overlay"]), found, gravity, params.get("scale"))
 
 
 def sheet(pictures: Sequence[tuple[str, bytes]], title: str, captions: Sequence[str] = ()) -> bytes:

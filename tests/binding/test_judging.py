@@ -1,7 +1,10 @@
 """Judging a request: rules that were published, picks that cannot be, and oversights."""
 
+from io import BytesIO
+
 import pytest
 from binding_cases import EDIT, MANY, PRO, Binding, made
+from PIL import ImageFont
 
 from flowrunner.problems import Problem
 
@@ -151,3 +154,19 @@ def test_the_advice_against_reshaping_names_the_picture() -> None:
     )
     assert found.hint == "add image_size: {size_of: $b}"
     assert "1472x512" in found.message
+
+
+def test_a_letter_that_a_font_lacks_is_told_at_the_text_and_an_unknown_text_is_not() -> None:
+    font = ImageFont.load_default(20)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    assert isinstance(font.path, BytesIO)
+    files: dict[str, str | bytes] = {"own.ttf": font.path.getvalue()}
+    told = one("{model: image/annotate, with: {image: photo.png, text: für, font: own.ttf}}", files=files)
+    assert (told.code, told.message, told.span and told.span.text) == (
+        "operation",
+        "the font has no 'ü' (U+00FC)",
+        "für",
+    )
+    assert judged("{model: image/annotate, with: {image: photo.png, text: fur, font: own.ttf}}", files=files) == []
+    asked = '{model: image/annotate, with: {image: photo.png, text: "{{ inputs.word }}"}}'
+    assert judged(asked, "inputs: {word: {type: string}}\n") == []

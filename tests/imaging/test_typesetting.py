@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont, features
 
 from flowrunner.imaging.errors import OperationError
-from flowrunner.imaging.typesetting import draw, face, fitted, missing, shortened, typeset
+from flowrunner.imaging.typesetting import Typefaces, draw, face, fitted, missing, shortened, typeset
 
 BUILTIN = face(None)
 
@@ -130,6 +130,19 @@ def test_a_font_file_without_a_glyph_names_it() -> None:
     assert face(data, "plain")(12).getlength("plain") > 0
     with pytest.raises(OperationError, match=r"the font has no 'Ж' \(U\+0416\)"):
         face(data, "Жук")
+
+
+def test_a_font_that_texts_are_held_against_is_read_once() -> None:
+    font = ImageFont.load_default(20)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    assert isinstance(font.path, io.BytesIO)
+    reads = iter([font.path.getvalue()])
+    faces = Typefaces()
+    faces.ensure("plain", "digest", lambda: next(reads))
+    with pytest.raises(OperationError, match=r"the font has no 'Ж' \(U\+0416\)"):
+        faces.ensure("Жук", "digest", lambda: next(reads))
+    with pytest.raises(OperationError, match="the built-in font has no 'ü'"):
+        faces.ensure("ü", "", lambda: next(reads))
 
 
 def test_letters_that_join_need_a_library_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
