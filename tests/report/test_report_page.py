@@ -126,6 +126,17 @@ def test_what_is_left_out_is_counted_as_no_picture(tmp_path: Path) -> None:
     assert "still to come" not in text
 
 
+def test_what_is_left_out_says_why_and_has_the_shape_of_the_others(tmp_path: Path) -> None:
+    wide = LABELLED.replace("name: label\n", "name: label\naxes: {of: [a, b]}\n").replace(
+        "  card: {model", "  card: {across: of, when: axis.of == 'a', model"
+    )
+    wide = f"{wide[: wide.index('  label:')]}  last: {{model: image/contact-sheet, with: {{images: $card.*}}}}\n"
+    page = page_of(made(tmp_path, wide, picks=""), "--simulate")
+    assert "when: axis.of == 'a' is false" in outline(page)
+    assert 'viewBox="0 0 200 100"' in page
+    assert 'viewBox="0 0 4 3"' not in page
+
+
 def test_a_small_page_is_told_in_kilobytes(folder: Path) -> None:
     said = report(folder).out
     size = (folder / "page.html").stat().st_size

@@ -14,6 +14,10 @@ from flowrunner.review import ReviewedCell, Standing, Wording
 _BRACES = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _WORDS = re.compile(r"\w+\W+\w+")
 """What a template says by itself; one that only takes in a value says nothing."""
+_USUAL = (4, 3)
+"""The shape of a picture of which nothing is known."""
+_NEAR = 64
+"""Pictures of a step among which one is looked for that is not left out."""
 _MOST_WORDS = 600
 """Characters of a text beside a picture; the whole of it stands behind the picture."""
 
@@ -164,7 +168,7 @@ def face(chapter: Chapter, cell: ReviewedCell) -> Html:
             "Not on this machine", f"{size(shown.artifact)}, {shown.artifact.sha256[:8]}", _ratio(cell)
         )
     if cell.standing is Standing.SKIPPED:
-        return ghost("Left out", "", (4, 3))
+        return ghost("Left out", "", _beside(chapter, cell))
     earlier = next((one for one in cell.was if chapter.shelf.has(one)), None)
     old = chapter.shelf.mini(earlier, f"{title(cell)} as it was") if earlier else None
     return ghost("Would be rendered", chapter.price(cell), _ratio(cell), old)
@@ -174,7 +178,14 @@ def _ratio(cell: ReviewedCell) -> tuple[int, int]:
     if cell.shown is not None and cell.shown.artifact.width:
         return cell.shown.artifact.width, cell.shown.artifact.height
     bound = cell.planned.bound
-    return bound.size if bound is not None and bound.size else (4, 3)
+    return bound.size if bound is not None and bound.size else _USUAL
+
+
+def _beside(chapter: Chapter, cell: ReviewedCell) -> tuple[int, int]:
+    """The shape of a picture that is left out: that of the first of its step that is not."""
+    step = chapter.review.plan.graph.index.cells[cell.cell.step.id][:_NEAR]
+    others = (chapter.review.cells[one.id] for one in step if one.id in chapter.review.cells)
+    return next((_ratio(one) for one in others if one.standing is not Standing.SKIPPED), _USUAL)
 
 
 def ghost(word: str, more: str, ratio: tuple[int, int], inside: Html | None = None) -> Html:
@@ -192,8 +203,7 @@ def _link(chapter: Chapter, cell: ReviewedCell, inside: Html) -> Html:
 def _under(chapter: Chapter, cell: ReviewedCell, *, paid: bool = True) -> Html:
     """What stands below a picture: its state, and what it has cost."""
     if cell.standing is Standing.SKIPPED:
-        # That a picture is not wanted is written in the recipe; what it was to be made of is not.
-        return tag("span", tag("span", why(cell), class_="why") if cell.planned.because else None, class_="under")
+        return tag("span", tag("span", why(cell), class_="why"), class_="under")
     amount = chapter.charged(cell) if paid else ""
     trouble = next(iter(cell.troubles), None)
     return tag(
