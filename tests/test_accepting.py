@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from diff_cases import Studio
 from running_cases import Show, fails
 from support import Result, cli, golden, project
 
@@ -284,3 +285,16 @@ def test_what_is_suggested_is_called_from_where_one_stands(folder: Path) -> None
     assert "flowrunner accept copy/show.yaml SEL --why TEXT --simulate" in (
         cli("accept", "copy/show.yaml", "--simulate", cwd=folder.parent).err
     )
+
+
+def test_a_lock_that_only_accept_has_written_is_to_be_committed(tmp_path: Path) -> None:
+    mask = "steps: {mask: {model: image/mask, with: {width: 64, height: 64, box: [0, 0, 0.5, 1]}}}"
+    studio = Studio(tmp_path, {"show.yaml": f"flowrunner: 1\n{mask}\n"})
+    assert cli("run", "show.yaml", cwd=tmp_path).out.endswith("next  git add show.lock.yaml\n")
+    studio.commit("made")
+    studio.edit("show.yaml", "0.5", "0.501")
+    assert cli("accept", "show.yaml", "mask", "--why", "the same", cwd=tmp_path).exit_code == 0
+    for _ in range(2):
+        assert cli("run", "show.yaml", cwd=tmp_path).out.endswith("next  git add show.lock.yaml\n")
+    studio.commit("accepted")
+    assert "git add" not in cli("run", "show.yaml", cwd=tmp_path).out

@@ -189,8 +189,9 @@ def _run(course: _Course, path: Path, opened: "Opened") -> Ended:
         return _given_up(course, path, session, fault)
     if result is None:
         return _halted(arguments, path, session)
-    _close(arguments, path, session, result)
-    course.watch.ran(result)
+    following = _close(arguments, path, session, result)
+    if not following.startswith("git"):  # which a commit answers, of which nothing that is kept would know
+        course.watch.ran(result)
     return Ended(result.exit_code, result.document)
 
 
@@ -232,7 +233,8 @@ def _asks(arguments: argparse.Namespace, stream: TextIO) -> bool:
     return not arguments.yes and not arguments.simulate and sys.stdin.isatty() and is_terminal(stream, os.environ)
 
 
-def _close(arguments: argparse.Namespace, path: Path, session: "Session", result: "RunResult") -> None:
+def _close(arguments: argparse.Namespace, path: Path, session: "Session", result: "RunResult") -> str:
+    """Says how it ended, and what is to be called next, which is given back."""
     from flowrunner.progress.summary import summary
 
     facts = session.progress.facts
@@ -241,6 +243,7 @@ def _close(arguments: argparse.Namespace, path: Path, session: "Session", result
     following = _next(arguments, path, session, result)
     if following:
         session.progress.say(facts.line("next", following))
+    return following
 
 
 def _next(arguments: argparse.Namespace, path: Path, session: "Session", result: "RunResult") -> str:
@@ -274,13 +277,23 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     if result.simulated:  # the same in earnest
         return command(_with(arguments, simulate=False), path, "plan")
     lock = _quoted(session.progress.facts.place(result.opened.lock_name))
-    changed = [lock] if result.lock_written and not result.opened.edition.trial else []
+    written = result.lock_written or _is_accepted_anew(result)
+    changed = [lock] if written and not result.opened.edition.trial else []
     changed += [_quoted(session.progress.facts.place(result.previews))] if result.previews else []
     return f"git add {' '.join(changed)}" if changed else ""
 
 
 def _with(arguments: argparse.Namespace, **other: Any) -> argparse.Namespace:
     return argparse.Namespace(**{**vars(arguments), **other})
+
+
+def _is_accepted_anew(result: "RunResult") -> bool:
+    """Whether results stand by a lock that no commit has: `accept` wrote it, and this run had nothing to write."""
+    from flowrunner import git
+
+    if not any(found.planned and found.planned.accepted for found in result.results.values()):
+        return False
+    return git.content(result.opened.project.root, "HEAD", result.opened.lock_name) != result.opened.lock_file.content()
 
 
 def _anew(result: "RunResult") -> "list[Cell]":

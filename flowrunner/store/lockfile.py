@@ -41,7 +41,7 @@ class LockFile:
 
     def read(self) -> tuple[Lock, list[Problem]]:
         """What can be read of it, and all that is wrong with it; an empty lock where there is none."""
-        data = self._bytes()
+        data = self.content()
         if data == self._known[0]:
             return self._known[1], []
         from flowrunner.store.lockread import parse, too_large
@@ -59,7 +59,7 @@ class LockFile:
     def digests(self) -> set[str]:
         """Every digest in its text, sound or not: keys, too, and what stands in lines that a merge broke. StoreError
         when it cannot be read as a whole."""
-        data = self._bytes()
+        data = self.content()
         if len(data) > LIMIT:
             raise StoreError(f"{self.path} is larger than a lock may be", path=str(self.path))
         return digests_in(data)
@@ -83,7 +83,8 @@ class LockFile:
             self._known = (data, new)
             return True
 
-    def _bytes(self) -> bytes:
+    def content(self) -> bytes:
+        """The bytes of the file, none where there is none. StoreError when it cannot be read as one."""
         with Explained("read", self.path, elsewhere=""):
             try:
                 handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
