@@ -32,7 +32,6 @@ _FILES = 64
 """Files that one thread makes together, each of them open."""
 _ROOM = 48 * 1024 * 1024
 """Bytes of files that are made at once; a larger one is made alone."""
-_ELSEWHERE = "name another folder with --output"
 _AGE = 1_000_000_000
 """Nanoseconds that a file is dated back when it is made: whoever changes it afterwards leaves another time, however
 coarse the clock of its disk."""
@@ -254,7 +253,7 @@ class Outputs:
         steps, size = put(path, data, dated=time.time_ns() - _AGE), len(data)
         del data
         try:
-            with Explained("written", path, size, _ELSEWHERE):
+            with Explained("written", path, size):
                 return _seen((yield from steps))
         except StoreError as fault:
             raise _not_published(fault) from None
@@ -287,7 +286,7 @@ class Outputs:
         """The names that were given now; what may be lost with the power was not published."""
         for folder in self._unsynced:
             try:
-                with Explained("written", folder, elsewhere=_ELSEWHERE):
+                with Explained("written", folder):
                     sync_folder(folder)
             except StoreError as fault:
                 for place in made:
