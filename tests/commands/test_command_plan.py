@@ -6,6 +6,7 @@ from command_projects import ANNOYING, CHAIN, FAULTY, LOCAL, PICKED, UNPRICED
 from shapes import PLAN, fits, several
 from support import cli, golden, picture, project
 
+from flowrunner.digest import sha256
 from flowrunner.missing import Search
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -224,6 +225,24 @@ def test_a_locked_result_that_is_not_here_is_missing(folder: Path) -> None:
     for name in ("portrait", "dressed"):
         cli("run", "chain.yaml", "--simulate", "--only", name, "--force", name, cwd=folder)
     assert cli("plan", "chain.yaml", "--simulate", cwd=folder).exit_code == 0
+
+
+def test_a_missing_picture_of_one_sample_costs_what_the_suggested_run_pays_for_all_of_them(tmp_path: Path) -> None:
+    text = CHAIN.replace(
+        "{model: blackforestlabs/flux-2-pro,", "{model: blackforestlabs/flux-2-pro, variants: 4, pick: first,"
+    )
+    project(tmp_path, {"chain.yaml": text})
+    cli("run", "chain.yaml", "--simulate", cwd=tmp_path)
+    results, objects = tmp_path / "outputs/simulated/chain", tmp_path / ".flowrunner/objects"
+    for name in ("portrait.1.png", "dressed.png", "small.png"):
+        digest = sha256((results / name).read_bytes())
+        (objects / digest[:2] / digest[2:]).unlink()
+    told = cli("plan", "chain.yaml", "--simulate", cwd=tmp_path).out
+    suggested = re.search(r"^next   flowrunner run (.*)$", told, re.MULTILINE)
+    assert suggested
+    total = cli("plan", *suggested[1].split(), cwd=tmp_path).out
+    assert "\nlack   pay simulated $0.152 for different pictures with --force\n" in told
+    assert "\ntotal  5 calls, simulated $0.152\n" in total
 
 
 def test_each_cell_is_looked_at_once_however_many_pictures_are_gone(
