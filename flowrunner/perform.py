@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, assert_never
 from flowrunner import exchange, failures
 from flowrunner.bodies import BLOCK, apart
 from flowrunner.call import Billed, Failure, Input, Outcome
+from flowrunner.catalog.sizes import planned_images
 from flowrunner.downloads import Downloads
 from flowrunner.errors import RunRefused
 from flowrunner.events import Event, Noted, Retried, Sent
@@ -386,7 +387,7 @@ class Performer:
             case Finished():
                 if (reading.paid or 0) > (job.estimate or 0):  # before other calls are held against the limits
                     await self.ledger.durably(self.ledger.charged, receipt.call, reading.paid)
-                self._tell_empty(job, reading)
+                self._tell_fewer(job, reading)
                 # A reply that holds its pictures takes room in memory as long as a call that is under way.
                 if len(reply.body) <= BLOCK and job.answered():
                     await self.leaving.none()
@@ -396,12 +397,15 @@ class Performer:
             case _:
                 assert_never(reading)
 
-    def _tell_empty(self, job: Job, finished: Finished) -> None:
-        """A reply that lists more pictures than it holds: what it holds is paid for, and kept."""
+    def _tell_fewer(self, job: Job, finished: Finished) -> None:
+        """A reply that lists more pictures than it holds, or holds fewer than were asked for: what it holds is paid
+        for, and kept."""
+        held, asked = len(finished.images), planned_images(job.model, job.call.params)
         if finished.empty:
-            held = len(finished.images)
             told = f"the reply lists {held + finished.empty} pictures and holds {held}: those after a gap move up"
             self.emit(Noted(text=f"{job.cell}: {told}"))
+        elif held < asked:
+            self.emit(Noted(text=f"{job.cell}: {held} of the {asked} pictures that were asked for came"))
 
     async def _refused(self, job: Job, receipt: Receipt, refusal: Refused) -> Failure | Again:
         if refusal.fate is Fate.MODERATED:

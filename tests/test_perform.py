@@ -580,6 +580,12 @@ def test_a_reply_with_pictures_within_is_not_tried_again_for_one_that_is_none(ti
     assert (lost.gone, "--force other" in lost.hint) == (True, True)
 
 
+def test_a_reply_with_fewer_pictures_than_were_asked_for_is_told(till: Till) -> None:
+    till.wire.coming.append(reply([png(8, 8)]))
+    assert len(till.one(job(model="blackforestlabs/flux-2", num_images=3)).artifacts) == 1
+    assert notes(till) == ["x: 1 of the 3 pictures that were asked for came"]
+
+
 def aside(till: Till) -> list[bytes]:
     return [path.read_bytes() for path in (till.folder / "quarantine").glob("*")]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import picture, pipeline
+from support import cli, picture, pipeline
 from wire import Wire, error, painted, png, reply
 
 from flowrunner import api, exchange, picking
@@ -65,6 +65,22 @@ def test_a_frozen_run_needs_no_key(tmp_path: Path, wire: Wire) -> None:
     path = pipeline(tmp_path, PICKED)
     run(path)
     assert api.run(path, environment=NO_KEY, frozen=True).status is RunStatus.WAITING
+
+
+FEWER = """
+steps:
+  a: {model: blackforestlabs/flux-2, pick: human, with: {prompt: one, num_images: 3}}
+  b: {model: blackforestlabs/flux-2-edit, with: {prompt: two, image_urls: [$a.3]}}
+"""
+
+
+def test_a_cell_that_fails_without_a_call_says_why(tmp_path: Path, wire: Wire) -> None:
+    pipeline(tmp_path, FEWER)
+    wire.coming.append(reply([png(8, 8)]))
+    result = cli("run", "show.yaml", cwd=tmp_path, env=LIVE)
+    assert (result.exit_code, wire.prompts) == (1, ["one"])
+    assert "\nnote  a: 1 of the 3 pictures that were asked for came\n" in result.out
+    assert "\nfail  b  it needs candidate 3 of a, which failed\n" in result.out
 
 
 # The lock and the outputs
