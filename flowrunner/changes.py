@@ -27,20 +27,20 @@ class Change:
     span: Span | None = None
     was: Span | None = None
     """Where it was written before, where both are looked at."""
-    file: str = ""
-    """The file of the project that `after` is the picture in."""
+    source: str = ""
+    """Where `after` is a picture: the file of the project, or the cell, that it comes from."""
 
     @property
     def sentence(self) -> str:
         """`prompt: oak → walnut (spring-hero.yaml:31)`."""
         place = f" ({self.span.file}:{self.span.line})" if self.span else ""
         if self.before is None:
-            return f"{self.path} is new: {_short(self.after, self.file)}{place}"
+            return f"{self.path} is new: {_short(self.after, self.source)}{place}"
         if self.after is None:
             return f"{self.path} is gone, was {_short(self.before)}"
         if _are_texts(self.before, self.after):
             return f"{self.path}: {words(self.before, self.after)}{place}"
-        return f"{self.path}: {_short(self.before)} → {_short(self.after, self.file)}{place}"
+        return f"{self.path}: {_short(self.before)} → {_short(self.after, self.source)}{place}"
 
 
 def changes(
@@ -59,8 +59,8 @@ def changes(
         one, two = before.get(path), after.get(path)
         if canonical(one) != canonical(two):
             span = Place(bound, scope).of(path, one, two)
-            file = paths.get(two.removeprefix("sha256:"), "") if isinstance(two, str) else ""
-            found.append(Change(path=spelled(path), before=one, after=two, span=span, file=file))
+            source = paths.get(two.removeprefix("sha256:"), "") if isinstance(two, str) else ""
+            found.append(Change(path=spelled(path), before=one, after=two, span=span, source=source))
     before_count, after_count = len(locked.samples), len(bound.calls)
     if not found and before_count != after_count and locked.key != cell_key([call.key for call in bound.calls]):
         span = cell.step.variants_span
@@ -191,10 +191,10 @@ def _are_texts(*values: Any) -> bool:
     return all(isinstance(value, str) and not value.startswith("sha256:") for value in values)
 
 
-def _short(value: Any, file: str = "") -> str:
+def _short(value: Any, source: str = "") -> str:
     if isinstance(value, str):
         if value.startswith("sha256:"):
-            return f"{file} ({value[7:13]})" if file else f"picture {value[7:13]}"
+            return f"{source} ({value[7:13]})" if source else f"picture {value[7:13]}"
         return _cut(value)
     return _cut(canonical(value))
 

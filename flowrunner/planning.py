@@ -283,6 +283,7 @@ class Planner:
         sent = sum(call.decision is Decision.RUN for call in calls)
         price = self.price(cell.model, bound)
         found = changes(self._locked_cell(cell), cell, bound, self.graph.scope, self.binder.images.paths)
+        found = self._sourced(cell, found)
         reason = "forced" if forced else self._why_run(cell, sent, len(calls), found)
         return PlannedCell(
             cell=cell,
@@ -339,6 +340,22 @@ class Planner:
         new = {change.after.removeprefix("sha256:") for change in found if isinstance(change.after, str)}
         needs = self.graph.needs[cell.id] if found else ()
         return tuple(name for name in needs if name in self.settled and self.settled[name].gave(new))
+
+    def _sourced(self, cell: Cell, found: tuple[Change, ...]) -> tuple[Change, ...]:
+        """The changes with the cells that their pictures come from."""
+        pictures = {
+            f"sha256:{artifact.sha256}": name
+            for name in (self.graph.needs[cell.id] if found else ())
+            if name in self.settled
+            for artifact in self.settled[name].candidates
+            if artifact is not None
+        }
+        return tuple(
+            replace(one, source=pictures[one.after])
+            if not one.source and isinstance(one.after, str) and one.after in pictures
+            else one
+            for one in found
+        )
 
     def _locked_cell(self, cell: Cell) -> LockedCell | None:
         return self.lock.cells.get(cell.id)

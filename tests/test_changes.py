@@ -59,5 +59,5 @@ def test_a_change_is_a_sentence(before: object, after: object, told: str) -> Non
 
 
 def test_a_picture_of_the_project_is_told_by_its_file() -> None:
-    change = Change(path="image", before="sha256:" + "a" * 64, after="sha256:" + "b" * 64, file="photos/lamp.png")
+    change = Change(path="image", before="sha256:" + "a" * 64, after="sha256:" + "b" * 64, source="photos/lamp.png")
     assert change.sentence == "image: picture aaaaaa → photos/lamp.png (bbbbbb)"

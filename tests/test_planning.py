@@ -250,6 +250,16 @@ def test_a_pick_whose_picture_is_another_one_is_stale() -> None:
     assert choice(show) == (Choice.MADE, 2)
 
 
+def test_another_choice_is_told_by_the_cell_that_it_was_made_in() -> None:
+    show = Show(HUMAN)
+    show.run()
+    picked(show)
+    show.run()
+    digest = show.lock.cells["a"].samples[2].images[0].sha256
+    picked(show, image=3, digest=digest)
+    assert f" → a ({digest[:6]})" in show.plan().cells["b"].reason
+
+
 def test_none_is_no_choice_and_says_why() -> None:
     show = Show(HUMAN)
     show.run()
