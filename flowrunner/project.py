@@ -155,8 +155,6 @@ def _is_pipeline(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return holds_pipeline(file.read(TEXT_LIMIT))
-    except FileNotFoundError:  # a link to nothing
-        return False
     except OSError:
         return True
 

@@ -48,10 +48,9 @@ def test_a_folder_without_pipelines_and_a_path_that_is_not_there_are_told(tmp_pa
         pipelines_below(tmp_path / "a.yaml")
 
 
-def test_a_link_to_nothing_is_no_pipeline_of_its_folder_and_is_told_where_it_is_named(tmp_path: Path) -> None:
+def test_a_link_to_nothing_is_told_as_one(tmp_path: Path) -> None:
     project(tmp_path, {"a.yaml": PIPELINE})
     (tmp_path / "x.yaml").symlink_to("gone.yaml")
-    assert below(tmp_path) == ["a.yaml"]
     with pytest.raises(UsageError, match=r"x\.yaml is a link to gone\.yaml, which does not exist"):
         open_pipeline(open_project(tmp_path, {}), tmp_path / "x.yaml")
 
