@@ -247,6 +247,22 @@ def relative(path: str, home: str) -> str:
     return "/".join([".."] * (len(here) - shared) + list(there[shared:]))
 
 
+def nearby(files: Files, text: str, home: str) -> str:
+    """What may be meant by a path, as written in the file `home`, where nothing lies: the file to which it leads from
+    the project's root, else one that is spelled much alike. Empty where there is none."""
+    from flowrunner.spelling import nearest
+
+    with suppress(FileProblem):
+        if not set(text) & set("*?[") and files.list(join("pipeline", text)):
+            meant = relative(join("pipeline", text), home)
+            return f"did you mean {meant}? a path is relative to the file that names it"
+        folder, _, name = join(home, text).rpartition("/")
+        found = files.list(f"{folder}/*" if folder else "*")
+        close = nearest(name, [path.rpartition("/")[2] for path in found])
+        return f"did you mean {relative(f'{folder}/{close}' if folder else close, home)}?" if close else ""
+    return ""
+
+
 def _hidden(parts: tuple[str, ...]) -> set[str]:
     return {part for part in parts if part.startswith(".") and part not in (".", "..")}
 

@@ -8,7 +8,7 @@ from flowrunner.artifact import Artifact, unseen
 from flowrunner.call import File, Link
 from flowrunner.digest import sha256
 from flowrunner.errors import FlowError, RunRefused
-from flowrunner.files import IMAGE_LIMIT, Away, FileProblem, Files, join
+from flowrunner.files import IMAGE_LIMIT, Away, FileProblem, Files, join, nearby
 from flowrunner.imagehead import artifact, simulated
 from flowrunner.slotted import dataclass, field
 from flowrunner.store.objects import Absent, Objects
@@ -46,6 +46,7 @@ class Images:
     marked: set[str] = field(default_factory=set)
     """sha256 of those that a simulator made, as far as they were read here."""
     _known: dict[str, Artifact] = field(default_factory=dict)
+    _missed: int = 0
 
     def named(self, text: str, home: str) -> Artifact | Link:
         """The image that a text names which is written in the file `home`. NoImage with a sentence otherwise."""
@@ -66,13 +67,15 @@ class Images:
             raise NoImage(f"an image is not taken from {scheme[0]}…", "write https://…, or the path of a file")
         try:
             return self.at(join(home, text))
-        except FileProblem as fault:
-            hint = fault.hint or "write a path relative to this file, a URL, or a $ reference"
+        except (FileProblem, NoImage) as fault:
+            hint = f"an asset of 1min.ai is written asset:{text}" if _STAMPED.fullmatch(text) else fault.hint
+            hint = hint or self._nearby(text, home) or "write a path relative to this file, a URL, or a $ reference"
             raise NoImage(fault.message, hint) from None
-        except NoImage as fault:
-            if not _STAMPED.fullmatch(text):
-                raise
-            raise NoImage(fault.message, f"an asset of 1min.ai is written asset:{text}") from None
+
+    def _nearby(self, text: str, home: str) -> str:
+        """What may be meant; looked for a few times only, in folders that may be large."""
+        self._missed += 1
+        return nearby(self.files, text, home) if self._missed <= _MISSED else ""
 
     def at(self, path: str) -> Artifact:
         """The image at a path from the project root."""
@@ -127,6 +130,8 @@ _BARE = {"iVBORw0KGgo": "png", "/9j/": "jpeg", "UklGR": "webp"}
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://")
 _STAMPED = re.compile(r"([^/]+/)*images/\d{4}(_\d+)+_[^/]+")
 """An asset's key as 1min.ai's own pages write it: development/images/2025_12_04_18_10_29_882_cat.png."""
+_MISSED = 20
+"""Images that are not there for which another one is looked for."""
 _SHORTEST = 40
 """Characters: no picture is shorter, and hardly a path that begins so is longer."""
 

@@ -102,8 +102,16 @@ class Fields:
         self.add("type", f"{what} is a mapping; this is {noun(node)}", node.span)
         return None
 
-    def known(self, node: MapNode, keys: Collection[str], what: str, reserved: Mapping[str, str] | None = None) -> None:
-        """Every key of the mapping must be one of `keys`; `reserved` gives others with a sentence of their own."""
+    def known(
+        self,
+        node: MapNode,
+        keys: Collection[str],
+        what: str,
+        reserved: Mapping[str, str] | None = None,
+        elsewhere: str = "",
+    ) -> None:
+        """Every key of the mapping must be one of `keys`; `reserved` gives others with a sentence of their own.
+        `elsewhere` says what stands in another place, for a key that is near to none."""
         for key, span in node.keys.items():
             if key in keys:
                 continue
@@ -112,6 +120,7 @@ class Fields:
                 continue
             own = OTHER_TOOLS.get(key)
             hint = f"here it is called {own}" if own in keys else did_you_mean(key, keys)
+            hint = f"{elsewhere}; {hint}" if elsewhere and hint.startswith("there ") else hint
             self.add("unknown-key", f"{what} has no key {key}", span, hint)
 
     def text(self, node: Node, what: str) -> str | None:

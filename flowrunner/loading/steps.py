@@ -51,7 +51,7 @@ def _step(name: str, node: Node, span: Span, fields: Fields) -> Step:
     mapping = fields.mapping(node, f"step {name}")
     if mapping is None:
         return Step(id=name, span=span, model=Scalar(None, span))
-    fields.known(mapping, STEP_KEYS, f"step {name}", _LATER)
+    fields.known(mapping, STEP_KEYS, f"step {name}", _LATER, "what the model takes stands under with")
     entries = mapping.entries
     model = templated(entries["model"], "model", fields) if "model" in entries else None
     if "model" not in entries:

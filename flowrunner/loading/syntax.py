@@ -30,6 +30,10 @@ def wrong(source: Source, fault: Any) -> Problem:
         if found and not source.line(number).lstrip().startswith("#"):
             start = source.starts[number - 1] + found.start(1)
             return unquoted(Span(source, start, start + 2), found[1].rstrip())
+    if source.text[at : at + 1] == "\t" and not source.text[source.bounds(span.line)[0] : at].strip():
+        return error(
+            "yaml", "a tab indents this line", Span(source, at, at + 1), "write blanks: YAML takes no tabs there"
+        )
     context = f" {fault.context}" if fault.context else ""
     begun = fault.context_mark
     hint = f"it begins at line {begun.line + 1}, column {begun.column + 1}" if begun and begun.index < at else ""
