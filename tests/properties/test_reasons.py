@@ -49,7 +49,7 @@ def test_the_words_and_their_line_are_named(shop: Shop, name: str, old: str, new
 
 def test_other_pixels_are_named_where_the_picture_is_referred_to(shop: Shop) -> None:
     shop.draw("products/lamp.png", "#000000")
-    form = r"image_urls\[0\]: picture [0-9a-f]{6} → picture [0-9a-f]{6} \(shop.yaml:13\)"
+    form = r"image_urls\[0\]: picture [0-9a-f]{6} → products/lamp\.png \([0-9a-f]{6}\) \(shop\.yaml:13\)"
     assert re.fullmatch(form, shop.reason("scene/lamp"))
 
 
