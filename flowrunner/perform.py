@@ -460,7 +460,8 @@ class Performer:
             usage=finished.usage,
         )
         handles = self.placer.handles(zip(artifacts, came, strict=True), door)
-        # The next intent can share its commit: none is written before it, and until then the receipt stands for it.
-        commit = self.ledger.in_time if job.stored(outcome) else self.ledger.durably
+        # The next intent can share its commit: none is written before it, and until then the receipt stands for it, if
+        # that is whole.
+        commit = self.ledger.in_time if receipt.is_whole and job.stored(outcome) else self.ledger.durably
         await commit(self.ledger.committed, receipt.call, outcome, handles)
         return outcome

@@ -714,6 +714,18 @@ def test_the_pictures_of_a_reply_that_the_disk_does_not_take_are_kept_where_they
 
 
 @pytest.mark.usefixtures("too_small")
+def test_nothing_begins_before_the_ledger_has_the_pictures_of_a_reply_that_it_has_not(till: Till) -> None:
+    begun: list[Outcome] = []
+
+    def stored(outcome: Outcome) -> bool:
+        begun.append(outcome)
+        return True
+
+    assert isinstance(till.one(replace(job(), stored=stored)), Outcome)
+    assert begun == []
+
+
+@pytest.mark.usefixtures("too_small")
 def test_the_pictures_that_fit_are_kept_though_others_are_lost_with_their_reply(
     till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
