@@ -34,6 +34,7 @@ class Placer:
     _turns: dict[tuple[str, str], asyncio.Lock] = field(default_factory=dict)
     _given: dict[tuple[Remote, str], Handle] = field(default_factory=dict)
     """Those of this run's own pictures, which the ledger may not have yet."""
+    _forgotten: set[tuple[Remote, str]] = field(default_factory=set)
 
     async def place(self, leaf: Input, job: Job, door: Door) -> str | Failure | Again:
         """What stands for an input in a request. Missing, Damaged, FileProblem or Pretended where its bytes
@@ -59,11 +60,13 @@ class Placer:
 
     async def forget(self, leaves: Iterable[Input], door: Door) -> bool:
         """Forgets the names under which the provider has these inputs, so that it gets their bytes next time; whether
-        there were any."""
+        there were any. Once in a run: where all calls are turned down, not each of them uploads a picture anew."""
         remote = self._remote(door)
-        named = [leaf.sha256 for leaf in leaves if not isinstance(leaf, Link) and self._handle(leaf, door)]
+        held = [leaf.sha256 for leaf in leaves if not isinstance(leaf, Link) and self._handle(leaf, door)]
+        named = [digest for digest in held if (remote, digest) not in self._forgotten]
         for digest in named:
             self._given.pop((remote, digest), None)
+            self._forgotten.add((remote, digest))
         if named:
             await self.ledger.durably(self.ledger.forget, remote, named)
         return bool(named)

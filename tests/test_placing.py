@@ -170,6 +170,21 @@ def test_a_result_that_1min_does_not_take_as_an_input_is_uploaded_the_next_time(
     assert posts == ["", "images/made.png", "images/up.png"]
 
 
+def test_an_input_of_many_calls_that_are_turned_down_is_uploaded_anew_once(till: Till) -> None:
+    uploads: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/assets":
+            uploads.append(f"images/{len(uploads)}.png")
+            return httpx.Response(200, json={"asset": {"key": uploads[-1]}})
+        return httpx.Response(400, json={"message": "Bad prompt"})
+
+    till.wire = httpx.MockTransport(answer)  # type: ignore[assignment]
+    leaf = picture(till)
+    till.perform(*[job(f"edit {number}", model=EDITOR, imageUrl=leaf) for number in range(6)], concurrency=1)
+    assert len(uploads) == 2
+
+
 class Assets:
     """A provider with an asset store: `coming` answers the next uploads before they succeed."""
 
