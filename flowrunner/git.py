@@ -54,8 +54,13 @@ def first_with(root: Path, text: str, pattern: str) -> Commit | None:
 
 
 def content(root: Path, commit: str, path: str) -> bytes | None:
-    """A file below `root` as a commit, by its full id, has it."""
+    """A file below `root` as a commit, by its full id or as `HEAD`, has it."""
     return _answer(root, "cat-file", "blob", f"{commit}:./{path}", seconds=_HISTORY_SECONDS)
+
+
+def is_here(root: Path) -> bool:
+    """Whether the folder `root` lies in the files of a repository."""
+    return _answer(root, "rev-parse", "--is-inside-work-tree", seconds=_SECONDS) == b"true\n"
 
 
 def environment() -> dict[str, str]:

@@ -298,3 +298,12 @@ def test_a_lock_that_only_accept_has_written_is_to_be_committed(tmp_path: Path) 
         assert cli("run", "show.yaml", cwd=tmp_path).out.endswith("next  git add show.lock.yaml\n")
     studio.commit("accepted")
     assert "git add" not in cli("run", "show.yaml", cwd=tmp_path).out
+
+
+def test_outside_of_a_repository_no_commit_is_waited_for(tmp_path: Path) -> None:
+    mask = "steps: {mask: {model: image/mask, with: {width: 64, height: 64, box: [0, 0, 0.5, 1]}}}"
+    path = project(tmp_path, {"show.yaml": f"flowrunner: 1\n{mask}\n"}) / "show.yaml"
+    assert cli("run", "show.yaml", cwd=tmp_path).exit_code == 0
+    path.write_text(path.read_text().replace("0.5", "0.501"))
+    assert cli("accept", "show.yaml", "mask", "--why", "the same", cwd=tmp_path).exit_code == 0
+    assert "git add" not in cli("run", "show.yaml", cwd=tmp_path).out

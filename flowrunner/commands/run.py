@@ -288,12 +288,15 @@ def _with(arguments: argparse.Namespace, **other: Any) -> argparse.Namespace:
 
 
 def _is_accepted_anew(result: "RunResult") -> bool:
-    """Whether results stand by a lock that no commit has: `accept` wrote it, and this run had nothing to write."""
+    """Whether results stand by a lock that no commit has: `accept` wrote it, and this run had nothing to write. Where
+    there is no repository a commit cannot be waited for."""
     from flowrunner import git
 
     if not any(found.planned and found.planned.accepted for found in result.results.values()):
         return False
-    return git.content(result.opened.project.root, "HEAD", result.opened.lock_name) != result.opened.lock_file.content()
+    root = result.opened.project.root
+    committed = git.content(root, "HEAD", result.opened.lock_name)
+    return committed != result.opened.lock_file.content() and (committed is not None or git.is_here(root))
 
 
 def _anew(result: "RunResult") -> "list[Cell]":
