@@ -33,7 +33,8 @@ def _accepted(opened: Opened, found: Plan) -> RunRefused | None:
     if not stand:
         return None
     of = "a locked result stands for a changed request" if len(stand) == 1 else "locked results stand for changed ones"
-    hint = f"{opened.command('accept --undo', *stand[:_ACCEPTED])} takes {'it' if len(stand) == 1 else 'them'} back"
+    back = "it" if len(stand) == 1 else "them" if len(stand) <= _ACCEPTED else f"{_ACCEPTED} of them"
+    hint = f"{opened.command('accept --undo', *stand[:_ACCEPTED])} takes {back} back"
     return RunRefused(f"--strict, and {of}: {names(stand)}", hint, command=_COSTS)
 
 

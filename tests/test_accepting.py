@@ -307,3 +307,14 @@ def test_outside_of_a_repository_no_commit_is_waited_for(tmp_path: Path) -> None
     path.write_text(path.read_text().replace("0.5", "0.501"))
     assert cli("accept", "show.yaml", "mask", "--why", "the same", cwd=tmp_path).exit_code == 0
     assert "git add" not in cli("run", "show.yaml", cwd=tmp_path).out
+
+
+def test_a_strict_refusal_says_how_many_of_many_its_command_takes_back(tmp_path: Path) -> None:
+    masks = (f"m{n}: {{model: image/mask, with: {{width: 64, height: 64, box: [0, 0, 0.5{n}, 1]}}}}" for n in range(9))
+    path = project(tmp_path, {"show.yaml": f"flowrunner: 1\nsteps: {{{', '.join(masks)}}}\n"}) / "show.yaml"
+    assert cli("run", "show.yaml", cwd=tmp_path).exit_code == 0
+    path.write_text(path.read_text().replace("0.5", "0.6"))
+    names = [f"m{n}" for n in range(9)]
+    assert cli("accept", "show.yaml", *names, "--why", "the same", cwd=tmp_path).exit_code == 0
+    told = cli("run", "show.yaml", "--strict", cwd=tmp_path).err
+    assert f"     = flowrunner accept show.yaml {' '.join(names[:8])} --undo takes 8 of them back\n" in told
