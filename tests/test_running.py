@@ -83,6 +83,18 @@ def test_a_cell_that_fails_without_a_call_says_why(tmp_path: Path, wire: Wire) -
     assert "\nfail  b  it needs candidate 3 of a, of which 1 came; --force a pays for others\n" in result.out
 
 
+@pytest.mark.parametrize(("pick", "other"), [("1", "$a.3"), ("3", "$a")])
+def test_where_fewer_pictures_came_than_are_needed_others_are_suggested(
+    tmp_path: Path, wire: Wire, pick: str, other: str
+) -> None:
+    pipeline(tmp_path, FEWER.replace("human", pick).replace("$a.3", other))
+    wire.coming.append(reply([png(8, 8)]))
+    for _ in range(2):
+        result = cli("run", "show.yaml", cwd=tmp_path, env=LIVE)
+        assert result.out.endswith("\nnext  flowrunner run show.yaml --force a\n")
+    assert wire.prompts == ["one"]
+
+
 # The lock and the outputs
 
 

@@ -259,7 +259,7 @@ def _next(arguments: argparse.Namespace, path: Path, session: "Session", result:
     if doubtful:
         earlier = doubtful[0].run if all(one.known for one in doubtful) else ""
         return f"flowrunner runs show {earlier or result.run}"
-    anew = _anew(result)
+    anew = _anew(result) or _lacking(result)
     if anew:
         return paying(arguments, path, result.opened, anew)
     if result.of(Status.MISSING):
@@ -308,6 +308,18 @@ def _anew(result: "RunResult") -> "list[Cell]":
         for name, found in result.results.items()
         if any(one.gone or (one.kept and name in forced) for one in found.failures)
     ]
+
+
+def _lacking(result: "RunResult") -> "list[Cell]":
+    """Cells of which fewer pictures came than a cell needs, where cells fail for nothing else: they would again."""
+    from flowrunner.ended import Status
+
+    failed = result.of(Status.FAILED, Status.UNKNOWN)
+    if any(one.failures or one.failed_checks for one in failed):
+        return []
+    waiting = {image.cell for one in failed if one.planned and one.planned.bound for image in one.planned.bound.pending}
+    needed = waiting | {one.cell.id for one in failed}
+    return [one.cell for name, one in result.results.items() if None in one.candidates and name in needed]
 
 
 def _choosing(arguments: argparse.Namespace, path: Path, session: "Session", result: "RunResult") -> str:
