@@ -78,6 +78,7 @@ class _Accepting:
         self._making = making
         self._why = " ".join(why.split())
         self._by = by
+        self._given: set[str] = set()
         self.refused: dict[str, UsageError] = {}
 
     def walk(self, wanted: set[str]) -> list[Given]:
@@ -100,11 +101,14 @@ class _Accepting:
         )
         found = changes(locked, cell, bound, self._opened.graph.scope, self._making.binder.images.paths)
         self._making.accept(cell, Accepted(said=said, locked=locked))
+        self._given.add(said.for_)
         return Given(cell=cell.id, said=said, changes=found)
 
     def _standing(self, planned: PlannedCell) -> LockedCell:
         """The locked result that can stand for a changed request. UsageError that says why none can."""
         name, bound, suggest = planned.cell.id, planned.bound, self._opened.command
+        if planned.accepted is not None and planned.accepted.said.for_ in self._given:
+            raise _Unchanged(f"the request of {name} is one that was just accepted")
         if planned.accepted is not None:
             raise UsageError(f"{name} is {planned.reason}", f"{suggest('accept --undo', name)} takes it back")
         if planned.decision is Decision.SKIP:

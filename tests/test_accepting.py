@@ -318,3 +318,14 @@ def test_a_strict_refusal_says_how_many_of_many_its_command_takes_back(tmp_path:
     assert cli("accept", "show.yaml", *names, "--why", "the same", cwd=tmp_path).exit_code == 0
     told = cli("run", "show.yaml", "--strict", cwd=tmp_path).err
     assert f"     = flowrunner accept show.yaml {' '.join(names[:8])} --undo takes 8 of them back\n" in told
+
+
+def test_cells_that_ask_for_the_same_are_accepted_together(tmp_path: Path) -> None:
+    mask = "{model: image/mask, with: {width: 64, height: 64, box: [0, 0, 0.5, 1]}}"
+    path = project(tmp_path, {"show.yaml": f"flowrunner: 1\nsteps: {{a: {mask}, b: {mask}}}\n"}) / "show.yaml"
+    assert cli("run", "show.yaml", cwd=tmp_path).exit_code == 0
+    path.write_text(path.read_text().replace("0.5", "0.501"))
+    assert cli("accept", "show.yaml", "a", "b", "--why", "the same", cwd=tmp_path).exit_code == 0
+    assert "reuse  b  accepted: the same\n" in cli("plan", "show.yaml", cwd=tmp_path).out
+    again = cli("accept", "show.yaml", "a", "b", "--why", "the same", cwd=tmp_path)
+    assert (again.exit_code, "a is accepted: the same" in again.err) == (2, True)
