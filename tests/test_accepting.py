@@ -9,8 +9,11 @@ from diff_cases import Studio
 from running_cases import Show, fails
 from support import Result, cli, golden, project
 
+from flowrunner import git
+from flowrunner.errors import StoreError
 from flowrunner.planning import Choice
 from flowrunner.store.locked import Acceptance, Lock, Pick, cell_key
+from flowrunner.store.lockfile import LockFile
 
 PRO, EDIT = "blackforestlabs/flux-2-pro", "blackforestlabs/flux-2-edit"
 SMALL = "image_size: {width: 512, height: 512}"
@@ -307,6 +310,27 @@ def test_outside_of_a_repository_no_commit_is_waited_for(tmp_path: Path) -> None
     path.write_text(path.read_text().replace("0.5", "0.501"))
     assert cli("accept", "show.yaml", "mask", "--why", "the same", cwd=tmp_path).exit_code == 0
     assert "git add" not in cli("run", "show.yaml", cwd=tmp_path).out
+
+
+def test_a_lock_that_cannot_be_read_any_more_takes_nothing_from_what_a_run_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask = "steps: {mask: {model: image/mask, with: {width: 64, height: 64, box: [0, 0, 0.5, 1]}}}"
+    studio = Studio(tmp_path, {"show.yaml": f"flowrunner: 1\n{mask}\n"})
+    assert cli("run", "show.yaml", cwd=tmp_path).exit_code == 0
+    studio.edit("show.yaml", "0.5", "0.501")
+    assert cli("accept", "show.yaml", "mask", "--why", "the same", cwd=tmp_path).exit_code == 0
+
+    def unreadable(lock: object) -> bytes:
+        raise StoreError("it cannot be read")
+
+    def committed(*_: object) -> bytes:
+        monkeypatch.setattr(LockFile, "content", unreadable)
+        return b""
+
+    monkeypatch.setattr(git, "content", committed)
+    result = cli("run", "show.yaml", cwd=tmp_path)
+    assert (result.exit_code, "end   done" in result.out) == (0, True)
 
 
 def test_a_strict_refusal_says_how_many_of_many_its_command_takes_back(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from flowrunner.commands.arguments import (
     paying,
 )
 from flowrunner.commands.pipelines import Ended
-from flowrunner.errors import FlowError, RunRefused
+from flowrunner.errors import FlowError, RunRefused, StoreError
 from flowrunner.paint import is_terminal, paint_for
 from flowrunner.slotted import dataclass, field, replace
 from flowrunner.suggested import placed, spelled
@@ -296,7 +296,11 @@ def _is_accepted_anew(result: "RunResult") -> bool:
         return False
     root = result.opened.project.root
     committed = git.content(root, "HEAD", result.opened.lock_name)
-    return committed != result.opened.lock_file.content() and (committed is not None or git.is_here(root))
+    try:
+        lock = result.opened.lock_file.content()
+    except StoreError:  # the run is over, and what it paid is still to be told
+        return False
+    return committed != lock and (committed is not None or git.is_here(root))
 
 
 def _anew(result: "RunResult") -> "list[Cell]":
