@@ -24,6 +24,8 @@ SMALLEST = 8
 _LEADING = 1.2
 _BALANCED = 8
 """Lines of a paragraph up to which it is balanced: a headline is, running text need not be."""
+_LOOKED_AT = 40
+"""The size at which a glyph is looked for."""
 _NOWHERE = "\uffff"
 """A code point that no font has a glyph for (Unicode noncharacter): it shows the font's sign for missing ones."""
 _OPENING = "([{‘“«‹「『（【〈《〔"
@@ -86,7 +88,7 @@ def face(data: bytes | None, text: str = "") -> Face:
     if data is None:
         _in_builtin(text)
     at = _loader(data, shaped=any(map(_needs_shaping, text)))
-    _in_font(text, at)
+    _none_lacking(missing(text, at))
     return at
 
 
@@ -95,7 +97,7 @@ class Typefaces:
     characters is looked for once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, bool], tuple[Face, set[str]]] = {}
+        self._known: dict[tuple[str, bool], _Letters] = {}
 
     def ensure(self, text: str, font: str, read: Callable[[], bytes]) -> None:
         """OperationError for characters that the font lacks. `font` is its digest, empty for Pillow's own; `read` gives
@@ -107,10 +109,30 @@ class Typefaces:
         if key[1] and not _shapes():
             return  # that is about this machine, and another one may run it
         if key not in self._known:
-            self._known[key] = (_loader(read(), shaped=key[1]), set())
-        at, seen = self._known[key]
-        _in_font("".join(sorted(set(text) - seen)), at)
-        seen.update(text)
+            self._known[key] = _Letters(_loader(read(), shaped=key[1]))
+        self._known[key].ensure(text)
+
+
+class _Letters:
+    """Which characters a font has, as far as they were looked for. A fault is found once, too: there may be one text
+    for each of thousands of cells, and all of them at fault."""
+
+    def __init__(self, at: Face) -> None:
+        self._at = at
+        self._known: dict[str, bool] = {}
+        self._fault: OperationError | None = None
+        try:
+            at(_LOOKED_AT)
+        except OperationError as fault:
+            self._fault = fault
+
+    def ensure(self, text: str) -> None:
+        if self._fault is not None:
+            raise OperationError(self._fault.message, self._fault.hint)
+        new = set(text) - self._known.keys()
+        lacking = missing("".join(new), self._at) if new else set()
+        self._known |= {character: character not in lacking for character in new}
+        _none_lacking({character for character in set(text) if not self._known[character]})
 
 
 def _in_builtin(text: str) -> None:
@@ -119,8 +141,7 @@ def _in_builtin(text: str) -> None:
         raise OperationError(f"the built-in font has no {_listed(strange)}", "give font: a TrueType or OpenType file")
 
 
-def _in_font(text: str, at: Face) -> None:
-    lacking = missing(text, at)
+def _none_lacking(lacking: set[str]) -> None:
     if lacking:
         raise OperationError(f"the font has no {_listed(lacking)}", "give a font that has them")
 
@@ -158,7 +179,7 @@ def _shapes() -> bool:
 
 def missing(text: str, at: Face) -> set[str]:
     """The characters that the typeface would show as its sign for missing ones, or not at all."""
-    font = at(40)
+    font = at(_LOOKED_AT)
     nothing = _glyph(font, _NOWHERE)
     return {
         character

@@ -1,13 +1,17 @@
 """Text in a box: glyphs, lines, sizes and places."""
 
 import io
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont, features
 
+from flowrunner.imaging import typesetting
 from flowrunner.imaging.errors import OperationError
 from flowrunner.imaging.typesetting import Typefaces, draw, face, fitted, missing, shortened, typeset
 
@@ -143,6 +147,29 @@ def test_a_font_that_texts_are_held_against_is_read_once() -> None:
         faces.ensure("Жук", "digest", lambda: next(reads))
     with pytest.raises(OperationError, match="the built-in font has no 'ü'"):
         faces.ensure("ü", "", lambda: next(reads))
+
+
+def test_what_is_wrong_with_a_font_is_found_once_and_told_of_every_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    font = ImageFont.load_default(20)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    assert isinstance(font.path, io.BytesIO)
+    data, faces, asked = font.path.getvalue(), Typefaces(), Counter[str]()
+
+    def counted(name: str, does: Callable[..., Any]) -> Callable[..., Any]:
+        def found(*given: Any) -> Any:
+            asked[name + str(given[1])] += 1
+            return does(*given)
+
+        return found
+
+    monkeypatch.setattr(ImageFont, "truetype", counted("font at ", ImageFont.truetype))
+    monkeypatch.setattr(typesetting, "_glyph", counted("", typesetting._glyph))
+    for _ in range(3):
+        with pytest.raises(OperationError, match=r"the font has no 'Ж' \(U\+0416\)$"):
+            faces.ensure("aЖ", "digest", lambda: data)
+        with pytest.raises(OperationError, match="the font cannot be read"):
+            faces.ensure("plain", "another", lambda: b"no font")
+    assert (asked["font at 40"], asked["Ж"]) == (2, 1)
 
 
 def test_letters_that_join_need_a_library_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
