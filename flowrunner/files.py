@@ -40,6 +40,10 @@ class Away(FileProblem):
         self.digest = digest
 
 
+class NoFile(FileProblem):
+    """Nothing lies at a path."""
+
+
 class Files(Protocol):
     """A tree of files. Paths are relative to the project root, in POSIX form, without `..`."""
 
@@ -121,7 +125,7 @@ class WorkTree:
             # O_NONBLOCK: opening a named pipe must not wait for its writer.
             handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
-            raise FileProblem(f"{path} does not exist") from None
+            raise NoFile(f"{path} does not exist") from None
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not a usable path"
             raise FileProblem(f"{path} cannot be read: {reason}") from None
@@ -247,9 +251,9 @@ def relative(path: str, home: str) -> str:
     return "/".join([".."] * (len(here) - shared) + list(there[shared:]))
 
 
-def nearby(files: Files, text: str, home: str) -> str:
+def nearby(files: Files, text: str, home: str, endings: tuple[str, ...]) -> str:
     """What may be meant by a path, as written in the file `home`, where nothing lies: the file to which it leads from
-    the project's root, else one that is spelled much alike. Empty where there is none."""
+    the project's root, else one that is spelled much alike and has one of the endings. Empty where there is none."""
     from flowrunner.spelling import nearest
 
     with suppress(FileProblem):
@@ -258,7 +262,7 @@ def nearby(files: Files, text: str, home: str) -> str:
             return f"did you mean {meant}? a path is relative to the file that names it"
         folder, _, name = join(home, text).rpartition("/")
         found = files.list(f"{folder}/*" if folder else "*")
-        close = nearest(name, [path.rpartition("/")[2] for path in found])
+        close = nearest(name, [path.rpartition("/")[2] for path in found if path.lower().endswith(endings)])
         return f"did you mean {relative(f'{folder}/{close}' if folder else close, home)}?" if close else ""
     return ""
 

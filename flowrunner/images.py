@@ -4,11 +4,11 @@ import base64
 import binascii
 import re
 
-from flowrunner.artifact import Artifact, unseen
+from flowrunner.artifact import SUFFIXES, Artifact, unseen
 from flowrunner.call import File, Link
 from flowrunner.digest import sha256
 from flowrunner.errors import FlowError, RunRefused
-from flowrunner.files import IMAGE_LIMIT, Away, FileProblem, Files, join, nearby
+from flowrunner.files import IMAGE_LIMIT, Away, FileProblem, Files, NoFile, join, nearby
 from flowrunner.imagehead import artifact, simulated
 from flowrunner.slotted import dataclass, field
 from flowrunner.store.objects import Absent, Objects
@@ -18,6 +18,10 @@ class NoImage(FlowError):
     """A text that names no usable image."""
 
     exit_code = 2
+
+
+class _NotThere(NoImage):
+    """Nothing lies at the path that a text names."""
 
 
 class Missing(FlowError):
@@ -67,15 +71,15 @@ class Images:
             raise NoImage(f"an image is not taken from {scheme[0]}…", "write https://…, or the path of a file")
         try:
             return self.at(join(home, text))
-        except (FileProblem, NoImage) as fault:
+        except (FileProblem, _NotThere) as fault:
             hint = f"an asset of 1min.ai is written asset:{text}" if _STAMPED.fullmatch(text) else fault.hint
-            hint = hint or self._nearby(text, home) or "write a path relative to this file, a URL, or a $ reference"
-            raise NoImage(fault.message, hint) from None
+            near = self._nearby(text, home) if not hint and isinstance(fault, _NotThere) else ""
+            raise NoImage(fault.message, hint or near or _WRITTEN) from None
 
     def _nearby(self, text: str, home: str) -> str:
         """What may be meant; looked for a few times only, in folders that may be large."""
         self._missed += 1
-        return nearby(self.files, text, home) if self._missed <= _MISSED else ""
+        return nearby(self.files, text, home, _ENDINGS) if self._missed <= _MISSED else ""
 
     def at(self, path: str) -> Artifact:
         """The image at a path from the project root."""
@@ -86,6 +90,8 @@ class Images:
                 self._known[path] = self._judged(self.files.read(path, IMAGE_LIMIT), digest)
         except Away as away:
             self._known[path] = unseen(away.digest)
+        except NoFile as fault:
+            raise _NotThere(fault.message, fault.hint) from None
         except FlowError as fault:
             message = fault.message if path in fault.message else f"{path}: {fault.message}"
             raise NoImage(message, fault.hint) from None
@@ -130,6 +136,8 @@ _BARE = {"iVBORw0KGgo": "png", "/9j/": "jpeg", "UklGR": "webp"}
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://")
 _STAMPED = re.compile(r"([^/]+/)*images/\d{4}(_\d+)+_[^/]+")
 """An asset's key as 1min.ai's own pages write it: development/images/2025_12_04_18_10_29_882_cat.png."""
+_WRITTEN = "write a path relative to this file, a URL, or a $ reference"
+_ENDINGS = (*(f".{suffix}" for suffix in SUFFIXES.values()), ".jpeg")
 _MISSED = 20
 """Images that are not there for which another one is looked for."""
 _SHORTEST = 40

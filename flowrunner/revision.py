@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from flowrunner.digest import sha256
-from flowrunner.files import IMAGE_LIMIT, TEXT_LIMIT, Away, FileProblem, ensure_text, hidden_by_link, too_large
+from flowrunner.files import IMAGE_LIMIT, TEXT_LIMIT, Away, FileProblem, NoFile, ensure_text, hidden_by_link, too_large
 from flowrunner.lfs import pointed
 from flowrunner.repository import Contents, GitError, Repository
 
@@ -89,8 +89,9 @@ class Revision:
         real = self._resolved(path)
         blob = self._blobs.get(real)
         if blob is None:
-            fault = "is not a plain file" if real in self._folders else "does not exist"
-            raise FileProblem(f"{path} {fault} in {self.commit[:12]}")
+            if real in self._folders:
+                raise FileProblem(f"{path} is not a plain file in {self.commit[:12]}")
+            raise NoFile(f"{path} does not exist in {self.commit[:12]}")
         if blob.mode == _SUBMODULE:
             raise FileProblem(f"{path} is a submodule")
         return blob.id

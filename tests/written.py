@@ -10,7 +10,7 @@ from flowrunner.catalog import Catalog
 from flowrunner.catalog.load import load as load_catalog
 from flowrunner.digest import sha256
 from flowrunner.errors import InvalidPipeline
-from flowrunner.files import TEXT_LIMIT, FileProblem
+from flowrunner.files import TEXT_LIMIT, NoFile
 from flowrunner.graph import Graph, build
 from flowrunner.loading import load
 from flowrunner.loading.scope import Scope, Value
@@ -34,7 +34,7 @@ class Memory:
     def read(self, path: str, limit: int = TEXT_LIMIT) -> bytes:
         self.asked.append(path)
         if path not in self.files:
-            raise FileProblem(f"{path} does not exist")
+            raise NoFile(f"{path} does not exist")
         return self.files[path][:limit]
 
     def digest(self, path: str, limit: int = TEXT_LIMIT) -> str:
