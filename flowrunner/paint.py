@@ -54,14 +54,6 @@ def paint_for(stream: TextIO, environment: Mapping[str, str]) -> Paint:
     return colour if wanted else plain
 
 
-def width_of(stream: TextIO, environment: Mapping[str, str]) -> int:
-    """The columns of a terminal, 80 where it does not say."""
-    try:
-        return int(environment.get("COLUMNS") or os.get_terminal_size(stream.fileno()).columns) or 80
-    except (OSError, ValueError):
-        return 80
-
-
 def folded(text: str, width: int, indent: int) -> str:
     """A line as several that fit, broken at blanks; those after the first are indented. A word that no line can hold,
     be it a path, stays where it is: the terminal goes on with it below, and it is copied as one."""

@@ -9,7 +9,7 @@ from flowrunner import escape
 from flowrunner.decisions import Cost, Plan, cost
 from flowrunner.limits import own_limit
 from flowrunner.money import Nano
-from flowrunner.paint import folded, width_of
+from flowrunner.paint import folded, width
 from flowrunner.report.text import costs_of
 from flowrunner.slotted import dataclass
 
@@ -66,8 +66,8 @@ class Question:
         return not self.declined
 
     def _answer(self, asked: Sequence[_Asked]) -> bool:
-        width = width_of(self._stream, os.environ)
-        lines = [folded(one.line, width, 2) for one in [*asked, *([_sum(asked, self._cap)] if len(asked) > 1 else [])]]
+        room = width(self._stream, os.environ) or 80
+        lines = [folded(one.line, room, 2) for one in [*asked, *([_sum(asked, self._cap)] if len(asked) > 1 else [])]]
         print("\n".join([*lines, "Go on? [y/N] "]), end="", file=self._stream, flush=True)
         try:
             return sys.stdin.readline().strip().lower() in ("y", "yes")
