@@ -147,13 +147,19 @@ def _pick(opened: Opened, making: Planner, asked: Wish, by: str) -> Pick:
         raise UsageError(message, f"write pick: human in step {cell.step.id} to choose")
     settled = making.settled.get(asked.cell)
     if settled is None:
-        raise UsageError(f"{asked.cell} has no candidates yet", opened.command("run"))
+        waits = any(making.settled[name].pick.is_open for name in _before(making, asked.cell) if name in making.settled)
+        raise UsageError(f"{asked.cell} has no candidates yet", opened.command("pick" if waits else "run"))
     why = " ".join(asked.why.split())  # a page, a comment and a list of choices show it as one line
     if asked.number is None and not asked.digest:
         return Pick(image=None, by=by, why=why, for_=settled.key)
     number = _numbered(settled, asked) if asked.number is None else asked.number
     artifact = _candidate(settled, asked, number)
     return Pick(image=number, digest=artifact.sha256, by=by, why=why, for_=settled.key)
+
+
+def _before(making: Planner, name: str) -> tuple[str, ...]:
+    """The cells for which another one waits."""
+    return making.planned[name].because if name in making.planned else ()
 
 
 def _human(opened: Opened) -> list[str]:

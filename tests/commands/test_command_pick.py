@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from command_projects import CHAIN, PICKED
 from shapes import PICK, fits, several
-from support import cli, golden, project
+from support import cli, golden, picture, project
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -38,6 +38,18 @@ def test_without_simulate_another_lock_is_meant(folder: Path) -> None:
     result = cli("pick", "picked.yaml", cwd=folder)
     assert result.exit_code == 0
     assert result.out.startswith("nothing waits in picked")
+
+
+def test_a_choice_behind_another_one_suggests_that_first(tmp_path: Path) -> None:
+    first = "model: image/resize, pick: human, with: {image: photo.png, width: 40}"
+    then = "model: image/resize, pick: human, with: {image: $small, width: 20}"
+    project(tmp_path, {"p.yaml": f"flowrunner: 1\nsteps:\n  small: {{{first}}}\n  tiny: {{{then}}}\n"})
+    picture(tmp_path / "photo.png")
+    hints = []
+    for _ in range(2):
+        hints.append(cli("pick", "p.yaml", "tiny", "1", cwd=tmp_path).err.splitlines()[1])
+        assert cli("run", "p.yaml", cwd=tmp_path).exit_code == 4
+    assert hints == ["     = flowrunner run p.yaml", "     = flowrunner pick p.yaml"]
 
 
 def test_choices_that_come_after_a_run_are_told(folder: Path) -> None:
