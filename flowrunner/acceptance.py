@@ -1,6 +1,6 @@
 """Locked results that someone lets stand for a changed request, and for exactly that one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from flowrunner.call import Outcome
 from flowrunner.slotted import dataclass
@@ -25,6 +25,12 @@ class Accepted:
     def reason(self) -> str:
         by = f" by {self.said.by}" if self.said.by else ""
         return f"accepted{by}" + (f": {self.said.why}" if self.said.why else "")
+
+
+def given_in(lock: Lock, said: Iterable[Acceptance]) -> list[str]:
+    """The cells in which it was said: it holds for others, too, that ask for the same."""
+    requests = {one.for_ for one in said}
+    return [name for name, one in lock.accepts.items() if one.for_ in requests]
 
 
 def accepted(lock: Lock) -> Mapping[str, Accepted]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from flowrunner import git
-from flowrunner.acceptance import Accepted, is_whole
+from flowrunner.acceptance import Accepted, given_in, is_whole
 from flowrunner.api import PipelineFile
 from flowrunner.changes import Change, changes
 from flowrunner.decisions import Decision, PlannedCell
@@ -110,7 +110,8 @@ class _Accepting:
         if planned.accepted is not None and planned.accepted.said.for_ in self._given:
             raise _Unchanged(f"the request of {name} is one that was just accepted")
         if planned.accepted is not None:
-            raise UsageError(f"{name} is {planned.reason}", f"{suggest('accept --undo', name)} takes it back")
+            given = given_in(self._opened.lock, [planned.accepted.said]) or [name]
+            raise UsageError(f"{name} is {planned.reason}", f"{suggest('accept --undo', *given)} takes it back")
         if planned.decision is Decision.SKIP:
             raise UsageError(f"{name} is skipped: {planned.reason}")
         if bound is None or not bound.calls:

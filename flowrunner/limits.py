@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from flowrunner import money
+from flowrunner.acceptance import given_in
 from flowrunner.binding import input_artifacts
 from flowrunner.decisions import Cost, Decision, Held, Plan, cost
 from flowrunner.errors import RunRefused
@@ -29,12 +30,13 @@ def refusal(opened: Opened, found: Plan, spent: money.Nano, ahead: money.Nano = 
 
 
 def _accepted(opened: Opened, found: Plan) -> RunRefused | None:
-    stand = [cell.cell.id for cell in found.cells.values() if cell.accepted]
+    by_cell = {cell.cell.id: cell.accepted.said for cell in found.cells.values() if cell.accepted}
+    stand, given = list(by_cell), given_in(opened.lock, by_cell.values())
     if not stand:
         return None
     of = "a locked result stands for a changed request" if len(stand) == 1 else "locked results stand for changed ones"
-    back = "it" if len(stand) == 1 else "them" if len(stand) <= _ACCEPTED else f"{_ACCEPTED} of them"
-    hint = f"{opened.command('accept --undo', *stand[:_ACCEPTED])} takes {back} back"
+    back = "it" if len(stand) == 1 else "them" if len(given) <= _ACCEPTED else f"{_ACCEPTED} of them"
+    hint = f"{opened.command('accept --undo', *given[:_ACCEPTED])} takes {back} back"
     return RunRefused(f"--strict, and {of}: {names(stand)}", hint, command=_COSTS)
 
 

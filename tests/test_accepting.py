@@ -353,3 +353,16 @@ def test_cells_that_ask_for_the_same_are_accepted_together(tmp_path: Path) -> No
     assert "reuse  b  accepted: the same\n" in cli("plan", "show.yaml", cwd=tmp_path).out
     again = cli("accept", "show.yaml", "a", "b", "--why", "the same", cwd=tmp_path)
     assert (again.exit_code, "a is accepted: the same" in again.err) == (2, True)
+
+
+def test_an_acceptance_that_holds_for_other_cells_is_taken_back_where_it_was_given(tmp_path: Path) -> None:
+    mask = "steps: {mask: {across: n, model: image/mask, with: {width: 64, height: 64, box: [0, 0, 0.5, 1]}}}"
+    project(tmp_path, {"show.yaml": f"flowrunner: 1\naxes: {{n: [a, b]}}\n{mask}\n"})
+    assert cli("run", "show.yaml", cwd=tmp_path).exit_code == 0
+    file = tmp_path / "show.yaml"
+    file.write_text(file.read_text().replace("0.5", "0.501"))
+    assert cli("accept", "show.yaml", "mask/a", "--why", "the same", cwd=tmp_path).exit_code == 0
+    hint = "     = flowrunner accept show.yaml mask/a --undo takes "
+    assert hint in cli("plan", "show.yaml", "--strict", cwd=tmp_path).err
+    assert hint in cli("accept", "show.yaml", "mask/b", "--why", "x", cwd=tmp_path).err
+    assert cli("accept", "show.yaml", "mask/a", "--undo", cwd=tmp_path).exit_code == 0
