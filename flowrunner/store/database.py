@@ -26,6 +26,8 @@ LEDGER = "ledger.db"
 """The file's name in a store."""
 PATIENCE = 30.0
 """Seconds to wait for another writer."""
+_LOCKED = (5, 6)
+"""SQLITE_BUSY and SQLITE_LOCKED, https://sqlite.org/rescode.html."""
 
 MOUNTS = Path("/proc/self/mounts")
 _NETWORK = {
@@ -419,6 +421,11 @@ class _Part:
             with _Told(self.path):
                 _undo(self.connection)  # all of it: half a write must not become durable with the others
             _Told(self.path).tell(fault)
+
+
+def is_locked(fault: StoreError) -> bool:
+    """Whether another one wrote for longer than anybody waits."""
+    return getattr(fault.__cause__, "sqlite_errorcode", 0) & 0xFF in _LOCKED
 
 
 def _hint(reason: str) -> str:

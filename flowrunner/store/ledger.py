@@ -25,7 +25,7 @@ from flowrunner.money import Nano
 from flowrunner.slotted import replace
 from flowrunner.store import rows as tables
 from flowrunner.store import spare
-from flowrunner.store.database import Database, open_database, open_untouched
+from flowrunner.store.database import Database, is_locked, open_database, open_untouched
 from flowrunner.store.durable import Explained, make_folder
 from flowrunner.store.flocks import is_held, take
 from flowrunner.store.inuse import share
@@ -249,7 +249,9 @@ class Ledger:
     def _replied_in_part(self, receipt: Receipt) -> bool:
         try:
             self._replied(receipt)
-        except StoreError:
+        except StoreError as fault:
+            if is_locked(fault):  # by another writer: it would not take less of it, either
+                raise
             self._replied(replace(receipt, body=b""))
             return False
         return True

@@ -163,6 +163,25 @@ def test_on_a_network_file_system_it_shares_no_memory(
         assert ledger._database.rows("PRAGMA journal_mode")[0][0] == mode
 
 
+def test_a_reply_keeps_its_body_while_another_one_writes(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = intended(ledger, begin(ledger))
+    monkeypatch.setattr(database, "PATIENCE", 0.01)
+    tried: list[bytes] = []
+    write = Ledger._replied
+
+    def replied(ledger: Ledger, receipt: Receipt) -> None:
+        tried.append(receipt.body)
+        write(ledger, receipt)
+
+    monkeypatch.setattr(Ledger, "_replied", replied)
+    other = sqlite3.connect(ledger._root / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="locked"):
+        ledger.replied(Receipt(call=call, status=200, headers={}, body=b"paid"))
+    other.close()
+    assert tried == [b"paid", b"paid"]
+
+
 def test_a_full_disk_is_told_and_nothing_is_half_written(ledger: Ledger) -> None:
     run = begin(ledger)
     pages = ledger._database.rows("PRAGMA page_count")[0][0]
