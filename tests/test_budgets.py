@@ -260,16 +260,22 @@ def test_what_was_charged_for_nothing_is_not_planned_to_be_paid_again(tmp_path: 
     assert held(tmp_path) == ["charged"]
 
 
-def test_a_kept_reply_is_read_again_for_nothing_though_the_limit_is_reached(
-    tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def ran_without_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that keeps each reply, and no picture."""
+
     def full(*_: Any) -> str:
         raise StoreError("no space left")
 
-    pipeline(tmp_path, ONE)
     with monkeypatch.context() as patched:
         patched.setattr(Writer, "commit", full)
-        assert ran(tmp_path).exit_code == 1
+        assert ran(folder).exit_code == 1
+
+
+def test_a_kept_reply_is_read_again_for_nothing_though_the_limit_is_reached(
+    tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline(tmp_path, ONE)
+    ran_without_room(tmp_path, monkeypatch)
     assert planned(tmp_path) == ("its reply is kept and is read again, for nothing", "0.00", 0, 0)
     assert (ran(tmp_path).exit_code, len(wire.sent)) == (0, 1)
 
@@ -277,13 +283,8 @@ def test_a_kept_reply_is_read_again_for_nothing_though_the_limit_is_reached(
 def test_a_refusal_by_a_limit_says_how_a_kept_reply_is_read_all_the_same(
     tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> str:
-        raise StoreError("no space left")
-
     pipeline(tmp_path, many(1))
-    with monkeypatch.context() as patched:
-        patched.setattr(Writer, "commit", full)
-        assert ran(tmp_path).exit_code == 1
+    ran_without_room(tmp_path, monkeypatch)
     pipeline(tmp_path, many(2))
     refused = ran(tmp_path, "--max-calls", "0")
     assert "; --only s0 reads a reply that is kept, for nothing\n" in refused.err
@@ -294,13 +295,8 @@ def test_a_refusal_by_a_limit_says_how_a_kept_reply_is_read_all_the_same(
 def test_a_kept_reply_beside_samples_that_are_to_be_paid_is_not_said_to_be_free(
     tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> str:
-        raise StoreError("no space left")
-
     pipeline(tmp_path, many(1))
-    with monkeypatch.context() as patched:
-        patched.setattr(Writer, "commit", full)
-        assert ran(tmp_path).exit_code == 1
+    ran_without_room(tmp_path, monkeypatch)
     pipeline(tmp_path, many(1).replace(f"model: {PRO}", f"model: {PRO}, variants: 3"))
     refused = ran(tmp_path, "--max-calls", "0")
     assert (refused.exit_code, "2 calls are needed" in refused.err, "for nothing" in refused.err) == (3, True, False)
